@@ -1,0 +1,82 @@
+/** Which folder of src/ may import which, and that no file imports itself by a detour. */
+import type { Finding } from "./finding.ts";
+import type { Source } from "./source.ts";
+
+/** Imports point down. Areas on one line do not know each other, but all may use `errors`. */
+const order: readonly (readonly string[])[] = [
+  ["cli", "gateway"],
+  ["patterns"],
+  ["network"],
+  ["hub", "agent"],
+  ["exchange"],
+  ["routing", "delivery"],
+  ["broker"],
+  ["link", "security"],
+  ["message"],
+  ["observe", "runtime", "errors"],
+];
+
+export function importDirectionFindings(sources: readonly Source[]): readonly Finding[] {
+  return sources.flatMap((source) =>
+    source.imports.flatMap(({ specifier, target, line }): readonly Finding[] => {
+      const what = target === undefined ? selfImport(specifier) : refusal(source.path, target);
+      return what === undefined ? [] : [{ file: source.path, line, what }];
+    }),
+  );
+}
+
+/** One finding per import that closes a cycle; type-only imports count. */
+export function importCycleFindings(sources: readonly Source[]): readonly Finding[] {
+  const byPath = new Map(sources.map((source) => [source.path, source]));
+  const finished = new Set<string>();
+  const trail: string[] = [];
+  const findings: Finding[] = [];
+
+  const visit = (source: Source): void => {
+    trail.push(source.path);
+    for (const { target, line } of source.imports) {
+      const next = target === undefined ? undefined : byPath.get(target);
+      if (next === undefined || finished.has(next.path)) continue;
+      const begin = trail.indexOf(next.path);
+      if (begin === -1) {
+        visit(next);
+      } else {
+        const cycle = [...trail.slice(begin), next.path].join(" → ");
+        findings.push({ file: source.path, line, what: `closes a cycle: ${cycle}` });
+      }
+    }
+    trail.pop();
+    finished.add(source.path);
+  };
+  for (const source of sources) if (!finished.has(source.path)) visit(source);
+  return findings;
+}
+
+function selfImport(specifier: string): string | undefined {
+  if (!/^colloquy(\/|$)/.test(specifier)) return undefined;
+  return `imports "${specifier}"; inside src the import is relative`;
+}
+
+function refusal(importer: string, imported: string): string | undefined {
+  const from = areaOf(importer);
+  const to = areaOf(imported);
+  if (to === undefined) return `imports ${imported}, which is outside src`;
+  if (from === to || from === "index" || from === "testing") return undefined;
+  if (from === undefined) return undefined;
+  const fromRank = rankOf(from);
+  const toRank = rankOf(to);
+  if (fromRank === -1) return `${from} has no place yet in the order of import-rules.ts`;
+  if (toRank > fromRank) return undefined;
+  if (toRank === fromRank && to === "errors") return undefined;
+  return `${from} must not import ${to}`;
+}
+
+/** `broker` for src/broker/memory.ts, `errors` for src/errors.ts; undefined outside src. */
+function areaOf(path: string): string | undefined {
+  return /^src\/([^/]+?)(\.ts)?(\/|$)/.exec(path)?.[1];
+}
+
+/** -1 for an area that nothing below may import: index, testing, and one without a place. */
+function rankOf(area: string): number {
+  return order.findIndex((areas) => areas.includes(area));
+}

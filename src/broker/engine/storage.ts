@@ -1,0 +1,89 @@
+/**
+ * What the engine keeps its state in: tables of bytes, written in groups that happen whole or not at
+ * all. The engine owns every encoding; a storage owns atomicity, durability, checksums and the proof
+ * that nothing is missing. All calls are synchronous: one thread owns engine and storage.
+ */
+import type { DurabilityClaim } from "../broker.ts";
+
+/**
+ * Rows of numbered tables are ordered by (a, b), whole numbers from 0 to 2^53 - 1:
+ *
+ *   page     a = queue number * 4 + lane   b = first position     a run of messages stored by one group
+ *   settled  the same key as its page                             which of the page's messages are final
+ *   later    a = due, milliseconds         b = serial             a scheduled or retried message
+ *   dead     a = 0                         b = number             a dead letter
+ *   outcome  a = queue number              b = first position     outcomes kept for senders
+ *   marker   a = time, milliseconds        b = serial             ids seen by exactly-once sends
+ *   log      a = stream number             b = first position     a run of log entries
+ */
+export type NumberedTable = "page" | "settled" | "later" | "dead" | "outcome" | "marker" | "log";
+
+/** Rows of named tables are ordered by the UTF-8 bytes of their name. */
+export type NamedTable = "meta" | "queue" | "stream" | "producer" | "entry";
+
+export type Write =
+  | {
+      readonly table: NumberedTable;
+      readonly a: number;
+      readonly b: number;
+      readonly value: Uint8Array | undefined;
+    }
+  | { readonly table: NamedTable; readonly name: string; readonly value: Uint8Array | undefined };
+
+export interface NumberedRow {
+  readonly a: number;
+  readonly b: number;
+  readonly value: Uint8Array;
+}
+
+export interface NamedRow {
+  readonly name: string;
+  readonly value: Uint8Array;
+}
+
+export interface ScanLimits {
+  readonly rows: number;
+  /** Ends after the row with which this many bytes of values were read. */
+  readonly bytes?: number;
+}
+
+export interface Storage {
+  readonly durability: DurabilityClaim;
+  /** Raised durably by one each time the storage is opened for writing; 1 or more. */
+  readonly epoch: number;
+  /** True when the last owner ended without closing. */
+  readonly unclean: boolean;
+  /**
+   * Writes the group whole, as safe as `durability` says; an undefined value deletes the row.
+   *
+   * @throws STORE_FAILED: nothing of the group was written (disk full), and the storage goes on.
+   * @throws INDETERMINATE: the group may or may not come back after reopening; every later call fails.
+   */
+  commit(writes: readonly Write[]): void;
+  /** @throws STORE_FAILED naming table and row when the row's checksum does not match. */
+  read(table: NumberedTable, a: number, b: number): Uint8Array | undefined;
+  /** Rows from (a, b) on, inclusive, while a is at most `lastA`. */
+  scan(
+    table: NumberedTable,
+    a: number,
+    b: number,
+    lastA: number,
+    limits: ScanLimits,
+  ): readonly NumberedRow[];
+  /** The row with the greatest key at or below (a, b), with the same `a`. */
+  floor(table: NumberedTable, a: number, b: number): NumberedRow | undefined;
+  readNamed(table: NamedTable, name: string): Uint8Array | undefined;
+  /** Rows whose name begins with `prefix` and sorts after `after`. */
+  scanNamed(
+    table: NamedTable,
+    prefix: string,
+    after: string,
+    limits: ScanLimits,
+  ): readonly NamedRow[];
+  /** Moves what has been committed to its final place. Called when the engine is idle or the log is long. */
+  checkpoint(): void;
+  /** True when enough has been written for a checkpoint to be due. */
+  readonly checkpointDue: boolean;
+  /** Checkpoints, marks the end as clean, and releases files. Safe to repeat. */
+  close(): void;
+}

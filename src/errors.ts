@@ -1,0 +1,131 @@
+/**
+ * Every failure Colloquy reports is a `ColloquyError` with one of these codes. `retryable` promises
+ * that a repeat may succeed and cannot do the work twice; `status` is the HTTP status a gateway uses.
+ */
+const errorTable = {
+  INVALID_MESSAGE: { status: 400, retryable: false },
+  INVALID_VERSION: { status: 400, retryable: false },
+  INVALID_ADDRESS: { status: 400, retryable: false },
+  INVALID_OPTION: { status: 400, retryable: false },
+  MESSAGE_TOO_LARGE: { status: 413, retryable: false },
+  SERIALIZATION_ERROR: { status: 400, retryable: false },
+  NO_HANDLER: { status: 404, retryable: false },
+  NO_ELIGIBLE_AGENT: { status: 503, retryable: true },
+  AGENT_UNREACHABLE: { status: 503, retryable: true },
+  HANDLER_FAILED: { status: 500, retryable: false },
+  TIMEOUT: { status: 504, retryable: false },
+  INDETERMINATE: { status: 500, retryable: false },
+  CONFLICT: { status: 409, retryable: false },
+  NOT_FOUND: { status: 404, retryable: false },
+  STREAM_CUT: { status: 502, retryable: false },
+  DURABILITY_UNAVAILABLE: { status: 503, retryable: false },
+  CANCELLED: { status: 499, retryable: false },
+  EXPIRED: { status: 410, retryable: false },
+  RESCINDED: { status: 410, retryable: false },
+  QUEUE_FULL: { status: 429, retryable: true },
+  RATE_LIMITED: { status: 429, retryable: true },
+  CIRCUIT_OPEN: { status: 503, retryable: true },
+  BUDGET_EXHAUSTED: { status: 429, retryable: false },
+  HOP_LIMIT: { status: 508, retryable: false },
+  LOOP_DETECTED: { status: 508, retryable: false },
+  DEADLOCK: { status: 409, retryable: false },
+  STALE_ATTEMPT: { status: 409, retryable: false },
+  UNAUTHORIZED: { status: 401, retryable: false },
+  TOKEN_EXPIRED: { status: 401, retryable: false },
+  FORBIDDEN: { status: 403, retryable: false },
+  ENCRYPTION_FAILED: { status: 500, retryable: false },
+  DECRYPTION_FAILED: { status: 400, retryable: false },
+  SIGNATURE_INVALID: { status: 401, retryable: false },
+  REPLAYED: { status: 409, retryable: false },
+  SESSION_NOT_FOUND: { status: 404, retryable: false },
+  UNSUPPORTED: { status: 501, retryable: false },
+  STORE_FAILED: { status: 500, retryable: false },
+  CLOSED: { status: 503, retryable: false },
+  INTERNAL_ERROR: { status: 500, retryable: false },
+} as const satisfies Record<string, { readonly status: number; readonly retryable: boolean }>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** What is known about the work when the wait for it ended. */
+export type TimeoutOutcome = "not-started" | "in-progress" | "done" | "unknown";
+
+/** Plain facts that belong to one failure: the field, the limit, the value that broke it. */
+export type ErrorDetails = Readonly<Record<string, unknown>>;
+
+export interface ErrorOptions {
+  readonly cause?: unknown;
+  readonly details?: ErrorDetails;
+  /** Overrides the table, where the reporter knows better than the code alone. */
+  readonly retryable?: boolean;
+}
+
+/** An error as it travels: no stack, no cause chain. */
+export interface ErrorInfo {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly details?: ErrorDetails;
+}
+
+/** Registered globally, so that errors made by another copy of this package are known too. */
+const brand = "colloquyError";
+
+/** The one error class. Tell failures apart by `code`; `switch (error.code)` narrows. */
+export class ColloquyError<Code extends ErrorCode = ErrorCode> extends Error {
+  override readonly name = "ColloquyError";
+  readonly code: Code;
+  readonly retryable: boolean;
+  readonly status: number;
+  readonly details: ErrorDetails;
+  readonly colloquyError = true;
+
+  constructor(code: Code, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryable = options.retryable ?? errorTable[code].retryable;
+    this.status = errorTable[code].status;
+    this.details = options.details ?? {};
+  }
+
+  toJSON(): ErrorInfo {
+    return errorInfo(this);
+  }
+}
+
+/**
+ * True for a `ColloquyError`, also one made by another copy of this package.
+ *
+ * @param code - when given, only an error with this code.
+ */
+export function isColloquyError<Code extends ErrorCode = ErrorCode>(
+  error: unknown,
+  code?: Code,
+): error is ColloquyError<Code> {
+  if (typeof error !== "object" || error === null || !(brand in error)) return false;
+  return code === undefined || (error as ColloquyError).code === code;
+}
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(errorTable, code);
+}
+
+/** What may leave this process about any thrown value. */
+export function errorInfo(error: unknown): ErrorInfo {
+  if (isColloquyError(error)) {
+    const { code, message, retryable, details } = error;
+    return Object.keys(details).length > 0
+      ? { code, message, retryable, details }
+      : { code, message, retryable };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const thrown = error instanceof Error ? error.name : typeof error;
+  return { code: "HANDLER_FAILED", message, retryable: false, details: { name: thrown } };
+}
+
+/** The error that an `ErrorInfo` from elsewhere stands for. */
+export function errorFromInfo(info: ErrorInfo): ColloquyError {
+  return new ColloquyError(info.code, info.message, {
+    retryable: info.retryable,
+    ...(info.details === undefined ? {} : { details: info.details }),
+  });
+}

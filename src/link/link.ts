@@ -1,0 +1,34 @@
+/**
+ * How bytes travel between two processes. A link carries an ordered run of bytes both ways and knows
+ * nothing of frames; chunks arrive cut anywhere.
+ */
+export interface Link {
+  /** Who is at the other end, for people: a path or host and port. */
+  readonly peer: string;
+  /**
+   * Queues `chunk`, which the caller must not change afterwards. Never throws; after the link has
+   * ended the chunk is dropped.
+   *
+   * @returns false when more than the high-water mark waits to be written: await `drained()` first.
+   */
+  send(chunk: Uint8Array): boolean;
+  /** Resolves once what waits is below the high-water mark, or the link has ended. */
+  drained(): Promise<void>;
+  /**
+   * The chunks as they arrive, to one reader. Ends when the other side has closed in order, throws
+   * AGENT_UNREACHABLE with the cause when the link broke. Not reading holds the sender back.
+   */
+  receive(): AsyncIterable<Uint8Array>;
+  /** Writes what waits, then ends both directions. Safe to repeat; never rejects. */
+  close(): Promise<void>;
+}
+
+/** Opens a link, or rejects with AGENT_UNREACHABLE; with CANCELLED once `signal` aborts. */
+export type Connect = (signal: AbortSignal) => Promise<Link>;
+
+export interface Listener {
+  /** Where others connect, in the form `Connect` makers of the same kind of link take. */
+  readonly address: string;
+  /** Stops accepting. Links already open stay open. */
+  close(): Promise<void>;
+}

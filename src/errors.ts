@@ -2,7 +2,48 @@
  * Every failure Colloquy reports is a `ColloquyError` with one of these codes. `retryable` promises
  * that a repeat may succeed and cannot do the work twice; `status` is the HTTP status a gateway uses.
  */
-const errorTable = {
+export type ErrorCode =
+  | "INVALID_MESSAGE"
+  | "INVALID_VERSION"
+  | "INVALID_ADDRESS"
+  | "INVALID_OPTION"
+  | "MESSAGE_TOO_LARGE"
+  | "SERIALIZATION_ERROR"
+  | "NO_HANDLER"
+  | "NO_ELIGIBLE_AGENT"
+  | "AGENT_UNREACHABLE"
+  | "HANDLER_FAILED"
+  | "TIMEOUT"
+  | "INDETERMINATE"
+  | "CONFLICT"
+  | "NOT_FOUND"
+  | "STREAM_CUT"
+  | "DURABILITY_UNAVAILABLE"
+  | "CANCELLED"
+  | "EXPIRED"
+  | "RESCINDED"
+  | "QUEUE_FULL"
+  | "RATE_LIMITED"
+  | "CIRCUIT_OPEN"
+  | "BUDGET_EXHAUSTED"
+  | "HOP_LIMIT"
+  | "LOOP_DETECTED"
+  | "DEADLOCK"
+  | "STALE_ATTEMPT"
+  | "UNAUTHORIZED"
+  | "TOKEN_EXPIRED"
+  | "FORBIDDEN"
+  | "ENCRYPTION_FAILED"
+  | "DECRYPTION_FAILED"
+  | "SIGNATURE_INVALID"
+  | "REPLAYED"
+  | "SESSION_NOT_FOUND"
+  | "UNSUPPORTED"
+  | "STORE_FAILED"
+  | "CLOSED"
+  | "INTERNAL_ERROR";
+
+const errorTable: Readonly<Record<ErrorCode, { status: number; retryable: boolean }>> = {
   INVALID_MESSAGE: { status: 400, retryable: false },
   INVALID_VERSION: { status: 400, retryable: false },
   INVALID_ADDRESS: { status: 400, retryable: false },
@@ -42,9 +83,7 @@ const errorTable = {
   STORE_FAILED: { status: 500, retryable: false },
   CLOSED: { status: 503, retryable: false },
   INTERNAL_ERROR: { status: 500, retryable: false },
-} as const satisfies Record<string, { readonly status: number; readonly retryable: boolean }>;
-
-export type ErrorCode = keyof typeof errorTable;
+};
 
 /** What is known about the work when the wait for it ended. */
 export type TimeoutOutcome = "not-started" | "in-progress" | "done" | "unknown";

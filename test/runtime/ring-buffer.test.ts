@@ -1,0 +1,48 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { RingBuffer } from "../../src/runtime/ring-buffer.ts";
+
+test("behaves like a plain array used as a queue", () => {
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.integer() },
+    { weight: 5, arbitrary: fc.constant("shift" as const) },
+    { weight: 1, arbitrary: fc.constant("clear" as const) },
+  );
+  const itemsMax = fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined });
+  fc.assert(
+    fc.property(itemsMax, fc.array(step, { size: "large", maxLength: 400 }), (limit, steps) => {
+      const buffer = new RingBuffer<number>(limit === undefined ? {} : { itemsMax: limit });
+      const model: number[] = [];
+      for (const next of steps) {
+        if (next === "shift") {
+          expect(buffer.shift()).toBe(model.shift());
+        } else if (next === "clear") {
+          buffer.clear();
+          model.length = 0;
+        } else {
+          const room = model.length < (limit ?? Number.POSITIVE_INFINITY);
+          if (room) model.push(next);
+          expect(buffer.push(next)).toBe(room);
+        }
+        expect(buffer.size).toBe(model.length);
+        expect(buffer.full).toBe(model.length === limit);
+        expect(buffer.peek()).toBe(model[0]);
+        expect([...buffer]).toEqual(model);
+      }
+    }),
+  );
+});
+
+test("a burst of many comes out in order, and the buffer goes on after it", () => {
+  const buffer = new RingBuffer<number>();
+  for (let burst = 0; burst < 3; burst++) {
+    for (let item = 0; item < 5_000; item++) buffer.push(item);
+    for (let item = 0; item < 5_000; item++) expect(buffer.shift()).toBe(item);
+    expect(buffer.shift()).toBeUndefined();
+  }
+});
+
+test("a limit below one is refused", () => {
+  expect(() => new RingBuffer({ itemsMax: 0 })).toThrow("itemsMax: 0");
+  expect(() => new RingBuffer({ itemsMax: Number.NaN })).toThrow("itemsMax: NaN");
+});

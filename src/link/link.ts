@@ -21,10 +21,15 @@ export interface Link {
   receive(): AsyncIterable<Uint8Array>;
   /** Writes what waits, then ends both directions. Safe to repeat; never rejects. */
   close(): Promise<void>;
+  /** Ends both directions at once and drops what waits. Safe to repeat, and during `close()`. */
+  destroy(): void;
 }
 
 /** Opens a link, or rejects with AGENT_UNREACHABLE; with CANCELLED once `signal` aborts. */
 export type Connect = (signal: AbortSignal) => Promise<Link>;
+
+/** Takes a link that somebody opened to a listener. Must not throw. */
+export type AcceptLink = (link: Link) => void;
 
 export interface Listener {
   /** Where others connect, in the form `Connect` makers of the same kind of link take. */

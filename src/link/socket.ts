@@ -1,0 +1,85 @@
+/** A link over a stream socket of the operating system, whatever its address family. */
+import type { Socket } from "node:net";
+import { ColloquyError } from "../errors.ts";
+import { AsyncQueue } from "../runtime/async-queue.ts";
+import { Deferred } from "../runtime/deferred.ts";
+import type { Link } from "./link.ts";
+
+/** Bytes that may wait in a socket before `send` asks the caller to stop. */
+export const socketHighWaterMark: number = 256 * 1024;
+
+/** Chunks that may wait for the reader, each at most 64 KiB, before the socket is no longer read. */
+const waitingChunksMax = 16;
+
+export class SocketLink implements Link {
+  readonly peer: string;
+  readonly #socket: Socket;
+  readonly #chunks: AsyncQueue<Uint8Array>;
+  readonly #closed = new Deferred();
+  #drained: Deferred | undefined;
+
+  /** @param socket - connected, made with `socketHighWaterMark`, nobody else listening to it. */
+  constructor(socket: Socket, peer: string) {
+    this.peer = peer;
+    this.#socket = socket;
+    this.#chunks = new AsyncQueue({
+      onRead: () => {
+        if (socket.isPaused() && this.#chunks.size === 0) socket.resume();
+      },
+      onStop: () => this.destroy(),
+    });
+    let cause: unknown;
+    socket.on("data", (chunk: Uint8Array) => {
+      this.#chunks.push(chunk);
+      if (this.#chunks.size >= waitingChunksMax) socket.pause();
+    });
+    socket.on("drain", () => this.#release());
+    socket.on("end", () => this.#chunks.end());
+    socket.on("error", (error) => {
+      cause = error;
+    });
+    socket.on("close", () => {
+      this.#chunks.fail(brokenLink(peer, cause));
+      this.#release();
+      this.#closed.resolve();
+    });
+  }
+
+  send(chunk: Uint8Array): boolean {
+    if (!this.#socket.writable) return true;
+    return this.#socket.write(chunk);
+  }
+
+  drained(): Promise<void> {
+    if (!this.#socket.writable || !this.#socket.writableNeedDrain) return Promise.resolve();
+    this.#drained ??= new Deferred();
+    return this.#drained.promise;
+  }
+
+  receive(): AsyncIterable<Uint8Array> {
+    return this.#chunks;
+  }
+
+  close(): Promise<void> {
+    // Unread bytes would hold back the end of the other direction, and with it "close".
+    this.#chunks.end();
+    this.#socket.resume();
+    this.#socket.end();
+    this.#socket.destroySoon();
+    return this.#closed.promise;
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #release(): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
+  }
+}
+
+function brokenLink(peer: string, cause: unknown): ColloquyError<"AGENT_UNREACHABLE"> {
+  const why = cause instanceof Error ? cause.message : "it was closed";
+  return new ColloquyError("AGENT_UNREACHABLE", `the link to ${peer} broke: ${why}`, { cause });
+}

@@ -3,13 +3,13 @@ import { ColloquyError } from "../errors.ts";
 import { Deferred } from "./deferred.ts";
 import { RingBuffer } from "./ring-buffer.ts";
 
-export interface AsyncQueueOptions {
+export interface AsyncQueueOptions<Item> {
   /** Items that may wait for the reader, 1 or more. Default: no limit. */
   readonly itemsMax?: number;
   /** Called once when the reader leaves before the end; what waits can still be taken out. */
   readonly onStop?: () => void;
   /** Called when the reader has taken an item that waited, and so made room. */
-  readonly onRead?: () => void;
+  readonly onRead?: (item: Item) => void;
 }
 
 /**
@@ -19,11 +19,11 @@ export interface AsyncQueueOptions {
 export class AsyncQueue<Item> implements AsyncIterableIterator<Item, undefined> {
   readonly #items: RingBuffer<Item>;
   readonly #onStop: (() => void) | undefined;
-  readonly #onRead: (() => void) | undefined;
+  readonly #onRead: ((item: Item) => void) | undefined;
   #reader: Deferred<IteratorResult<Item, undefined>> | undefined;
   #end: { readonly error?: unknown; readonly failed: boolean } | undefined;
 
-  constructor(options: AsyncQueueOptions = {}) {
+  constructor(options: AsyncQueueOptions<Item> = {}) {
     const { itemsMax, onStop, onRead } = options;
     this.#items = new RingBuffer(itemsMax === undefined ? {} : { itemsMax });
     this.#onStop = onStop;
@@ -69,7 +69,7 @@ export class AsyncQueue<Item> implements AsyncIterableIterator<Item, undefined> 
   next(): Promise<IteratorResult<Item, undefined>> {
     if (this.#items.size > 0) {
       const value = this.#items.shift() as Item;
-      this.#onRead?.();
+      this.#onRead?.(value);
       return Promise.resolve({ done: false, value });
     }
     const end = this.#end;

@@ -41,7 +41,7 @@ export class MessagePortLink implements Link {
     // A view would travel with everything around it, and moving it would take that from its owner.
     const copy = new Uint8Array(chunk);
     this.#port.postMessage(copy, [copy.buffer]);
-    this.#sentBytes += copy.length;
+    this.#sentBytes += chunk.length;
     return this.#sentBytes < highWaterMark;
   }
 

@@ -5,8 +5,8 @@ import { AsyncQueue } from "../runtime/async-queue.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import type { Link } from "./link.ts";
 
-/** Bytes that may wait in a socket before `send` asks the caller to stop. */
-export const socketHighWaterMark: number = 256 * 1024;
+/** Bytes that may wait to be written before `send` asks the caller to stop; above Node's own mark. */
+const highWaterMark = 256 * 1024;
 
 /** Chunks that may wait for the reader, each at most 64 KiB, before the socket is no longer read. */
 const waitingChunksMax = 16;
@@ -18,7 +18,7 @@ export class SocketLink implements Link {
   readonly #closed = new Deferred();
   #drained: Deferred | undefined;
 
-  /** @param socket - connected, made with `socketHighWaterMark`, nobody else listening to it. */
+  /** @param socket - connected, with nobody else listening to its events. */
   constructor(socket: Socket, peer: string) {
     this.peer = peer;
     this.#socket = socket;
@@ -47,11 +47,13 @@ export class SocketLink implements Link {
 
   send(chunk: Uint8Array): boolean {
     if (!this.#socket.writable) return true;
-    return this.#socket.write(chunk);
+    this.#socket.write(chunk);
+    return this.#socket.writableLength < highWaterMark;
   }
 
   drained(): Promise<void> {
-    if (!this.#socket.writable || !this.#socket.writableNeedDrain) return Promise.resolve();
+    const { writable, writableLength } = this.#socket;
+    if (!writable || writableLength < highWaterMark) return Promise.resolve();
     this.#drained ??= new Deferred();
     return this.#drained.promise;
   }
@@ -70,6 +72,7 @@ export class SocketLink implements Link {
   }
 
   destroy(): void {
+    this.#chunks.end();
     this.#socket.destroy();
   }
 

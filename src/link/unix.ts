@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { ColloquyError } from "../errors.ts";
 import { cancelledError, onAbort } from "../runtime/abort.ts";
 import type { AcceptLink, Connect, Link, Listener } from "./link.ts";
-import { SocketLink, socketHighWaterMark } from "./socket.ts";
+import { SocketLink } from "./socket.ts";
 
 /** Bytes of a socket's path that every system takes: `sun_path` has 104 on macOS, 108 on Linux. */
 export const unixPathBytesMax = 100;
@@ -22,7 +22,7 @@ export function connectUnix(path: string): Connect {
   checkPath(path);
   return (signal) =>
     new Promise<Link>((resolve, reject) => {
-      const socket = createConnection({ path, highWaterMark: socketHighWaterMark });
+      const socket = createConnection({ path });
       const forget = onAbort(signal, () => {
         socket.destroy();
         reject(cancelledError(signal));
@@ -50,9 +50,7 @@ export function connectUnix(path: string): Connect {
 export async function listenUnix(path: string, accept: AcceptLink): Promise<Listener> {
   checkPath(path);
   const file = !path.startsWith("\\\\");
-  const server = createServer({ highWaterMark: socketHighWaterMark }, (socket) =>
-    accept(new SocketLink(socket, `${path} (connected)`)),
-  );
+  const server = createServer((socket) => accept(new SocketLink(socket, `${path} (connected)`)));
   try {
     if (file) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     if (file) await rm(path, { force: true });

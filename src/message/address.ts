@@ -1,0 +1,81 @@
+/**
+ * Where a message goes, as one short string.
+ *
+ *   agent:ID           exactly one agent
+ *   type:TYPE          any one of a pool
+ *   skill:CAPABILITY   any one that can
+ *   all:TYPE           everyone in a pool
+ *
+ * What follows the first colon is an id: 1 to 128 characters, each an ASCII letter or digit or one of
+ * `.` `_` `-` `/` `:` `@`. Names of spaces are ids too. Ids are compared byte by byte.
+ */
+import { ColloquyError } from "../errors.ts";
+import { idCharacters, idClass, isOfClass } from "./characters.ts";
+import { idCharactersMax } from "./limits.ts";
+
+export type Address = `agent:${string}` | `type:${string}` | `skill:${string}` | `all:${string}`;
+
+export type AddressKind = "agent" | "type" | "skill" | "all";
+
+export interface AddressParts {
+  readonly kind: AddressKind;
+  readonly id: string;
+}
+
+/** @throws INVALID_ADDRESS with the value. */
+export function parseAddress(address: string): AddressParts {
+  const kind = kindOf(address);
+  if (kind === undefined) {
+    throw invalid("to", address, "agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE");
+  }
+  const id = address.slice(kind.length + 1);
+  if (!isId(id)) throw invalid("to", address, `an id after the colon: ${idLimit}`);
+  return { kind, id };
+}
+
+/** True for a well-formed address. */
+export function isAddress(address: unknown): address is Address {
+  if (typeof address !== "string") return false;
+  const kind = kindOf(address);
+  return kind !== undefined && isId(address.slice(kind.length + 1));
+}
+
+/** @throws INVALID_ADDRESS with the value. */
+export function assertAddress(address: unknown): asserts address is Address {
+  if (typeof address !== "string") throw invalid("to", address, "a string such as agent:ID");
+  if (!isAddress(address)) parseAddress(address);
+}
+
+export function isId(id: unknown): id is string {
+  return typeof id === "string" && isOfClass(id, idClass, idCharactersMax);
+}
+
+/**
+ * @param field - what the id is of, for the error: "agent", "type", "capability", "space".
+ * @throws INVALID_ADDRESS with field, value and limit.
+ */
+export function assertId(field: string, id: unknown): asserts id is string {
+  if (!isId(id)) throw invalid(field, id, idLimit);
+}
+
+const idLimit = `1 to ${idCharactersMax} characters of ${idCharacters}`;
+
+function kindOf(address: string): AddressKind | undefined {
+  if (address.startsWith("agent:")) return "agent";
+  if (address.startsWith("type:")) return "type";
+  if (address.startsWith("skill:")) return "skill";
+  if (address.startsWith("all:")) return "all";
+  return undefined;
+}
+
+function invalid(field: string, value: unknown, limit: string): ColloquyError {
+  const shown = typeof value === "string" ? JSON.stringify(shorten(value)) : typeof value;
+  return new ColloquyError("INVALID_ADDRESS", `${field}: ${shown} is not ${limit}`, {
+    details: { field, value: typeof value === "string" ? shorten(value) : typeof value, limit },
+  });
+}
+
+/** Long enough to recognise, short enough for a log line. */
+function shorten(value: string): string {
+  return value.length > 200 ? `${value.slice(0, 200)}…` : value;
+}

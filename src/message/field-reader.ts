@@ -1,0 +1,153 @@
+/**
+ * Reads the fields of an envelope, each checked in full as it is read. The whole header becomes one
+ * text first, of which the fields are pieces: one native call instead of one per field.
+ */
+import { type Address, isAddress } from "./address.ts";
+import { readUint53 } from "./byte-reader.ts";
+import {
+  type CharacterClass,
+  headerNameClass,
+  idClass,
+  isPrintable,
+  printableClass,
+} from "./characters.ts";
+import { limit } from "./envelope-fields.ts";
+import { invalidMessage, tooLarge } from "./invalid.ts";
+import {
+  headersBytesMax,
+  headersMax,
+  idCharactersMax,
+  nameBytesMax,
+  pathMax,
+  recipientsMax,
+} from "./limits.ts";
+import { decodeUtf8, textOfBytes } from "./text.ts";
+import { isTopic } from "./topic.ts";
+
+/** Length of the longest address. */
+const addressBytesMax = "skill:".length + idCharactersMax;
+
+export class FieldReader {
+  readonly #bytes: Uint8Array;
+  readonly #end: number;
+  #at: number;
+  /** Character n is byte `#textStart` + n. Only where a byte is ASCII is the character right. */
+  readonly #text: string;
+  readonly #textStart: number;
+
+  /** Reads what follows the first `skipped` bytes of the header from `start` up to, not including, `end`. */
+  constructor(bytes: Uint8Array, start: number, end: number, skipped: number) {
+    this.#bytes = bytes;
+    this.#at = start + skipped;
+    this.#end = end;
+    this.#text = textOfBytes(bytes, start, end);
+    this.#textStart = start;
+  }
+
+  number(field: string): number {
+    return readUint53(field, this.#bytes, this.#advance(field, 8));
+  }
+
+  skip16(field: string): void {
+    this.#advance(field, this.#uint16(field));
+  }
+
+  id(field: string): string {
+    return this.#ofClass(field, idClass, idCharactersMax, limit.id);
+  }
+
+  /** Printable UTF-8. */
+  name(field: string): string {
+    const length = this.#uint8(field);
+    if (length === 0) throw invalidMessage(field, limit.name);
+    return this.#printable(field, length, limit.name);
+  }
+
+  topic(field: string): string {
+    const text = this.name(field);
+    if (!isTopic(text, "internal")) throw invalidMessage(field, limit.topic);
+    return text;
+  }
+
+  recipients(): readonly Address[] {
+    const count = this.#uint16("to");
+    if (count > recipientsMax) throw invalidMessage("to", limit.to);
+    const to: Address[] = [];
+    for (let index = 0; index < count; index++) {
+      const address = this.#ofClass("to", idClass, addressBytesMax, limit.address);
+      if (!isAddress(address)) throw invalidMessage("to", limit.address);
+      to.push(address);
+    }
+    return to;
+  }
+
+  path(): readonly string[] {
+    const count = this.#uint8("path");
+    if (count > pathMax) throw invalidMessage("path", limit.path);
+    const path: string[] = [];
+    for (let index = 0; index < count; index++) path.push(this.id("path"));
+    return path;
+  }
+
+  headers(): Readonly<Record<string, string>> {
+    const count = this.#uint8("headers");
+    if (count > headersMax) throw invalidMessage("headers", limit.headers);
+    const headers: Record<string, string> = {};
+    const begin = this.#at;
+    for (let index = 0; index < count; index++) {
+      const name = this.#ofClass("headers", headerNameClass, nameBytesMax, limit.headerName);
+      if (name === "__proto__") throw invalidMessage("headers", limit.headerName);
+      if (Object.hasOwn(headers, name)) throw invalidMessage(`headers.${name}`, limit.unique);
+      const field = `headers.${name}`;
+      headers[name] = this.#printable(field, this.#uint16(field), limit.headerValue);
+    }
+    // Three bytes of each pair are lengths.
+    if (this.#at - begin - 3 * count > headersBytesMax) {
+      throw tooLarge("headers", headersBytesMax, "bytes", this.#at - begin - 3 * count);
+    }
+    return headers;
+  }
+
+  #ofClass(field: string, characterClass: CharacterClass, max: number, expected: string): string {
+    const length = this.#uint8(field);
+    if (length === 0 || length > max) throw invalidMessage(field, expected);
+    const at = this.#advance(field, length);
+    const end = at + length;
+    const bytes = this.#bytes;
+    for (let index = at; index < end; index++) {
+      if (characterClass[bytes[index] as number] !== 1) throw invalidMessage(field, expected);
+    }
+    return this.#text.substring(at - this.#textStart, end - this.#textStart);
+  }
+
+  #printable(field: string, length: number, expected: string): string {
+    const at = this.#advance(field, length);
+    const end = at + length;
+    const bytes = this.#bytes;
+    for (let index = at; index < end; index++) {
+      if (printableClass[bytes[index] as number] === 1) continue;
+      const text = decodeUtf8(field, bytes, at, end);
+      if (!isPrintable(text)) throw invalidMessage(field, expected);
+      return text;
+    }
+    return this.#text.substring(at - this.#textStart, end - this.#textStart);
+  }
+
+  #uint8(field: string): number {
+    return this.#bytes[this.#advance(field, 1)] as number;
+  }
+
+  #uint16(field: string): number {
+    const at = this.#advance(field, 2);
+    return ((this.#bytes[at] as number) << 8) | (this.#bytes[at + 1] as number);
+  }
+
+  /** @returns where the next `count` bytes begin. */
+  #advance(field: string, count: number): number {
+    const at = this.#at;
+    const left = this.#end - at;
+    if (count > left) throw invalidMessage(field, `${count} more bytes of header, found ${left}`);
+    this.#at = at + count;
+    return at;
+  }
+}

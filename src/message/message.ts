@@ -1,0 +1,34 @@
+/** A message as its two ends see it: the envelope, and the payload still as bytes. */
+import type { Envelope } from "./envelope.ts";
+
+/** How the payload's bytes came about. */
+export const payloadCodecs = {
+  /** No payload: undefined. */
+  none: 0,
+  /** JSON, UTF-8. */
+  json: 1,
+  /** The payload is one byte array. */
+  bytes: 2,
+  /** JSON with byte arrays inside: see payload.ts. */
+  jsonAndBytes: 3,
+  /** A run of message frames: see batch.ts. */
+  frames: 4,
+} as const;
+
+export type PayloadCodec = (typeof payloadCodecs)[keyof typeof payloadCodecs];
+
+export const compressions = { none: 0, gzip: 1, zstd: 2 } as const;
+
+export type Compression = (typeof compressions)[keyof typeof compressions];
+
+export interface EncodedPayload {
+  readonly codec: PayloadCodec;
+  readonly compression: Compression;
+  readonly bytes: Uint8Array;
+}
+
+export interface Message {
+  readonly envelope: Envelope;
+  /** Not decoded yet: see `decodePayload`. A view into the frame. */
+  readonly payload: EncodedPayload;
+}

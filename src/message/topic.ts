@@ -1,0 +1,88 @@
+/**
+ * Topics and the patterns that match them.
+ *
+ *   topic   = token ("." token)*                     market.updates
+ *   pattern = (token | "*") ("." (token | "*"))*     market.*      `*` is any one token
+ *             ["." ">"] | ">"                        orders.>      a last `>` is one or more tokens
+ *   token   = 1 or more ASCII letters, digits, `_` `-` `/` `:` `@`
+ *
+ * At most 255 characters and 32 tokens. A token that begins with `_` is internal: users can neither
+ * publish nor subscribe to it, and no wildcard matches it, so that `>` never sees an inbox.
+ */
+import { ColloquyError } from "../errors.ts";
+import { tokenCharacters, tokenClass } from "./characters.ts";
+import { topicCharactersMax, topicTokensMax } from "./limits.ts";
+
+/** Who names the topic: only "internal" may use tokens that begin with `_`. */
+export type TopicReach = "user" | "internal";
+
+const dot = 46;
+const underscore = 95;
+const star = 42;
+const rest = 62;
+
+/** @throws INVALID_ADDRESS with field `topic`, value and limit. */
+export function assertTopic(topic: unknown, reach: TopicReach = "user"): asserts topic is string {
+  const problem = grammarProblem(topic, false, reach);
+  if (problem !== undefined) throw invalid("topic", topic, problem);
+}
+
+/** @throws INVALID_ADDRESS with field `pattern`, value and limit. */
+export function assertPattern(
+  pattern: unknown,
+  reach: TopicReach = "user",
+): asserts pattern is string {
+  const problem = grammarProblem(pattern, true, reach);
+  if (problem !== undefined) throw invalid("pattern", pattern, problem);
+}
+
+export function isTopic(topic: unknown, reach: TopicReach = "user"): topic is string {
+  return grammarProblem(topic, false, reach) === undefined;
+}
+
+export function isPattern(pattern: unknown, reach: TopicReach = "user"): pattern is string {
+  return grammarProblem(pattern, true, reach) === undefined;
+}
+
+/** True when a valid pattern names a single topic. */
+export function isExact(pattern: string): boolean {
+  return !pattern.includes("*") && !pattern.includes(">");
+}
+
+/** What is wrong with the text, as the limit it breaks; undefined when nothing is. */
+function grammarProblem(text: unknown, pattern: boolean, reach: TopicReach): string | undefined {
+  if (typeof text !== "string") return "a string";
+  const { length } = text;
+  if (length === 0 || length > topicCharactersMax) return `1 to ${topicCharactersMax} characters`;
+  let tokens = 1;
+  let begin = 0;
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === dot) {
+      if (index === begin) return "tokens of one character or more";
+      tokens++;
+      begin = index + 1;
+    } else if (tokenClass[code] !== 1) {
+      if (!pattern || (code !== star && code !== rest)) return `tokens of ${tokenCharacters}`;
+      const whole = index === begin && (index + 1 === length || text.charCodeAt(index + 1) === dot);
+      if (!whole) return "wildcards that are a token of their own";
+      if (code === rest && index + 1 !== length) return "a pattern with > as its last token only";
+    } else if (code === underscore && index === begin && reach === "user") {
+      return "free of tokens that begin with _, which are internal";
+    }
+  }
+  if (begin === length) return "tokens of one character or more";
+  return tokens > topicTokensMax ? `at most ${topicTokensMax} tokens` : undefined;
+}
+
+function invalid(field: string, value: unknown, limit: string): ColloquyError {
+  const text = typeof value === "string" ? value : typeof value;
+  const shown = text.length > topicCharactersMax ? `${text.slice(0, topicCharactersMax)}…` : text;
+  return new ColloquyError(
+    "INVALID_ADDRESS",
+    `${field}: ${JSON.stringify(shown)} is not ${limit}`,
+    {
+      details: { field, value: shown, limit },
+    },
+  );
+}

@@ -49,6 +49,7 @@ export const frameTypes = {
   CALL: 64,
   REPLY: 65,
   NOTE: 66,
+  HANGUP: 67,
 } as const;
 
 export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];

@@ -1,0 +1,128 @@
+/**
+ * The files of a store, looked at without opening the database file: closing it again would drop the
+ * locks that SQLite holds on it in this process (POSIX advisory locks belong to process and file).
+ */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { type StoreFailure, storeError } from "./failure.ts";
+
+export interface StoreFiles {
+  readonly directory: string;
+  readonly database: string;
+  /** Commits that are not in the database file yet. Gone after a clean close. */
+  readonly log: string;
+  /** An index of the log that several processes share; never ours, since a store has one owner. */
+  readonly sharedIndex: string;
+}
+
+export function storeFilesIn(directory: string): StoreFiles {
+  const database = join(resolve(directory), "store.sqlite");
+  return {
+    directory: resolve(directory),
+    database,
+    log: `${database}-wal`,
+    sharedIndex: `${database}-shm`,
+  };
+}
+
+/**
+ * Makes the directory if need be, and makes sure that a store in it can be opened and written.
+ *
+ * @throws STORE_FAILED
+ */
+export function prepareFiles(files: StoreFiles): void {
+  const { directory, database, log } = files;
+  makeDirectory(directory);
+  const stats = statOf(directory);
+  if (stats === undefined || !stats.isDirectory()) {
+    throw storeError("not-a-directory", { directory });
+  }
+  requireAccess(directory, constants.R_OK | constants.X_OK, "permission-denied");
+  requireAccess(directory, constants.W_OK, "read-only");
+  for (const file of [database, log]) {
+    const found = statOf(file);
+    if (found === undefined) continue;
+    if (!found.isFile()) throw storeError("foreign", { file });
+    requireAccess(file, constants.R_OK, "permission-denied");
+    requireAccess(file, constants.W_OK, "read-only");
+  }
+  // SQLite would take the log of a database that is not there for a left-over, and delete it.
+  if (bytesOf(database) === 0 && bytesOf(log) > 0) throw storeError("missing", { file: database });
+}
+
+/** 0 for a file that is not there. */
+export function bytesOf(file: string): number {
+  return statOf(file)?.size ?? 0;
+}
+
+export function removeFile(file: string): void {
+  rmSync(file, { force: true });
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (made !== undefined) syncDirectory(dirname(made));
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return;
+    throw storeError(failureOf(error), { directory }, { cause: error });
+  }
+}
+
+/** Makes the name of a new directory as durable as what will lie in it. Windows has no such call. */
+function syncDirectory(directory: string): void {
+  if (process.platform === "win32") return;
+  const descriptor = openSync(directory, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw storeError(failureOf(error), { path }, { cause: error });
+  }
+}
+
+function requireAccess(path: string, mode: number, reason: StoreFailure): void {
+  try {
+    accessSync(path, mode);
+  } catch (error) {
+    throw storeError(reason, { path }, { cause: error });
+  }
+}
+
+function failureOf(error: unknown): StoreFailure {
+  switch (errorCode(error)) {
+    case "EACCES":
+    case "EPERM":
+      return "permission-denied";
+    case "EROFS":
+      return "read-only";
+    case "ENOSPC":
+    case "EDQUOT":
+      return "disk-full";
+    case "ENOTDIR":
+      return "not-a-directory";
+    default:
+      return "input-output";
+  }
+}
+
+function errorCode(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+}

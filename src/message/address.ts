@@ -40,6 +40,14 @@ export function isAddress(address: unknown): address is Address {
   return kind !== undefined && isId(address.slice(kind.length + 1));
 }
 
+/** `isAddress`, for a text all of whose characters may stand in an id. */
+export function isAddressOfIdClass(text: string): text is Address {
+  const kind = kindOf(text);
+  if (kind === undefined) return false;
+  const idCharacters = text.length - kind.length - 1;
+  return idCharacters > 0 && idCharacters <= idCharactersMax;
+}
+
 /** @throws INVALID_ADDRESS with the value. */
 export function assertAddress(address: unknown): asserts address is Address {
   if (typeof address !== "string") throw invalid("to", address, "a string such as agent:ID");

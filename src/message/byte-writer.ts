@@ -4,10 +4,16 @@
  */
 import { readUint32 } from "./byte-reader.ts";
 import type { CharacterClass } from "./characters.ts";
-import { encodeUtf8Into, utf8Length } from "./text.ts";
+import { encodeUtf8, encodeUtf8Into } from "./text.ts";
 
 /** Bytes of a slab: large enough that making one is rare, small enough to be given away half used. */
 const slabBytes = 2 ** 15;
+
+/** From here on, setting aside three bytes per character costs more than encoding on the side. */
+const longTextCharacters = 4_096;
+
+/** Up to here a loop beats the call into the platform's encoder. */
+const shortTextCharacters = 64;
 
 const float = new Float64Array(1);
 const floatBytes = new Uint8Array(float.buffer);
@@ -106,8 +112,12 @@ export class ByteWriter {
 
   /** UTF-8 without a length. @returns bytes of the text. */
   text(text: string): number {
-    const length = text.length > 4096 ? utf8Length(text) : text.length * 3;
-    const at = this.#room(length);
+    if (text.length > longTextCharacters) {
+      const encoded = encodeUtf8(text);
+      this.bytes(encoded);
+      return encoded.length;
+    }
+    const at = this.#room(text.length * 3);
     const written = this.#text(text, at);
     this.#end = at + written;
     return written;
@@ -139,7 +149,7 @@ export class ByteWriter {
   #text(text: string, at: number): number {
     const { length } = text;
     const bytes = this.#bytes;
-    if (length > 64) return encodeUtf8Into(text, bytes, at);
+    if (length > shortTextCharacters) return encodeUtf8Into(text, bytes, at);
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index);
       if (code > 0x7f) return encodeUtf8Into(text, bytes, at);
@@ -166,8 +176,8 @@ export class ByteWriter {
 
   #grow(count: number): number {
     const length = this.#end - this.#start;
-    // Doubled while one chunk grows, so that copying stays linear in what is written.
-    const grown = new Uint8Array(Math.max(slabBytes, (length + count) * 2));
+    // Doubled while one chunk grows by small steps, so that copying stays linear in what is written.
+    const grown = new Uint8Array(Math.max(slabBytes, length * 2, length + count));
     grown.set(this.#bytes.subarray(this.#start, this.#end));
     this.#bytes = grown;
     this.#start = 0;

@@ -2,7 +2,7 @@
  * Reads the fields of an envelope, each checked in full as it is read. The whole header becomes one
  * text first, of which the fields are pieces: one native call instead of one per field.
  */
-import { type Address, isAddress } from "./address.ts";
+import { type Address, isAddressOfIdClass } from "./address.ts";
 import { readUint53 } from "./byte-reader.ts";
 import {
   type CharacterClass,
@@ -10,6 +10,7 @@ import {
   idClass,
   isPrintable,
   printableClass,
+  tokenClass,
 } from "./characters.ts";
 import { limit } from "./envelope-fields.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
@@ -20,9 +21,11 @@ import {
   nameBytesMax,
   pathMax,
   recipientsMax,
+  topicTokensMax,
 } from "./limits.ts";
 import { decodeUtf8, textOfBytes } from "./text.ts";
-import { isTopic } from "./topic.ts";
+
+const dot = 46;
 
 /** Length of the longest address. */
 const addressBytesMax = "skill:".length + idCharactersMax;
@@ -63,10 +66,23 @@ export class FieldReader {
     return this.#printable(field, length, limit.name);
   }
 
+  /** A topic, internal ones included; the grammar of topic.ts, on bytes. */
   topic(field: string): string {
-    const text = this.name(field);
-    if (!isTopic(text, "internal")) throw invalidMessage(field, limit.topic);
-    return text;
+    const length = this.#uint8(field);
+    const at = this.#advance(field, length);
+    const end = at + length;
+    const bytes = this.#bytes;
+    let tokens = 1;
+    let begin = at;
+    for (let index = at; index < end; index++) {
+      const byte = bytes[index] as number;
+      if (tokenClass[byte] === 1) continue;
+      if (byte !== dot || index === begin) throw invalidMessage(field, limit.topic);
+      tokens++;
+      begin = index + 1;
+    }
+    if (begin === end || tokens > topicTokensMax) throw invalidMessage(field, limit.topic);
+    return this.#text.substring(at - this.#textStart, end - this.#textStart);
   }
 
   recipients(): readonly Address[] {
@@ -75,7 +91,7 @@ export class FieldReader {
     const to: Address[] = [];
     for (let index = 0; index < count; index++) {
       const address = this.#ofClass("to", idClass, addressBytesMax, limit.address);
-      if (!isAddress(address)) throw invalidMessage("to", limit.address);
+      if (!isAddressOfIdClass(address)) throw invalidMessage("to", limit.address);
       to.push(address);
     }
     return to;

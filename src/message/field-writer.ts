@@ -76,9 +76,11 @@ export function writeHeaders(writer: ByteWriter, headers: Readonly<Record<string
       throw invalidMessage("headers", limit.headerName);
     }
     const value = headers[name];
-    if (typeof value !== "string" || value.length > headersBytesMax || !isPrintable(value)) {
+    if (typeof value !== "string" || !isPrintable(value)) {
       throw invalidMessage(`headers.${name}`, limit.headerValue);
     }
+    // More would not fit the length that goes before it.
+    if (value.length > headersBytesMax) throw tooLarge("headers", headersBytesMax, "bytes");
     bytes += name.length + writer.text16(value);
     if (bytes > headersBytesMax) throw tooLarge("headers", headersBytesMax, "bytes");
   }

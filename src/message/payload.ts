@@ -14,6 +14,7 @@
  * nothing needs escaping. At most 1,024 byte arrays.
  */
 import { readUint32 } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
 import { decompressPayload } from "./compression.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
 import { payloadByteArraysMax, payloadBytesMax, payloadDepthMax } from "./limits.ts";
@@ -26,7 +27,7 @@ import { decodeUtf8, encodeUtf8 } from "./text.ts";
  *   `bytesMax`.
  */
 export function encodePayload(value: unknown, bytesMax: number = payloadBytesMax): EncodedPayload {
-  const payload = encode(value);
+  const payload = encode(value, bytesMax);
   if (payload.bytes.length > bytesMax) {
     throw tooLarge("payload", bytesMax, "bytes", payload.bytes.length);
   }
@@ -63,16 +64,26 @@ export function decodePayload(
   }
 }
 
-function encode(value: unknown): EncodedPayload {
+function encode(value: unknown, bytesMax: number): EncodedPayload {
   if (value === undefined) return encoded(payloadCodecs.none, noBytes);
   if (value instanceof Uint8Array) return encoded(payloadCodecs.bytes, value);
   if (assertPlain(value)) return encodeJsonAndBytes(value as object);
-  return encoded(payloadCodecs.json, encodeUtf8(JSON.stringify(value)));
+  const json = JSON.stringify(value);
+  // Each character takes a byte or more.
+  if (json.length > bytesMax) throw tooLarge("payload", bytesMax, "bytes");
+  if (json.length > pooledCharactersMax) return encoded(payloadCodecs.json, encodeUtf8(json));
+  writer.text(json);
+  return encoded(payloadCodecs.json, writer.take());
 }
 
 function encoded(codec: PayloadCodec, bytes: Uint8Array): EncodedPayload {
   return { codec, compression: compressions.none, bytes };
 }
+
+/** Takes short payloads one behind the other: making an array for each costs more than encoding it. */
+const writer: ByteWriter = new ByteWriter();
+
+const pooledCharactersMax = 4_096;
 
 const noBytes = new Uint8Array(0);
 

@@ -1,13 +1,20 @@
 /**
  * Which subscriptions a topic reaches. Exact patterns are found by one look-up; patterns with wildcards
- * lie in a tree of tokens. What a topic matched is remembered until something changes that could
- * matter to it, so that a topic published again costs one look-up whatever the number of patterns.
+ * lie in a tree of tokens. While there are any of those, what a topic matched is remembered until
+ * something changes that could matter to it, so that a topic published again costs one look-up too.
  */
 import { isExact } from "./topic.ts";
 
 /** A box, so that one value can be subscribed twice and removed once. */
 interface Entry<Value> {
   readonly value: Value;
+}
+
+/** The subscriptions to one exact topic. */
+interface Exact<Value> {
+  readonly entries: Set<Entry<Value>>;
+  /** Their values, once somebody asked; undefined again after each change. */
+  values: readonly Value[] | undefined;
 }
 
 interface Node<Value> {
@@ -24,7 +31,7 @@ const rememberedMax = 65_536;
 const none: readonly never[] = Object.freeze([]);
 
 export class TopicTree<Value> {
-  readonly #exact = new Map<string, Set<Entry<Value>>>();
+  readonly #exact = new Map<string, Exact<Value>>();
   readonly #root: Node<Value> = emptyNode();
   #wildcards = 0;
   #size = 0;
@@ -64,18 +71,26 @@ export class TopicTree<Value> {
    * @param topic - valid (`assertTopic`); not checked again.
    */
   match(topic: string): readonly Value[] {
+    if (this.#wildcards === 0) return this.#matchExact(topic);
     const young = this.#young.get(topic);
     if (young !== undefined) return young;
-    const values = this.#old.get(topic) ?? this.#find(topic);
+    const values = this.#old.get(topic) ?? this.#matchAll(topic);
     this.#remember(topic, values);
     return values;
   }
 
-  #find(topic: string): readonly Value[] {
+  #matchExact(topic: string): readonly Value[] {
+    const exact = this.#exact.get(topic);
+    if (exact === undefined) return none;
+    exact.values ??= Array.from(exact.entries, ({ value }) => value);
+    return exact.values;
+  }
+
+  #matchAll(topic: string): readonly Value[] {
+    const exact = this.#matchExact(topic);
     const found: Value[] = [];
-    for (const entry of this.#exact.get(topic) ?? none) found.push(entry.value);
-    if (this.#wildcards > 0) collect(this.#root, topic.split("."), 0, found);
-    return found.length === 0 ? none : found;
+    collect(this.#root, topic.split("."), 0, found);
+    return found.length === 0 ? exact : [...exact, ...found];
   }
 
   #remember(topic: string, values: readonly Value[]): void {
@@ -106,15 +121,22 @@ export class TopicTree<Value> {
   }
 
   #addExact(topic: string, entry: Entry<Value>): void {
-    const entries = this.#exact.get(topic);
-    if (entries === undefined) this.#exact.set(topic, new Set([entry]));
-    else entries.add(entry);
+    const exact = this.#exact.get(topic);
+    if (exact === undefined) {
+      this.#exact.set(topic, { entries: new Set([entry]), values: undefined });
+    } else {
+      exact.entries.add(entry);
+      exact.values = undefined;
+    }
     this.#forget(topic);
   }
 
   #removeExact(topic: string, entry: Entry<Value>): void {
-    const entries = this.#exact.get(topic);
-    if (entries?.delete(entry) && entries.size === 0) this.#exact.delete(topic);
+    const exact = this.#exact.get(topic);
+    if (exact === undefined) return;
+    exact.entries.delete(entry);
+    exact.values = undefined;
+    if (exact.entries.size === 0) this.#exact.delete(topic);
     this.#forget(topic);
   }
 

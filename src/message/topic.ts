@@ -18,8 +18,6 @@ export type TopicReach = "user" | "internal";
 
 const dot = 46;
 const underscore = 95;
-const star = 42;
-const rest = 62;
 
 /** @throws INVALID_ADDRESS with field `topic`, value and limit. */
 export function assertTopic(topic: unknown, reach: TopicReach = "user"): asserts topic is string {
@@ -58,22 +56,41 @@ function grammarProblem(text: unknown, pattern: boolean, reach: TopicReach): str
   let begin = 0;
   for (let index = 0; index < length; index++) {
     const code = text.charCodeAt(index);
-    if (code === dot) {
-      if (index === begin) return "tokens of one character or more";
-      tokens++;
-      begin = index + 1;
-    } else if (tokenClass[code] !== 1) {
-      if (!pattern || (code !== star && code !== rest)) return `tokens of ${tokenCharacters}`;
-      const whole = index === begin && (index + 1 === length || text.charCodeAt(index + 1) === dot);
-      if (!whole) return "wildcards that are a token of their own";
-      if (code === rest && index + 1 !== length) return "a pattern with > as its last token only";
-    } else if (code === underscore && index === begin && reach === "user") {
+    if (tokenClass[code] === 1) {
+      if (index !== begin || code !== underscore || reach === "internal") continue;
       return "free of tokens that begin with _, which are internal";
     }
+    if (code !== dot) {
+      const problem = wildcardProblem(text, index, begin, pattern);
+      if (problem !== undefined) return problem;
+    } else if (index === begin) {
+      return noEmptyTokens;
+    } else {
+      tokens++;
+      begin = index + 1;
+    }
   }
-  if (begin === length) return "tokens of one character or more";
+  if (begin === length) return noEmptyTokens;
   return tokens > topicTokensMax ? `at most ${topicTokensMax} tokens` : undefined;
 }
+
+/** Of a character that is neither a dot nor part of a token. */
+function wildcardProblem(
+  text: string,
+  index: number,
+  begin: number,
+  pattern: boolean,
+): string | undefined {
+  const character = text.charAt(index);
+  if (!pattern || (character !== "*" && character !== ">")) return `tokens of ${tokenCharacters}`;
+  const next = text.charAt(index + 1);
+  if (index !== begin || (next !== "" && next !== ".")) {
+    return "wildcards that are a token of their own";
+  }
+  return character === ">" && next !== "" ? "a pattern with > as its last token only" : undefined;
+}
+
+const noEmptyTokens = "tokens of one character or more";
 
 function invalid(field: string, value: unknown, limit: string): ColloquyError {
   const text = typeof value === "string" ? value : typeof value;

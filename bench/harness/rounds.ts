@@ -1,0 +1,120 @@
+/**
+ * Rounds: in each, every subject of a workload is started afresh, warmed up, measured and ended, in
+ * one order and then in the reverse. Latency on a machine of few cores is bimodal, and depends on
+ * which process got which core, so each round draws again, for everybody.
+ */
+import type { SubjectEntry, Workload } from "../catalogue.ts";
+import { type BenchProcess, startProcess } from "./process.ts";
+import type { Sample } from "./subject.ts";
+
+/** The samples of one workload at one number in flight. */
+export interface Measurement {
+  readonly workload: string;
+  readonly inFlight: number;
+  readonly subjects: readonly SubjectSamples[];
+}
+
+export interface SubjectSamples {
+  readonly name: string;
+  readonly kind: SubjectEntry["kind"];
+  /** One for each round. */
+  readonly samples: readonly Sample[];
+}
+
+/** A subject that could not be measured, and is left out of the measurements. */
+export interface Failure {
+  readonly workload: string;
+  readonly subject: string;
+  readonly reason: string;
+}
+
+export interface RoundsOptions {
+  readonly rounds: number;
+  /** How long a subject is measured in one round, milliseconds. It is warmed up for half of it. */
+  readonly durationMs: number;
+  /** Where the processes of Colloquy's subjects leave CPU profiles; absent for none. */
+  readonly profileDirectory?: string;
+  /** Told what is about to be measured. */
+  readonly progress: (text: string) => void;
+}
+
+const driver = new URL("./driver.ts", import.meta.url);
+
+export async function measureWorkload(
+  workload: Workload,
+  subjects: readonly SubjectEntry[],
+  options: RoundsOptions,
+): Promise<{
+  readonly measurements: readonly Measurement[];
+  readonly failures: readonly Failure[];
+}> {
+  const rounds = workload.rounds ?? options.rounds;
+  const collected = new Map<SubjectEntry, Map<number, Sample[]>>();
+  for (const subject of subjects) {
+    collected.set(subject, new Map(workload.inFlight.map((inFlight) => [inFlight, []])));
+  }
+  const failures: Failure[] = [];
+
+  for (let round = 1; round <= rounds; round++) {
+    const present = [...collected.keys()];
+    for (const subject of round % 2 === 1 ? present : present.reverse()) {
+      options.progress(`${workload.title}, round ${round} of ${rounds}: ${subject.name}`);
+      try {
+        const samples = await measureSubject(workload, subject, options);
+        for (const [inFlight, sample] of samples) {
+          collected.get(subject)?.get(inFlight)?.push(sample);
+        }
+      } catch (error) {
+        collected.delete(subject);
+        failures.push({ workload: workload.name, subject: subject.name, reason: reasonOf(error) });
+      }
+    }
+  }
+
+  const measurements = workload.inFlight.map((inFlight) => ({
+    workload: workload.name,
+    inFlight,
+    subjects: Array.from(collected, ([{ name, kind }, samples]) => ({
+      name,
+      kind,
+      samples: samples.get(inFlight) ?? [],
+    })),
+  }));
+  return { measurements, failures };
+}
+
+async function measureSubject(
+  workload: Workload,
+  subject: SubjectEntry,
+  { durationMs, profileDirectory }: RoundsOptions,
+): Promise<ReadonlyMap<number, Sample>> {
+  const profile =
+    profileDirectory !== undefined && subject.kind === "colloquy"
+      ? ["--cpu-prof", `--cpu-prof-dir=${profileDirectory}`]
+      : [];
+  const process = await startProcess(driver, [subject.module.href], profile);
+  try {
+    const samples = new Map<number, Sample>();
+    for (const inFlight of workload.inFlight) {
+      if (workload.unit === "operations/s") await measure(process, inFlight, durationMs / 2);
+      samples.set(inFlight, await measure(process, inFlight, durationMs));
+    }
+    return samples;
+  } finally {
+    await process.stop();
+  }
+}
+
+async function measure(
+  process: BenchProcess,
+  inFlight: number,
+  durationMs: number,
+): Promise<Sample> {
+  return (await process.ask({ inFlight, durationMs })) as Sample;
+}
+
+/** The first line: what failed, not where. */
+function reasonOf(error: unknown): string {
+  const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  return line;
+}

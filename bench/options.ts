@@ -1,0 +1,66 @@
+import { parseArgs } from "node:util";
+import { type Workload, workloads } from "./catalogue.ts";
+
+export const usage: string = `usage: npm run bench -- [options]
+
+  --only NAMES     only these workloads, joined by commas; the beginning of a name will do:
+                   ${workloads.map(({ name }) => name).join(", ")}
+  --seconds N      how long a subject is measured in one round; default 1
+  --rounds N       how often every subject is started and measured; default 5
+  --json PATH      where the figures go; default bench/results/<time>.json
+  --save           also write docs/results/bench-<date>.md
+  --profile DIR    leave CPU profiles of Colloquy's processes in DIR (and slow them down)
+  --help           print this
+`;
+
+export interface BenchOptions {
+  readonly workloads: readonly Workload[];
+  readonly durationMs: number;
+  readonly rounds: number;
+  readonly json?: string;
+  readonly save: boolean;
+  readonly profileDirectory?: string;
+}
+
+/** @returns undefined when help is asked for. @throws Error that says what is wrong with `args`. */
+export function parseOptions(args: readonly string[]): BenchOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: "string" },
+      seconds: { type: "string", default: "1" },
+      rounds: { type: "string", default: "5" },
+      json: { type: "string" },
+      save: { type: "boolean", default: false },
+      profile: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const rounds = positive("rounds", values.rounds);
+  if (!Number.isInteger(rounds)) throw new Error(`--rounds ${rounds}: not a whole number`);
+  return {
+    workloads: chosenWorkloads(values.only),
+    durationMs: positive("seconds", values.seconds) * 1_000,
+    rounds,
+    save: values.save,
+    ...(values.json === undefined ? {} : { json: values.json }),
+    ...(values.profile === undefined ? {} : { profileDirectory: values.profile }),
+  };
+}
+
+function chosenWorkloads(only: string | undefined): readonly Workload[] {
+  if (only === undefined) return workloads;
+  const prefixes = only.split(",");
+  for (const prefix of prefixes) {
+    if (prefix !== "" && workloads.some(({ name }) => name.startsWith(prefix))) continue;
+    throw new Error(`--only ${only}: no workload begins with "${prefix}"`);
+  }
+  return workloads.filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix)));
+}
+
+function positive(name: string, text: string): number {
+  const number = Number(text);
+  if (number > 0 && Number.isFinite(number)) return number;
+  throw new Error(`--${name} ${text}: not a number above 0`);
+}

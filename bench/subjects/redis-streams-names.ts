@@ -1,0 +1,3 @@
+export const stream = "orders";
+export const group = "pool";
+export const settledChannel = "orders.settled";

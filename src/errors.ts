@@ -149,16 +149,22 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 }
 
 /** What may leave this process about any thrown value. */
-export function errorInfo(error: unknown): ErrorInfo {
-  if (isColloquyError(error)) {
-    const { code, message, retryable, details } = error;
-    return Object.keys(details).length > 0
-      ? { code, message, retryable, details }
-      : { code, message, retryable };
+export function errorInfo(thrown: unknown): ErrorInfo {
+  const { code, message, retryable, details } = toColloquyError(thrown);
+  return Object.keys(details).length > 0
+    ? { code, message, retryable, details }
+    : { code, message, retryable };
+}
+
+/** A `ColloquyError` as it is; anything else as HANDLER_FAILED with its name, message and `data`. */
+export function toColloquyError(thrown: unknown): ColloquyError {
+  if (isColloquyError(thrown)) return thrown;
+  if (!(thrown instanceof Error)) {
+    return new ColloquyError("HANDLER_FAILED", String(thrown), { details: { name: typeof thrown } });
   }
-  const message = error instanceof Error ? error.message : String(error);
-  const thrown = error instanceof Error ? error.name : typeof error;
-  return { code: "HANDLER_FAILED", message, retryable: false, details: { name: thrown } };
+  const { name, message, data } = thrown as Error & { readonly data?: unknown };
+  const details = data === undefined ? { name } : { name, data };
+  return new ColloquyError("HANDLER_FAILED", message, { cause: thrown, details });
 }
 
 /** The error that an `ErrorInfo` from elsewhere stands for. */

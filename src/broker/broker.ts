@@ -67,6 +67,8 @@ export interface Topics {
    * those of this same broker object. Returns at once; a lost connection loses the message.
    */
   publish(publications: readonly Publication[]): void;
+  /** False only when the broker is sure that nobody but this same broker object is subscribed: spares the encoding. */
+  reaches?(topic: string): boolean;
   /**
    * Resolves when the subscription is in force. It survives reconnects; what is published in between is lost.
    *
@@ -85,7 +87,8 @@ export interface Publication {
   readonly onUnheard?: () => void;
 }
 
-export type ReceivePublication = (topic: string, frame: Uint8Array) => void;
+/** @param control - as it was published. */
+export type ReceivePublication = (topic: string, frame: Uint8Array, control?: boolean) => void;
 
 /** Durable work, leased. A queue takes messages only while it is declared as a mailbox. */
 export interface Queues {

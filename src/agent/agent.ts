@@ -1,0 +1,504 @@
+/** An identity with an inbox, handlers, capabilities, capacity and a state that others can see. */
+
+import { retryPolicy } from "../delivery/retry.ts";
+import { ColloquyError, toColloquyError } from "../errors.ts";
+import type { Exchange, Speaker } from "../exchange/exchange.ts";
+import { closed, noHandler } from "../exchange/failures.ts";
+import type {
+  PublishOptions,
+  RequestOptions,
+  SendOptions,
+  StreamOptions,
+} from "../exchange/options.ts";
+import type { Receipt } from "../exchange/receipt.ts";
+import type { StreamReply } from "../exchange/stream.ts";
+import type { LocalAgent, Work } from "../exchange/work.ts";
+import type { Address } from "../message/address.ts";
+import type { Envelope, Sender } from "../message/envelope.ts";
+import type { AgentCard, AgentStatus } from "../routing/card.ts";
+import { addressesOf } from "../routing/registry.ts";
+import { onAbort } from "../runtime/abort.ts";
+import { Deferred } from "../runtime/deferred.ts";
+import { type Client, makeClient } from "./client.ts";
+import type { Context } from "./context.ts";
+import { HandlerContext, nameOf } from "./context.ts";
+import {
+  composeHandler,
+  type Handler,
+  type HandlerFunction,
+  type HandlerOptions,
+  isChunks,
+  isPromise,
+} from "./handler.ts";
+import type { Implementation } from "./implementation.ts";
+import { Mailboxes } from "./mailboxes.ts";
+import {
+  type AnySchema,
+  type CommandMember,
+  type EventMember,
+  type Given,
+  type Member,
+  type Protocol,
+  type RequestMember,
+  type StreamMember,
+  type Taken,
+  validate,
+} from "./protocol.ts";
+import { Waiting } from "./waiting.ts";
+
+export interface AgentOptions {
+  /** The pool it belongs to. Default: "agent". */
+  readonly type?: string;
+  /** What it can do: it is one of those that `skill:` addresses reach. */
+  readonly capabilities?: readonly string[];
+  /** Handlers that run at a time, 1 or more. Default: 100. */
+  readonly capacity?: number;
+  /** Requests that may wait for a free handler. Default: 10,000. */
+  readonly waitingMax?: number;
+  /** Its share under the strategy "weighted", above 0. Default: 1. */
+  readonly weight?: number;
+}
+
+/** What came with a published message. */
+export interface EventContext {
+  readonly topic: string;
+  readonly message: Envelope;
+}
+
+export interface Subscription {
+  /** Safe to repeat. */
+  close(): void;
+}
+
+export interface Registration {
+  /** No further work is started with this handler; what runs ends by itself. */
+  close(): void;
+}
+
+/** What an agent needs of the network it belongs to. */
+export interface AgentHome {
+  readonly exchange: Exchange;
+  /** Tells the others about a changed card. */
+  announce(agent: Agent): void;
+  /** Lets go of a closed agent; resolves when the others know. */
+  release(agent: Agent): Promise<void>;
+}
+
+/** Everyone of one type, or several at once: a receipt for each. */
+export interface Receipts<Result = unknown> {
+  readonly receipts: readonly Receipt<Result>[];
+}
+
+export class Agent implements LocalAgent {
+  readonly id: string;
+  readonly type: string;
+  readonly capacity: number;
+  readonly weight: number;
+  readonly startedMs: number;
+  readonly #home: AgentHome;
+  readonly #exchange: Exchange;
+  readonly #self: Sender;
+  readonly #speaker: Speaker;
+  readonly #capabilities: Set<string>;
+  readonly #handlers = new Map<string, Handler>();
+  readonly #waiting: Waiting;
+  readonly #mailboxes: Mailboxes;
+  readonly #subscriptions = new Set<() => void>();
+  #status: AgentStatus = "active";
+  #reason: string | undefined;
+  #running = 0;
+  #idle: Deferred | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(home: AgentHome, id: string, options: Required<AgentOptions>) {
+    const { site } = home.exchange;
+    this.id = id;
+    this.type = options.type;
+    this.capacity = options.capacity;
+    this.weight = options.weight;
+    this.startedMs = site.clock.nowMs();
+    this.#home = home;
+    this.#exchange = home.exchange;
+    this.#self = Object.freeze({ agent: id, type: options.type, instance: site.instance });
+    this.#speaker = Object.freeze({ from: this.#self, cause: undefined });
+    this.#capabilities = new Set(options.capabilities);
+    this.#waiting = new Waiting(options.waitingMax);
+    this.#mailboxes = new Mailboxes(this.#exchange, this);
+  }
+
+  /** As the others see it. */
+  get card(): AgentCard {
+    return {
+      id: this.id,
+      type: this.type,
+      capabilities: [...this.#capabilities],
+      capacity: this.capacity,
+      weight: this.weight,
+      status: this.#status,
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      startedMs: this.startedMs,
+    };
+  }
+
+  get capabilities(): readonly string[] {
+    return [...this.#capabilities];
+  }
+
+  /** Handlers running and work waiting for one. */
+  get load(): number {
+    return this.#running + this.#waiting.size;
+  }
+
+  /**
+   * Takes requests and commands of this name. The agent's mailboxes (its own, its type's and one for
+   * each capability) come into being with the first handler and stay until they are removed.
+   *
+   * @throws CONFLICT when there is a handler of this name, INVALID_OPTION for a bad retry policy.
+   */
+  handle<Input extends AnySchema, Output extends AnySchema>(
+    member: RequestMember<Input, Output> | CommandMember<Input, Output>,
+    handler: (input: Taken<Input>, context: Context) => Given<Output> | Promise<Given<Output>>,
+    options?: HandlerOptions,
+  ): Registration;
+  handle<Input extends AnySchema, Chunk extends AnySchema, Output extends AnySchema>(
+    member: StreamMember<Input, Chunk, Output>,
+    handler: (input: Taken<Input>, context: Context) => AsyncIterable<Given<Chunk>>,
+    options?: HandlerOptions,
+  ): Registration;
+  handle<Input = unknown>(
+    name: string,
+    handler: (input: Input, context: Context) => unknown,
+    options?: HandlerOptions,
+  ): Registration;
+  handle(
+    nameOrMember: string | Member,
+    handler: unknown,
+    options: HandlerOptions = {},
+  ): Registration {
+    if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
+    const name = nameOf(nameOrMember);
+    if (this.#handlers.has(name)) {
+      throw new ColloquyError("CONFLICT", `${this.id} has a handler for ${name} already`, {
+        details: { agent: this.id, name },
+      });
+    }
+    const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
+    const run = composeHandler(member, handler as HandlerFunction);
+    const own: Handler = { name, run, retry: retryPolicy(options.retry) };
+    this.#handlers.set(name, own);
+    this.#mailboxes.open(this.#addresses);
+    return {
+      close: () => {
+        if (this.#handlers.get(name) === own) this.#handlers.delete(name);
+      },
+    };
+  }
+
+  /**
+   * Implements members of a protocol, all or some. Each implemented member's name becomes a
+   * capability, so that `skill:risk.assess` finds the agent.
+   */
+  serve<Of extends Protocol>(contract: Of, implementation: Implementation<Of>): Registration {
+    const registrations: Registration[] = [];
+    for (const [key, handler] of Object.entries<unknown>(implementation)) {
+      const member = contract[key];
+      if (member === undefined || member.kind === "event" || typeof handler !== "function") {
+        throw new ColloquyError("INVALID_OPTION", `the protocol has no "${key}" to implement`, {
+          details: { field: key, members: Object.keys(contract) },
+        });
+      }
+      this.#capabilities.add(member.name);
+      registrations.push(this.handle(member.name, handler as HandlerFunction));
+      const own = this.#handlers.get(member.name) as Handler;
+      this.#handlers.set(member.name, {
+        ...own,
+        run: composeHandler(member, handler as HandlerFunction),
+      });
+    }
+    this.#home.announce(this);
+    return {
+      close: () => {
+        for (const registration of registrations) registration.close();
+      },
+    };
+  }
+
+  /** Resolves once mailboxes are declared and being worked, and the others know this agent's card. */
+  async ready(): Promise<void> {
+    await this.#mailboxes.ready();
+  }
+
+  /** Hears what is published on topics that match, from here on. `*` is one token, a last `>` the rest. */
+  subscribe<Data extends AnySchema>(
+    event: EventMember<Data>,
+    handler: (data: Taken<Data>, context: EventContext) => unknown,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Subscription>;
+  subscribe(
+    pattern: string,
+    handler: (data: unknown, context: EventContext) => unknown,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Subscription>;
+  async subscribe(
+    patternOrEvent: string | EventMember,
+    handler: (data: never, context: EventContext) => unknown,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Subscription> {
+    if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
+    const schema = typeof patternOrEvent === "string" ? undefined : patternOrEvent.data;
+    const onError = (error: unknown) =>
+      this.#exchange.site.onError(error, `${this.id}'s subscription to ${nameOf(patternOrEvent)}`);
+    const end = await this.#exchange.topics.subscribe(
+      nameOf(patternOrEvent),
+      (data, topic, message) => {
+        const context = new ReceivedEvent(topic, message);
+        const handled =
+          schema === undefined
+            ? handler(data as never, context)
+            : hear(schema, data, (valid) => handler(valid as never, context));
+        if (isPromise(handled)) Promise.resolve(handled).catch(onError);
+      },
+    );
+    this.#subscriptions.add(end);
+    const close = () => {
+      this.#subscriptions.delete(end);
+      forget();
+      end();
+    };
+    const forget = onAbort(options.signal, () => end());
+    return { close };
+  }
+
+  /**
+   * Asks one agent and resolves with its answer.
+   *
+   * @throws NO_ELIGIBLE_AGENT, AGENT_UNREACHABLE, NO_HANDLER, TIMEOUT (with `details.outcome`),
+   *   CANCELLED, HANDLER_FAILED or the `ColloquyError` that the handler threw.
+   */
+  request<Input extends AnySchema, Output extends AnySchema>(
+    to: Address,
+    member: RequestMember<Input, Output>,
+    input: Given<Input>,
+    options?: RequestOptions,
+  ): Promise<Taken<Output>>;
+  request(to: Address, method: string, input?: unknown, options?: RequestOptions): Promise<unknown>;
+  request(
+    to: Address,
+    method: string | RequestMember,
+    input?: unknown,
+    options?: RequestOptions,
+  ): Promise<unknown> {
+    return this.#exchange.request(this.#speaker, to, nameOf(method), input, options);
+  }
+
+  /** Asks one agent for an answer in chunks; leaving the loop cancels. */
+  stream<Input extends AnySchema, Chunk extends AnySchema, Output extends AnySchema>(
+    to: Address,
+    member: StreamMember<Input, Chunk, Output>,
+    input: Given<Input>,
+    options?: StreamOptions,
+  ): StreamReply<Taken<Chunk>, Taken<Output>>;
+  stream(to: Address, method: string, input?: unknown, options?: StreamOptions): StreamReply;
+  stream(
+    to: Address,
+    method: string | StreamMember,
+    input?: unknown,
+    options?: StreamOptions,
+  ): StreamReply {
+    return this.#exchange.stream(this.#speaker, to, nameOf(method), input, options);
+  }
+
+  /**
+   * Puts a command into a mailbox; resolves once it is stored.
+   *
+   * @returns one receipt; for an array or an `all:` address, one for each recipient.
+   * @throws NO_ELIGIBLE_AGENT when the mailbox was never declared, DURABILITY_UNAVAILABLE,
+   *   QUEUE_FULL, STORE_FAILED, or INDETERMINATE when nobody knows whether it was stored.
+   */
+  send<Input extends AnySchema, Output extends AnySchema>(
+    to: Exclude<Address, `all:${string}`>,
+    member: CommandMember<Input, Output>,
+    payload: Given<Input>,
+    options?: SendOptions,
+  ): Promise<Receipt<Taken<Output>>>;
+  send<Input extends AnySchema, Output extends AnySchema>(
+    to: readonly Address[] | `all:${string}`,
+    member: CommandMember<Input, Output>,
+    payload: Given<Input>,
+    options?: SendOptions,
+  ): Promise<Receipts<Taken<Output>>>;
+  send(
+    to: Exclude<Address, `all:${string}`>,
+    name: string,
+    payload?: unknown,
+    options?: SendOptions,
+  ): Promise<Receipt>;
+  send(
+    to: readonly Address[] | `all:${string}`,
+    name: string,
+    payload?: unknown,
+    options?: SendOptions,
+  ): Promise<Receipts>;
+  async send(
+    to: Address | readonly Address[],
+    name: string | CommandMember,
+    payload?: unknown,
+    options?: SendOptions,
+  ): Promise<Receipt | Receipts> {
+    const sendTo = (one: Address) =>
+      this.#exchange.send(this.#speaker, one, nameOf(name), payload, options);
+    if (typeof to === "string" && !to.startsWith("all:")) return sendTo(to);
+    const recipients = (typeof to === "string" ? [to] : to).flatMap((one) => [
+      ...this.#exchange.recipients(one),
+    ]);
+    return { receipts: await Promise.all([...new Set(recipients)].map(sendTo)) };
+  }
+
+  /** Tells whoever is subscribed now; not kept. Resolves when it is on its way. */
+  publish<Data extends AnySchema>(
+    event: EventMember<Data>,
+    data: Given<Data>,
+    options?: PublishOptions,
+  ): Promise<void>;
+  publish(topic: string, data?: unknown, options?: PublishOptions): Promise<void>;
+  async publish(
+    topic: string | EventMember,
+    data?: unknown,
+    options?: PublishOptions,
+  ): Promise<void> {
+    this.#exchange.publish(this.#speaker, nameOf(topic), data, options);
+  }
+
+  /** A protocol's members as functions. */
+  client<Of extends Protocol>(contract: Of): Client<Of> {
+    return makeClient(this, contract);
+  }
+
+  /** Tells the others that this agent must not be chosen, or may be again. */
+  setStatus(status: AgentStatus, reason?: string): void {
+    this.#status = status;
+    this.#reason = reason;
+    this.#home.announce(this);
+  }
+
+  /** Stops taking work, lets what runs end, and leaves the network. Safe to repeat. */
+  close(): Promise<void> {
+    this.#closing ??= this.#drain();
+    return this.#closing;
+  }
+
+  /** For the exchange: takes one piece of work. */
+  accept(work: Work): void {
+    const handler = this.#handlers.get(work.name);
+    if (handler === undefined) work.fail(noHandler(this.id, work.name));
+    else if (this.#running < this.capacity) this.#start(work, handler);
+    else if (!this.#waiting.push(work)) work.fail(this.#full());
+  }
+
+  /** For its mailboxes: when a command of this name is tried again. */
+  handlerOf(name: string): Handler | undefined {
+    return this.#handlers.get(name);
+  }
+
+  get #addresses(): readonly Address[] {
+    return [`agent:${this.id}`, ...addressesOf(this.card)];
+  }
+
+  #start(work: Work, handler: Handler): void {
+    if (work.cancelled !== undefined) return this.#next();
+    this.#running++;
+    this.#exchange.site.counters.started++;
+    work.started();
+    const context = new HandlerContext(work, this.#exchange, this.#self);
+    let result: unknown;
+    try {
+      result = handler.run(work.input, context);
+    } catch (error) {
+      return this.#fail(work, context, error);
+    }
+    if (isPromise(result)) {
+      result.then(
+        (value) => this.#succeed(work, context, value),
+        (error: unknown) => this.#fail(work, context, error),
+      );
+    } else this.#succeed(work, context, result);
+  }
+
+  #succeed(work: Work, context: HandlerContext, result: unknown): void {
+    const ending = isChunks(result)
+      ? work.answerWith(result, () => context.takeEffects())
+      : work.succeed(result, context.takeEffects());
+    if (ending === undefined) this.#end();
+    else
+      ending.then(
+        () => this.#end(),
+        () => this.#end(),
+      );
+  }
+
+  #fail(work: Work, context: HandlerContext, error: unknown): void {
+    context.takeEffects();
+    work.fail(toColloquyError(error));
+    this.#end();
+  }
+
+  #end(): void {
+    this.#running--;
+    this.#next();
+  }
+
+  #next(): void {
+    while (this.#running < this.capacity) {
+      const work = this.#waiting.shift();
+      if (work === undefined) break;
+      const handler = this.#handlers.get(work.name);
+      if (handler === undefined) work.fail(noHandler(this.id, work.name));
+      else this.#start(work, handler);
+    }
+    if (this.#running === 0) this.#idle?.resolve();
+  }
+
+  #full(): ColloquyError<"QUEUE_FULL"> {
+    return new ColloquyError(
+      "QUEUE_FULL",
+      `${this.id} has ${this.#waiting.size} requests waiting`,
+      {
+        details: { agent: this.id, waitingMax: this.#waiting.size },
+      },
+    );
+  }
+
+  async #drain(): Promise<void> {
+    this.#status = "draining";
+    this.#home.announce(this);
+    for (const end of this.#subscriptions) end();
+    this.#mailboxes.stop();
+    for (const work of this.#waiting.takeAll()) work.fail(closed(`agent ${this.id}`));
+    if (this.#running > 0) {
+      this.#idle = new Deferred();
+      await this.#idle.promise;
+    }
+    await this.#mailboxes.close();
+    await this.#home.release(this);
+  }
+}
+
+/** Made for every subscriber; the envelope only for those who look. */
+class ReceivedEvent implements EventContext {
+  readonly topic: string;
+  readonly #message: () => Envelope;
+
+  constructor(topic: string, message: () => Envelope) {
+    this.topic = topic;
+    this.#message = message;
+  }
+
+  get message(): Envelope {
+    return this.#message();
+  }
+}
+
+function hear(schema: AnySchema, data: unknown, handle: (valid: unknown) => unknown): unknown {
+  const valid = validate(schema, data, "data");
+  return isPromise(valid) ? valid.then(handle) : handle(valid);
+}

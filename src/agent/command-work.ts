@@ -1,0 +1,124 @@
+/** A command taken from a mailbox, from its offer to its settlement. */
+import type {
+  Claim,
+  Delivery,
+  Lane,
+  Outcome,
+  Settlement,
+  SettleOutcome,
+} from "../broker/broker.ts";
+import { outcomeOfFailure, type RetryPolicy } from "../delivery/retry.ts";
+import { ColloquyError, errorFromInfo, errorInfo, isColloquyError } from "../errors.ts";
+import type { StagedEffect } from "../exchange/effects.ts";
+import { notAskedInChunks } from "../exchange/local-call.ts";
+import { packValue } from "../exchange/packed.ts";
+import type { Site } from "../exchange/site.ts";
+import { laneOf, noEffects, type Work } from "../exchange/work.ts";
+import type { Envelope } from "../message/envelope.ts";
+import type { Message } from "../message/message.ts";
+import { decodePayload } from "../message/payload.ts";
+
+export type Settle = (settlement: Omit<Settlement, keyof Claim>) => Promise<SettleOutcome>;
+
+export interface CommandWorkOptions {
+  readonly site: Site;
+  readonly retry: RetryPolicy;
+  readonly settle: Settle;
+}
+
+export class CommandWork implements Work {
+  readonly kind = "command";
+  readonly claim: Delivery;
+  readonly message: Envelope;
+  cancelled: ColloquyError | undefined;
+  onCancelled: ((reason: ColloquyError) => void) | undefined;
+  readonly #options: CommandWorkOptions;
+  readonly #payload: Message["payload"];
+  #state: "waiting" | "started" | "final" = "waiting";
+  #undecodable = false;
+
+  constructor(delivery: Delivery, { envelope, payload }: Message, options: CommandWorkOptions) {
+    this.claim = delivery;
+    this.message = envelope;
+    this.#payload = payload;
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.message.name;
+  }
+
+  get lane(): Lane {
+    return laneOf[this.message.priority];
+  }
+
+  get deadlineAtMs(): number {
+    return this.message.deadlineMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  get attempt(): number {
+    return this.claim.attempts.failures + this.claim.attempts.crashes + 1;
+  }
+
+  get input(): unknown {
+    try {
+      return decodePayload(this.#payload);
+    } catch (error) {
+      this.#undecodable = true;
+      throw error;
+    }
+  }
+
+  started(): void {
+    this.#state = "started";
+    if (this.attempt > 1) this.#options.site.counters.repeated++;
+  }
+
+  /** The lease lives as long as this process: there is nobody to tell yet. */
+  progress(): void {}
+
+  async answerWith(): Promise<void> {
+    await this.#end({ kind: "failed", error: errorInfo(notAskedInChunks(this.name)) }, noEffects);
+  }
+
+  succeed(result: unknown, effects: readonly StagedEffect[]): Promise<void> {
+    let outcome: Outcome;
+    try {
+      outcome =
+        result === undefined ? { kind: "done" } : { kind: "done", result: packValue(result) };
+    } catch (error) {
+      return this.#end({ kind: "failed", error: errorInfo(error) }, noEffects);
+    }
+    return this.#end(outcome, effects);
+  }
+
+  fail(error: unknown): void {
+    const unstarted = this.#state === "waiting" && !isColloquyError(error, "NO_HANDLER");
+    void this.#end(unstarted ? { kind: "release" } : this.#failure(error), noEffects);
+  }
+
+  #failure(error: unknown): Outcome {
+    if (this.#undecodable) return { kind: "dead", error: errorInfo(error) };
+    const { retry, site } = this.#options;
+    return outcomeOfFailure(error, this.claim.attempts, retry, site.random);
+  }
+
+  async #end(outcome: Outcome, effects: readonly StagedEffect[]): Promise<void> {
+    if (this.#state === "final") return;
+    this.#state = "final";
+    const settled = await this.#options.settle(
+      effects.length === 0 ? { outcome } : { outcome, effects: effects.map((it) => it.effect) },
+    );
+    if (settled.kind === "settled") for (const { committed } of effects) committed?.();
+    if (settled.kind === "refused") await this.#refused(errorFromInfo(settled.error));
+  }
+
+  /** An effect could not be made: the attempt has failed, and the next one will see why. */
+  async #refused(error: ColloquyError): Promise<void> {
+    const again = new ColloquyError(error.code, error.message, {
+      details: error.details,
+      retryable: true,
+    });
+    await this.#options.settle({ outcome: this.#failure(again) });
+  }
+}

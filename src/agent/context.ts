@@ -1,0 +1,263 @@
+/** What a handler is given beside its input. */
+import type { Effect } from "../broker/broker.ts";
+import { ColloquyError } from "../errors.ts";
+import type { StagedEffect } from "../exchange/effects.ts";
+import type { Exchange, Speaker } from "../exchange/exchange.ts";
+import type {
+  PublishOptions,
+  RequestOptions,
+  SendOptions,
+  StreamOptions,
+} from "../exchange/options.ts";
+import { packValue } from "../exchange/packed.ts";
+import type {
+  AppendOptions,
+  LogValue,
+  PutOptions,
+  ReadOptions,
+  StoredValue,
+} from "../exchange/state.ts";
+import { KeyedState, OrderedHistory } from "../exchange/state.ts";
+import type { StreamReply } from "../exchange/stream.ts";
+import { noEffects, type Work } from "../exchange/work.ts";
+import type { Address } from "../message/address.ts";
+import type { Envelope, Sender } from "../message/envelope.ts";
+import type {
+  AnySchema,
+  CommandMember,
+  EventMember,
+  Given,
+  RequestMember,
+  StreamMember,
+  Taken,
+} from "./protocol.ts";
+
+/**
+ * The handler's side of one exchange. What is sent, published, put and appended here is staged: it
+ * commits together with the settlement of the input when the handler returns, and is discarded when
+ * it throws. All of it inherits conversation, cause and deadline.
+ */
+export interface Context {
+  /** The envelope of what is being handled. */
+  readonly message: Envelope;
+  /** Aborts when the caller gives up, the deadline passes, or the process must end. */
+  readonly signal: AbortSignal;
+  /** 1 for the first start of this message. */
+  readonly attempt: number;
+  /** The same for every attempt: for systems outside that deduplicate. */
+  readonly idempotencyKey: string;
+  /** Of a command, higher with every attempt: for systems outside that refuse the lower one. */
+  readonly fence: number | undefined;
+  /** Milliseconds until the deadline; Infinity without one. */
+  remainingMs(): number;
+  /** Tells the caller that the work goes on, and restarts its idle timer. */
+  progress(data?: unknown): void;
+
+  /** Asks at once, and is not staged. */
+  request<Input extends AnySchema, Output extends AnySchema>(
+    to: Address,
+    member: RequestMember<Input, Output>,
+    input: Given<Input>,
+    options?: RequestOptions,
+  ): Promise<Taken<Output>>;
+  request(to: Address, method: string, input?: unknown, options?: RequestOptions): Promise<unknown>;
+  /** Asks at once, and is not staged. */
+  stream<Input extends AnySchema, Chunk extends AnySchema, Output extends AnySchema>(
+    to: Address,
+    member: StreamMember<Input, Chunk, Output>,
+    input: Given<Input>,
+    options?: StreamOptions,
+  ): StreamReply<Taken<Chunk>, Taken<Output>>;
+  stream(to: Address, method: string, input?: unknown, options?: StreamOptions): StreamReply;
+
+  /** Staged. To each member of an array or an `all:` address. */
+  send<Input extends AnySchema, Output extends AnySchema>(
+    to: Address | readonly Address[],
+    member: CommandMember<Input, Output>,
+    payload: Given<Input>,
+    options?: SendOptions,
+  ): void;
+  send(
+    to: Address | readonly Address[],
+    name: string,
+    payload?: unknown,
+    options?: SendOptions,
+  ): void;
+  /** Staged. */
+  publish<Data extends AnySchema>(
+    event: EventMember<Data>,
+    data: Given<Data>,
+    options?: PublishOptions,
+  ): void;
+  publish(topic: string, data?: unknown, options?: PublishOptions): void;
+  readonly store: StagedStore;
+  readonly log: StagedLog;
+}
+
+export interface StagedStore {
+  /** What is committed; not what this handler has staged. */
+  get(key: string): Promise<StoredValue | undefined>;
+  /** Staged. */
+  put(key: string, value: unknown, options?: Omit<PutOptions, "signal">): void;
+  /** Staged. */
+  delete(key: string, options?: Pick<PutOptions, "ifRevision">): void;
+}
+
+export interface StagedLog {
+  read(stream: string, from?: number, options?: ReadOptions): AsyncIterable<LogValue>;
+  /** Staged. */
+  append(stream: string, value: unknown, options?: Omit<AppendOptions, "signal">): void;
+}
+
+/** One a handler run; what is not asked for is not made. */
+export class HandlerContext implements Context {
+  readonly #work: Work;
+  readonly #exchange: Exchange;
+  readonly #from: Sender;
+  #effects: StagedEffect[] | undefined = undefined;
+  #controller: AbortController | undefined = undefined;
+  #ended = false;
+
+  constructor(work: Work, exchange: Exchange, from: Sender) {
+    this.#work = work;
+    this.#exchange = exchange;
+    this.#from = from;
+  }
+
+  get message(): Envelope {
+    return this.#work.message;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      if (this.#work.cancelled !== undefined) controller.abort(this.#work.cancelled);
+      this.#work.onCancelled = (reason) => controller.abort(reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get attempt(): number {
+    return this.#work.attempt;
+  }
+
+  get idempotencyKey(): string {
+    return this.#work.message.id;
+  }
+
+  get fence(): number | undefined {
+    return this.#work.claim?.fence;
+  }
+
+  get store(): StagedStore {
+    const state = new KeyedState(this.#exchange.site);
+    const { space } = this.#exchange.site;
+    return {
+      get: (key) => state.get(key),
+      put: (key, value, options = {}) =>
+        this.#stage({ kind: "put", key: space.storeKey(key), value: packValue(value), ...options }),
+      delete: (key, options = {}) =>
+        this.#stage({ kind: "put", key: space.storeKey(key), ...options }),
+    };
+  }
+
+  get log(): StagedLog {
+    const history = new OrderedHistory(this.#exchange.site);
+    const { space } = this.#exchange.site;
+    return {
+      read: (stream, from, options) => history.read(stream, from, options),
+      append: (stream, value, options = {}) =>
+        this.#stage({
+          kind: "append",
+          stream: space.stream(stream),
+          entries: [packValue(value)],
+          ...options,
+        }),
+    };
+  }
+
+  remainingMs(): number {
+    return Math.max(0, this.#work.deadlineAtMs - this.#exchange.site.clock.nowMs());
+  }
+
+  progress(data?: unknown): void {
+    this.#work.progress(data);
+  }
+
+  request(
+    to: Address,
+    method: string | RequestMember,
+    input?: unknown,
+    options?: RequestOptions,
+  ): Promise<never> {
+    return this.#exchange.request(
+      this.#speaker,
+      to,
+      nameOf(method),
+      input,
+      options,
+    ) as Promise<never>;
+  }
+
+  stream(
+    to: Address,
+    method: string | StreamMember,
+    input?: unknown,
+    options?: StreamOptions,
+  ): StreamReply<never, never> {
+    const reply = this.#exchange.stream(this.#speaker, to, nameOf(method), input, options);
+    return reply as StreamReply<never, never>;
+  }
+
+  send(
+    to: Address | readonly Address[],
+    name: string | CommandMember,
+    payload?: unknown,
+    options: SendOptions = {},
+  ): void {
+    for (const address of typeof to === "string" ? [to] : to) {
+      for (const one of this.#exchange.recipients(address)) {
+        this.#stage(this.#exchange.sendEffect(this.#speaker, one, nameOf(name), payload, options));
+      }
+    }
+  }
+
+  publish(topic: string | EventMember, data?: unknown, options: PublishOptions = {}): void {
+    const name = nameOf(topic);
+    const { topics, site } = this.#exchange;
+    const message = this.#exchange.event(this.#speaker, name, options);
+    const frame = topics.encode(data, message());
+    this.#stage({ kind: "publish", topic: site.space.topic(name), frame }, () =>
+      topics.deliver(name, data, message),
+    );
+  }
+
+  /** What was staged, to be committed; nothing more can be staged after. */
+  takeEffects(): readonly StagedEffect[] {
+    this.#ended = true;
+    return this.#effects ?? noEffects;
+  }
+
+  get #speaker(): Speaker {
+    return { from: this.#from, cause: this.#work };
+  }
+
+  #stage(effect: Effect, committed?: () => void): void {
+    if (this.#ended) {
+      throw new ColloquyError(
+        "CLOSED",
+        "the handler has returned: nothing can be staged any more",
+        {
+          details: { effect: effect.kind },
+        },
+      );
+    }
+    this.#effects ??= [];
+    this.#effects.push(committed === undefined ? { effect } : { effect, committed });
+  }
+}
+
+export function nameOf(name: string | { readonly name: string }): string {
+  return typeof name === "string" ? name : name.name;
+}

@@ -1,0 +1,143 @@
+/** The durable side of an agent: declares its mailboxes, takes commands from them, settles them. */
+import type { Claim, Delivery, Settlement, SettleOutcome } from "../broker/broker.ts";
+import { defaultRetry } from "../delivery/retry.ts";
+import { errorInfo } from "../errors.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { LocalAgent } from "../exchange/work.ts";
+import type { Address } from "../message/address.ts";
+import { decodeMessage } from "../message/envelope-codec.ts";
+import { CommandWork } from "./command-work.ts";
+import type { Handler } from "./handler.ts";
+
+/** The agent that the mailboxes feed. */
+export interface MailboxAgent extends LocalAgent {
+  readonly capacity: number;
+  handlerOf(name: string): Handler | undefined;
+}
+
+interface Settling {
+  readonly settlement: Settlement;
+  readonly tell: (outcome: SettleOutcome) => void;
+}
+
+export class Mailboxes {
+  readonly #exchange: Exchange;
+  readonly #agent: MailboxAgent;
+  readonly #open = new Set<Address>();
+  readonly #stop = new AbortController();
+  readonly #loops: Promise<void>[] = [];
+  #declaring: Promise<void> = Promise.resolve();
+  #settlements: Settling[] = [];
+  readonly #flushing = new Set<Promise<void>>();
+  #stopping = false;
+
+  constructor(exchange: Exchange, agent: MailboxAgent) {
+    this.#exchange = exchange;
+    this.#agent = agent;
+  }
+
+  /** Declares those that are new, and works them once the code that adds handlers has run. */
+  open(addresses: readonly Address[]): void {
+    const added = addresses.filter((address) => !this.#open.has(address));
+    if (added.length === 0) return;
+    for (const address of added) this.#open.add(address);
+    const declared = this.#exchange.declare(added);
+    const { clock, onError } = this.#exchange.site;
+    const started = declared.then(
+      () =>
+        new Promise<void>((resolve) => {
+          clock.defer(() => {
+            for (const address of added) this.#loops.push(this.#work(address));
+            resolve();
+          });
+        }),
+    );
+    this.#declaring = Promise.all([this.#declaring, started]).then(() => {});
+    started.catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) onError(error, `mailboxes of ${this.#agent.id}`);
+    });
+  }
+
+  ready(): Promise<void> {
+    return this.#declaring;
+  }
+
+  /** Takes nothing new; what is held and not started goes back. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** Resolves once everything is settled and the queues are left. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    await this.#declaring.catch(() => {});
+    while (this.#settlements.length > 0 || this.#flushing.size > 0) {
+      await Promise.all([...this.#flushing]);
+    }
+    this.#stop.abort();
+    await Promise.all(this.#loops);
+  }
+
+  async #work(address: Address): Promise<void> {
+    const { broker, space, onError } = this.#exchange.site;
+    const options = { credit: this.#agent.capacity, consumer: this.#agent.id };
+    const { signal } = this.#stop;
+    try {
+      for await (const batch of broker.queues.receive(space.queue(address), options, signal)) {
+        for (const delivery of batch) this.#take(delivery);
+      }
+    } catch (error) {
+      if (!signal.aborted) onError(error, `mailbox ${address} of ${this.#agent.id}`);
+    }
+  }
+
+  #take(delivery: Delivery): void {
+    const { queue, position, fence } = delivery;
+    const settle = (settlement: Omit<Settlement, keyof Claim>) =>
+      this.#settle({ queue, position, fence, ...settlement });
+    if (this.#stopping) {
+      void settle({ outcome: { kind: "release" } });
+      return;
+    }
+    try {
+      const message = decodeMessage(delivery.frame);
+      const retry = this.#agent.handlerOf(message.envelope.name)?.retry ?? defaultRetry;
+      const { site } = this.#exchange;
+      this.#agent.accept(new CommandWork(delivery, message, { site, retry, settle }));
+    } catch (error) {
+      void settle({ outcome: { kind: "dead", error: errorInfo(error) } });
+    }
+  }
+
+  /** What ends in one go is settled in one batch. */
+  #settle(settlement: Settlement): Promise<SettleOutcome> {
+    return new Promise((resolve) => {
+      if (this.#settlements.length === 0) queueMicrotask(() => this.#flush());
+      this.#settlements.push({ settlement, tell: resolve });
+    });
+  }
+
+  #flush(): void {
+    const batch = this.#settlements;
+    this.#settlements = [];
+    const flushing: Promise<void> = this.#send(batch).finally(() => {
+      this.#flushing.delete(flushing);
+    });
+    this.#flushing.add(flushing);
+  }
+
+  async #send(batch: readonly Settling[]): Promise<void> {
+    const { broker, counters, onError } = this.#exchange.site;
+    try {
+      const outcomes = await broker.queues.settle(batch.map(({ settlement }) => settlement));
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome.kind === "stale") counters.stale++;
+        batch[index]?.tell(outcome);
+      }
+    } catch (error) {
+      // The lease ends with the connection, and the message comes back to somebody.
+      for (const { tell } of batch) tell({ kind: "indeterminate", error: errorInfo(error) });
+      if (!this.#stop.signal.aborted) onError(error, `settlements of ${this.#agent.id}`);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** Work waiting for a free handler, by priority: under saturation the classes are served 8:4:2:1. */
+import type { Work } from "../exchange/work.ts";
+import { RingBuffer } from "../runtime/ring-buffer.ts";
+
+/** In 15 turns each class comes up as often as its share, spread out. */
+const turns: readonly number[] = [0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0];
+
+export class Waiting {
+  readonly #max: number;
+  /** Made with the first that has to wait. */
+  #lanes: readonly RingBuffer<Work>[] | undefined;
+  #size = 0;
+  #turn = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @returns false when it is full. */
+  push(work: Work): boolean {
+    if (this.#size >= this.#max) return false;
+    this.#lanes ??= Array.from({ length: 4 }, () => new RingBuffer<Work>());
+    this.#lanes[work.lane]?.push(work);
+    this.#size++;
+    return true;
+  }
+
+  /** The next by its class's turn; a class without work passes its turn on to the most urgent. */
+  shift(): Work | undefined {
+    const lanes = this.#lanes;
+    if (lanes === undefined || this.#size === 0) return undefined;
+    const turn = turns[this.#turn++ % turns.length] as number;
+    const work = lanes[turn]?.shift() ?? firstOf(lanes);
+    if (work !== undefined) this.#size--;
+    return work;
+  }
+
+  takeAll(): readonly Work[] {
+    const all = (this.#lanes ?? []).flatMap((lane) => [...lane]);
+    this.#lanes = undefined;
+    this.#size = 0;
+    return all;
+  }
+}
+
+function firstOf(lanes: readonly RingBuffer<Work>[]): Work | undefined {
+  for (const lane of lanes) if (lane.size > 0) return lane.shift();
+  return undefined;
+}

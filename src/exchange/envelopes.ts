@@ -1,0 +1,79 @@
+/** Envelopes of what this process sends, and what they inherit from the work they are sent for. */
+import type { Address } from "../message/address.ts";
+import type { Envelope, MessageKind, Priority, Sender } from "../message/envelope.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Site } from "./site.ts";
+import type { Work } from "./work.ts";
+
+/** The part of every option bag that goes into the envelope. */
+export interface EnvelopeOptions {
+  readonly priority?: Priority;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly conversationId?: string;
+  readonly workflowId?: string;
+  readonly timeoutMs?: number;
+  readonly deadlineMs?: number;
+  readonly ttlMs?: number;
+  readonly key?: string;
+  readonly id?: string;
+}
+
+export interface EnvelopeInput {
+  readonly kind: MessageKind;
+  readonly name: string;
+  readonly from: Sender;
+  readonly to: readonly Address[];
+  readonly options: EnvelopeOptions;
+  readonly cause: Work | undefined;
+  readonly deadlineAtMs?: number;
+  readonly replyTo?: string;
+}
+
+type Draft = { -readonly [Field in keyof Envelope]: Envelope[Field] };
+
+export const protocolVersion = "1.0.0";
+
+export function envelopeOf(site: Site, input: EnvelopeInput): Envelope {
+  const { options, cause, deadlineAtMs = Number.POSITIVE_INFINITY } = input;
+  const draft: Draft = {
+    id: options.id ?? site.newId(),
+    version: protocolVersion,
+    kind: input.kind,
+    name: input.name,
+    from: input.from,
+    to: input.to,
+    createdMs: site.clock.nowMs(),
+    priority: options.priority ?? "normal",
+  };
+  if (input.replyTo !== undefined) draft.replyTo = input.replyTo;
+  if (options.timeoutMs !== undefined) draft.timeoutMs = options.timeoutMs;
+  if (deadlineAtMs !== Number.POSITIVE_INFINITY) draft.deadlineMs = deadlineAtMs;
+  if (options.ttlMs !== undefined) draft.ttlMs = options.ttlMs;
+  if (options.key !== undefined) draft.key = options.key;
+  if (options.headers !== undefined) draft.headers = options.headers;
+  if (options.conversationId !== undefined) draft.conversationId = options.conversationId;
+  if (options.workflowId !== undefined) draft.workflowId = options.workflowId;
+  if (cause !== undefined) inherit(draft, cause.message);
+  return draft;
+}
+
+/** What is sent for a message belongs to its conversation, and says on whose behalf it was sent. */
+function inherit(draft: Draft, cause: Envelope): void {
+  draft.causationId = cause.id;
+  draft.conversationId ??= cause.conversationId ?? cause.id;
+  if (cause.workflowId !== undefined) draft.workflowId ??= cause.workflowId;
+  if (cause.hops !== undefined) draft.hops = Math.max(0, cause.hops - 1);
+  if (cause.budget !== undefined) draft.budget = cause.budget;
+  if (cause.trace !== undefined) draft.trace = cause.trace;
+}
+
+/** A deadline only shrinks on its way. */
+export function deadlineOf(
+  clock: Clock,
+  options: { readonly deadlineMs?: number },
+  cause: Work | undefined,
+): number {
+  const inherited = cause?.deadlineAtMs ?? Number.POSITIVE_INFINITY;
+  if (options.deadlineMs === undefined) return inherited;
+  return Math.min(inherited, clock.nowMs() + options.deadlineMs);
+}

@@ -1,0 +1,338 @@
+/**
+ * One process's place where messages are exchanged: it knows the agents of this process, finds those
+ * of others, and follows each exchange to its end.
+ *
+ *   to an agent of this process     the short way: no bytes
+ *   to an agent of another process  its process's inbox, a live topic
+ *   to a mailbox                    a durable queue
+ *   to a topic                      subscribers here the short way, all others by the broker
+ */
+import type { Effect } from "../broker/broker.ts";
+import { ColloquyError, isColloquyError } from "../errors.ts";
+import { type Address, assertAddress } from "../message/address.ts";
+import type { Envelope, Sender } from "../message/envelope.ts";
+import { decodeMessage } from "../message/envelope-codec.ts";
+import { assertPlain } from "../message/plain.ts";
+import type { Candidate } from "../routing/candidate.ts";
+import { deadlineOf, envelopeOf } from "./envelopes.ts";
+import { closed, unreachable } from "./failures.ts";
+import { Incoming } from "./incoming.ts";
+import { callLocally, type LocalCallInput, streamLocally } from "./local-call.ts";
+import {
+  checkPriority,
+  checkRequest,
+  type PublishOptions,
+  type RequestOptions,
+  type SendOptions,
+  type StreamOptions,
+  windowDefault,
+} from "./options.ts";
+import type { Receipt } from "./receipt.ts";
+import { RemoteCall } from "./remote-call.ts";
+import { RemoteCalls } from "./remote-calls.ts";
+import { Sending } from "./sending.ts";
+import type { Site } from "./site.ts";
+import { StreamReader, type StreamReply } from "./stream.ts";
+import { LocalTopics } from "./topics.ts";
+import type { LocalAgent, Work } from "./work.ts";
+
+/** Who speaks, and in whose handling. */
+export interface Speaker {
+  readonly from: Sender;
+  readonly cause: Work | undefined;
+}
+
+const noOptions: StreamOptions = Object.freeze({});
+
+export class Exchange {
+  readonly site: Site;
+  readonly topics: LocalTopics;
+  readonly #agents = new Map<string, LocalAgent>();
+  readonly #declaring = new Map<string, Promise<void>>();
+  readonly #calls: RemoteCalls;
+  readonly #incoming: Incoming;
+  readonly #sending: Sending;
+  #closed = false;
+
+  constructor(site: Site) {
+    this.site = site;
+    this.topics = new LocalTopics(site);
+    this.#calls = new RemoteCalls(site);
+    this.#incoming = new Incoming(site, (id) => this.#agents.get(`agent:${id}`));
+    this.#sending = new Sending(site, (queue) => this.#declaring.get(queue));
+  }
+
+  /** Opens this process's inbox; until `signal` aborts. */
+  async open(signal: AbortSignal): Promise<void> {
+    const { broker, space, instance } = this.site;
+    const inbox = space.inbox(instance);
+    await broker.topics.subscribe(inbox, (_topic, frame) => this.#receive(frame), signal);
+  }
+
+  /** @throws CONFLICT when this process has an agent of that id. */
+  add(agent: LocalAgent): void {
+    const address = `agent:${agent.id}`;
+    if (this.#agents.has(address)) {
+      throw new ColloquyError("CONFLICT", `this process has an agent "${agent.id}" already`, {
+        details: { field: "id", value: agent.id },
+      });
+    }
+    this.#agents.set(address, agent);
+  }
+
+  remove(agent: LocalAgent): void {
+    const address = `agent:${agent.id}`;
+    if (this.#agents.get(address) === agent) this.#agents.delete(address);
+  }
+
+  /** Declares mailboxes durably; sends of this process to them wait for it. */
+  async declare(addresses: readonly Address[]): Promise<void> {
+    const queues = addresses.map((address) => this.site.space.queue(address));
+    const declared = this.site.broker.queues.declare(queues);
+    for (const queue of queues) this.#declaring.set(queue, declared);
+    try {
+      await declared;
+    } finally {
+      for (const queue of queues) {
+        if (this.#declaring.get(queue) === declared) this.#declaring.delete(queue);
+      }
+    }
+  }
+
+  request(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    input: unknown,
+    options: RequestOptions = noOptions,
+  ): Promise<unknown> {
+    try {
+      const agent = this.#begin(to, options);
+      this.site.counters.requests++;
+      if (agent !== undefined)
+        return callLocally(this.#local(speaker, agent, name, input, options));
+      return this.#requestElsewhere(speaker, to, name, input, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** @throws what `request` rejects with before anything was sent. */
+  stream(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    input: unknown,
+    options: StreamOptions = noOptions,
+  ): StreamReply {
+    const agent = this.#begin(to, options);
+    this.site.counters.streams++;
+    if (agent !== undefined)
+      return streamLocally(this.#local(speaker, agent, name, input, options));
+    const target = this.#choose(to, name, options);
+    const known = this.#here(target);
+    if (known !== undefined)
+      return streamLocally(this.#local(speaker, known, name, input, options));
+    return this.#streamRemotely(speaker, to, name, input, options, target);
+  }
+
+  async send(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    payload: unknown,
+    options: SendOptions = {},
+  ): Promise<Receipt> {
+    this.#assertOpen();
+    assertAddress(to);
+    this.site.counters.commands++;
+    return this.#sending.send({ ...speaker, to, name, payload, options });
+  }
+
+  /** The single mailboxes that a send to `to` reaches: of `all:`, the members of the moment. */
+  recipients(to: Address): readonly Address[] {
+    assertAddress(to);
+    if (!to.startsWith("all:")) return [to];
+    const members = this.site.registry.members(`type:${to.slice("all:".length)}`);
+    if (members.length === 0) {
+      throw new ColloquyError("NO_ELIGIBLE_AGENT", `no agent is in ${to}`, {
+        details: { address: to },
+      });
+    }
+    return members.map(({ card }): Address => `agent:${card.id}`);
+  }
+
+  publish(speaker: Speaker, topic: string, data: unknown, options: PublishOptions = {}): void {
+    this.#assertOpen();
+    checkPriority(options.priority);
+    this.topics.publish(topic, data, this.event(speaker, topic, options));
+  }
+
+  /** Makes the envelope of an event, once, when somebody needs it. */
+  event(speaker: Speaker, topic: string, options: PublishOptions): () => Envelope {
+    let envelope: Envelope | undefined;
+    return () => {
+      envelope ??= envelopeOf(this.site, {
+        kind: "event",
+        name: topic,
+        to: [],
+        options,
+        ...speaker,
+      });
+      return envelope;
+    };
+  }
+
+  /** What `send` would store, as an effect. */
+  sendEffect(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    payload: unknown,
+    options: SendOptions,
+  ): Extract<Effect, { kind: "enqueue" }> {
+    assertAddress(to);
+    const message = this.#sending.prepare({ ...speaker, to, name, payload, options });
+    return { kind: "enqueue", queue: this.site.space.queue(to), message };
+  }
+
+  /** After the broker was lost and found again. */
+  reattach(): void {
+    this.#calls.reattach();
+  }
+
+  close(): void {
+    this.#closed = true;
+    const error = closed("the network");
+    this.#calls.close(error);
+    this.#sending.close(error);
+    this.topics.close();
+    this.site.timeouts.clear();
+  }
+
+  /** @returns the agent, when it is one of this process. */
+  #begin(to: Address, options: StreamOptions): LocalAgent | undefined {
+    this.#assertOpen();
+    if (options !== noOptions) checkRequest(options);
+    return this.#agents.get(to);
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw closed("the network");
+  }
+
+  #local(
+    { from, cause }: Speaker,
+    agent: LocalAgent,
+    name: string,
+    input: unknown,
+    options: StreamOptions,
+  ): LocalCallInput {
+    assertPlain(input);
+    return { site: this.site, from, agent, name, input, options, cause };
+  }
+
+  #requestElsewhere(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    input: unknown,
+    options: RequestOptions,
+  ): Promise<unknown> {
+    const target = this.#choose(to, name, options);
+    const here = this.#here(target);
+    if (here !== undefined) return callLocally(this.#local(speaker, here, name, input, options));
+    return new Promise((resolve, reject) => {
+      const call = this.#remote("request", speaker, name, input, options, target);
+      const remote = new RemoteCall(call, this.#calls, resolve, reject);
+      this.#calls.begin(remote, alternatives(to, options));
+    });
+  }
+
+  #streamRemotely(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    input: unknown,
+    options: StreamOptions,
+    target: Candidate,
+  ): StreamReply {
+    const reader: StreamReader = new StreamReader({
+      window: options.window ?? windowDefault,
+      grant: (credit) => remote.grant(credit),
+      abandon: () =>
+        remote.cancel(new ColloquyError("CANCELLED", "the reader left before the end")),
+    });
+    const remote = new RemoteCall(
+      this.#remote("stream", speaker, name, input, options, target),
+      this.#calls,
+      (result) => reader.end(result),
+      (error) => reader.fail(error),
+      reader,
+    );
+    this.#calls.begin(remote, alternatives(to, options));
+    return reader;
+  }
+
+  #remote(
+    kind: "request" | "stream",
+    { from, cause }: Speaker,
+    name: string,
+    input: unknown,
+    options: StreamOptions,
+    target: Candidate,
+  ): ConstructorParameters<typeof RemoteCall>[0] {
+    const deadlineAtMs = deadlineOf(this.site.clock, options, cause);
+    return { site: this.site, kind, from, name, input, options, cause, deadlineAtMs, target };
+  }
+
+  /** @throws INVALID_ADDRESS, AGENT_UNREACHABLE or NO_ELIGIBLE_AGENT. */
+  #choose(to: Address, name: string, { strategy = "least-busy" }: RequestOptions): Candidate {
+    assertAddress(to);
+    const { registry } = this.site;
+    if (to.startsWith("agent:")) {
+      const target = registry.get(to.slice("agent:".length));
+      if (target === undefined) throw unreachable(name, to, "not-started");
+      return target;
+    }
+    if (to.startsWith("all:")) {
+      throw new ColloquyError("INVALID_ADDRESS", `${to}: a request goes to one agent`, {
+        details: { field: "to", value: to, limit: "agent:, type: or skill:" },
+      });
+    }
+    return registry.choose(to, strategy);
+  }
+
+  #here(target: Candidate): LocalAgent | undefined {
+    if (target.instance !== this.site.instance) return undefined;
+    return this.#agents.get(`agent:${target.card.id}`);
+  }
+
+  #receive(frame: Uint8Array): void {
+    try {
+      const message = decodeMessage(frame);
+      const { kind, name } = message.envelope;
+      if (kind === "request") this.#incoming.onRequest(message);
+      else if (kind === "response" || kind === "error") this.#calls.onMessage(message);
+      else if (kind !== "control") return;
+      else if (toHandler.has(name)) this.#incoming.onControl(message);
+      else this.#calls.onMessage(message);
+    } catch (error) {
+      if (!isColloquyError(error)) throw error;
+      this.site.onError(error, "a message for this process");
+    }
+  }
+}
+
+/** Control messages that a requester sends to its handler; all others go the other way. */
+const toHandler: ReadonlySet<string> = new Set(["cancel", "credit", "inquiry"]);
+
+function alternatives(
+  to: Address,
+  { strategy = "least-busy" }: RequestOptions,
+): {
+  readonly pool: string | undefined;
+  readonly strategy: NonNullable<RequestOptions["strategy"]>;
+} {
+  return { pool: to.startsWith("agent:") ? undefined : to, strategy };
+}

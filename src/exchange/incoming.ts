@@ -1,0 +1,91 @@
+/** Requests of other processes to agents of this one. */
+import type { Envelope } from "../message/envelope.ts";
+import type { Message } from "../message/message.ts";
+import { decodePayload } from "../message/payload.ts";
+import type { Timer } from "../runtime/clock.ts";
+import { sendControl } from "./control.ts";
+import { RemoteWork } from "./remote-work.ts";
+import { ReplyRing } from "./reply-ring.ts";
+import type { Site } from "./site.ts";
+import type { LocalAgent } from "./work.ts";
+
+/** A request that is not answered by then is acknowledged. */
+const acknowledgeMs = 1_000;
+
+/** The type of an agent that is not here (any more). */
+const unknownType = "unknown";
+
+export class Incoming {
+  readonly #site: Site;
+  readonly #agentOf: (id: string) => LocalAgent | undefined;
+  readonly #active = new Map<string, RemoteWork>();
+  readonly #replies: ReplyRing;
+  #sweep: Timer | undefined;
+
+  constructor(site: Site, agentOf: (id: string) => LocalAgent | undefined) {
+    this.#site = site;
+    this.#agentOf = agentOf;
+    this.#replies = new ReplyRing(site.clock);
+  }
+
+  get size(): number {
+    return this.#active.size;
+  }
+
+  onRequest(message: Message): void {
+    const { envelope } = message;
+    if (this.#active.has(envelope.id)) return;
+    const id = agentIdOf(envelope);
+    const agent = this.#agentOf(id);
+    const self = { agent: id, type: agent?.type ?? unknownType, instance: this.#site.instance };
+    const work = new RemoteWork(this.#site, self, message, (reply) => {
+      this.#active.delete(envelope.id);
+      if (reply !== undefined) this.#replies.add(reply);
+    });
+    this.#active.set(envelope.id, work);
+    this.#sweep ??= this.#site.clock.setTimer(acknowledgeMs, () => this.#acknowledge());
+    if (agent === undefined) work.refuse(id);
+    else agent.accept(work);
+  }
+
+  onControl({ envelope, payload }: Message): void {
+    const id = envelope.correlationId ?? "";
+    const work = this.#active.get(id);
+    if (envelope.name === "cancel") work?.cancel(envelope.from.agent);
+    else if (envelope.name === "credit") work?.grant(envelope.credit ?? 0);
+    else if (envelope.name === "inquiry") {
+      if (work === undefined) this.#report(envelope, decodePayload(payload));
+      else work.resume(envelope.sequence ?? 0);
+    }
+  }
+
+  /** The work is not here: it was answered, never came, or nobody knows. */
+  #report(envelope: Envelope, data: unknown): void {
+    const id = envelope.correlationId ?? "";
+    const reply = this.#replies.find(id);
+    if (reply !== undefined) {
+      this.#site.broker.topics.publish([{ topic: reply.topic, frame: reply.frame }]);
+      return;
+    }
+    const { sentAgoMs } = (data ?? {}) as { readonly sentAgoMs?: unknown };
+    const complete = typeof sentAgoMs === "number" && sentAgoMs < this.#replies.completeForMs();
+    sendControl(this.#site, {
+      name: complete ? "missing" : "forgotten",
+      from: { agent: agentIdOf(envelope), type: unknownType, instance: this.#site.instance },
+      to: envelope.from.agent,
+      topic: envelope.replyTo ?? "",
+      correlationId: id,
+    });
+  }
+
+  #acknowledge(): void {
+    this.#sweep = undefined;
+    for (const work of this.#active.values()) work.acknowledge();
+    if (this.#active.size === 0) return;
+    this.#sweep = this.#site.clock.setTimer(acknowledgeMs, () => this.#acknowledge());
+  }
+}
+
+function agentIdOf(envelope: Envelope): string {
+  return envelope.to[0]?.slice("agent:".length) ?? "";
+}

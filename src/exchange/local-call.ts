@@ -1,0 +1,238 @@
+/**
+ * A request between two agents of one process: the short way. Nothing is encoded, and what is not
+ * asked for (an id, an envelope, a signal) is not made.
+ */
+import type { Lane } from "../broker/broker.ts";
+import { ColloquyError } from "../errors.ts";
+import type { Envelope, Sender } from "../message/envelope.ts";
+import { assertPlain } from "../message/plain.ts";
+import { copyPlain } from "../message/plain-copy.ts";
+import { onAbort } from "../runtime/abort.ts";
+import { type StagedEffect, writeEffects } from "./effects.ts";
+import { deadlineOf, envelopeOf } from "./envelopes.ts";
+import { pastDeadline, timedOut } from "./failures.ts";
+import { type StreamOptions, timeoutMsDefault, windowDefault } from "./options.ts";
+import { type Site, Timed } from "./site.ts";
+import { CreditGate, pump, StreamReader } from "./stream.ts";
+import { type LocalAgent, laneOf, type Work } from "./work.ts";
+
+export interface LocalCallInput {
+  readonly site: Site;
+  readonly from: Sender;
+  readonly agent: LocalAgent;
+  readonly name: string;
+  readonly input: unknown;
+  readonly options: StreamOptions;
+  /** The work in whose handling the call is made. */
+  readonly cause: Work | undefined;
+}
+
+/** Asks `call.agent`; rejects with the handler's error, TIMEOUT or CANCELLED. */
+export function callLocally(call: LocalCallInput): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    new LocalCall("request", call, resolve, reject).begin();
+  });
+}
+
+/** As `callLocally`, with the answer in chunks. */
+export function streamLocally(call: LocalCallInput): StreamReader {
+  const window = call.options.window ?? windowDefault;
+  const gate = new CreditGate(window);
+  const reader: StreamReader = new StreamReader({
+    window,
+    grant: (credit) => gate.grant(credit),
+    abandon: () => local.cancel(new ColloquyError("CANCELLED", "the reader left before the end")),
+  });
+  const local = new LocalCall(
+    "stream",
+    call,
+    (result) => reader.end(result),
+    (error) => reader.fail(error),
+    { reader, gate },
+  );
+  local.begin();
+  return reader;
+}
+
+interface Streaming {
+  readonly reader: StreamReader;
+  readonly gate: CreditGate;
+}
+
+class LocalCall extends Timed implements Work {
+  readonly kind: "request" | "stream";
+  readonly name: string;
+  readonly input: unknown;
+  readonly deadlineAtMs: number;
+  readonly attempt = 1;
+  readonly claim = undefined;
+  cancelled: ColloquyError | undefined = undefined;
+  onCancelled: ((reason: ColloquyError) => void) | undefined = undefined;
+  readonly #call: LocalCallInput;
+  readonly #site: Site;
+  readonly #streaming: Streaming | undefined;
+  readonly #resolve: (result: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #timeoutMs: number;
+  #state: "waiting" | "started" | "final" = "waiting";
+  #forgetSignal: (() => void) | undefined = undefined;
+  #message: Envelope | undefined = undefined;
+
+  constructor(
+    kind: "request" | "stream",
+    call: LocalCallInput,
+    resolve: (result: unknown) => void,
+    reject: (error: unknown) => void,
+    streaming?: Streaming,
+  ) {
+    super();
+    this.kind = kind;
+    this.name = call.name;
+    this.input = call.site.copy ? copyPlain(call.input) : call.input;
+    this.deadlineAtMs = deadlineOf(call.site.clock, call.options, call.cause);
+    this.#call = call;
+    this.#site = call.site;
+    this.#streaming = streaming;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#timeoutMs = call.options.timeoutMs ?? timeoutMsDefault;
+  }
+
+  get lane(): Lane {
+    return laneOf[this.#call.options.priority ?? "normal"];
+  }
+
+  get message(): Envelope {
+    const { site, from, agent, name, options, cause } = this.#call;
+    this.#message ??= envelopeOf(site, {
+      kind: "request",
+      name,
+      from,
+      to: [`agent:${agent.id}`],
+      options,
+      cause,
+      deadlineAtMs: this.deadlineAtMs,
+    });
+    return this.#message;
+  }
+
+  begin(): void {
+    const { agent, options } = this.#call;
+    this.#site.timeouts.add(this, this.#waitMs());
+    if (options.signal !== undefined) this.#listen(options.signal);
+    if (this.#state !== "final") agent.accept(this);
+  }
+
+  cancel(reason: ColloquyError): void {
+    if (this.#state === "final") return;
+    this.#giveUp(reason);
+  }
+
+  expire(): void {
+    const outcome = this.#state === "started" ? "in-progress" : "not-started";
+    const late = this.#site.clock.nowMs() >= this.deadlineAtMs;
+    this.#giveUp(
+      late ? pastDeadline(this.name, outcome) : timedOut(this.name, this.#timeoutMs, outcome),
+    );
+  }
+
+  started(): void {
+    if (this.#state === "waiting") this.#state = "started";
+  }
+
+  progress(data: unknown): void {
+    if (this.#state === "final") return;
+    this.#site.timeouts.add(this, this.#waitMs());
+    this.#call.options.onProgress?.(data);
+  }
+
+  async answerWith(
+    chunks: AsyncIterable<unknown>,
+    effects: () => readonly StagedEffect[],
+  ): Promise<void> {
+    const streaming = this.#streaming;
+    if (streaming === undefined) return this.fail(notAskedInChunks(this.name));
+    const { reader, gate } = streaming;
+    await pump(chunks, gate, {
+      chunk: (sequence, chunk) => {
+        reader.push(sequence, this.#handOver(chunk));
+        this.#site.timeouts.add(this, this.#waitMs());
+      },
+      end: (result) => this.succeed(result, effects()),
+      fail: (error) => this.fail(error),
+    });
+  }
+
+  succeed(result: unknown, effects: readonly StagedEffect[]): Promise<void> | undefined {
+    if (this.#state === "final") {
+      this.#site.counters.late++;
+      return undefined;
+    }
+    if (effects.length > 0) return this.#succeedWith(result, effects);
+    try {
+      const answer = this.#handOver(result);
+      this.#finish();
+      this.#resolve(answer);
+    } catch (error) {
+      this.fail(error);
+    }
+    return undefined;
+  }
+
+  fail(error: unknown): void {
+    if (this.#state === "final") {
+      this.#site.counters.late++;
+      return;
+    }
+    this.#finish();
+    this.#reject(error);
+  }
+
+  async #succeedWith(result: unknown, effects: readonly StagedEffect[]): Promise<void> {
+    try {
+      await writeEffects(this.#site.broker, effects);
+    } catch (error) {
+      return this.fail(error);
+    }
+    await this.succeed(result, []);
+  }
+
+  #handOver(value: unknown): unknown {
+    if (this.#site.copy) return copyPlain(value);
+    assertPlain(value);
+    return value;
+  }
+
+  #waitMs(): number {
+    if (this.deadlineAtMs === Number.POSITIVE_INFINITY) return this.#timeoutMs;
+    return Math.max(0, Math.min(this.#timeoutMs, this.deadlineAtMs - this.#site.clock.nowMs()));
+  }
+
+  #listen(signal: AbortSignal): void {
+    this.#forgetSignal = onAbort(signal, () => {
+      this.cancel(
+        new ColloquyError("CANCELLED", `${this.name} was cancelled`, { cause: signal.reason }),
+      );
+    });
+  }
+
+  #giveUp(reason: ColloquyError): void {
+    this.#finish();
+    this.#streaming?.gate.shut();
+    this.cancelled = reason;
+    this.#reject(reason);
+    this.onCancelled?.(reason);
+  }
+
+  #finish(): void {
+    this.#state = "final";
+    this.#site.timeouts.remove(this);
+    this.#forgetSignal?.();
+  }
+}
+
+export function notAskedInChunks(name: string): ColloquyError<"UNSUPPORTED"> {
+  return new ColloquyError("UNSUPPORTED", `${name} answers in chunks: ask it with stream()`, {
+    details: { name },
+  });
+}

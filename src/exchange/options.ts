@@ -1,0 +1,98 @@
+import type { Durability, Guarantee } from "../broker/broker.ts";
+import { ColloquyError } from "../errors.ts";
+import type { Priority } from "../message/envelope.ts";
+import { type Strategy, strategies } from "../routing/strategies.ts";
+
+interface MessageOptions {
+  /** Default: "normal". */
+  readonly priority?: Priority;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly conversationId?: string;
+  readonly workflowId?: string;
+  /** Cancels. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RequestOptions extends MessageOptions {
+  /** Longest silence, milliseconds, reset by progress and chunks. Default: 30,000. */
+  readonly timeoutMs?: number;
+  /** Hard limit, milliseconds from now, reset by nothing and passed on. Default: none. */
+  readonly deadlineMs?: number;
+  /** Told what the handler reports on its way. */
+  readonly onProgress?: (data: unknown) => void;
+  /** How to choose among several. Default: "least-busy". */
+  readonly strategy?: Strategy;
+}
+
+export interface StreamOptions extends RequestOptions {
+  /** Chunks the handler may be ahead of the reader, 1 or more. Default: 100. */
+  readonly window?: number;
+}
+
+export interface SendOptions extends MessageOptions {
+  /** Default: "at-least-once". */
+  readonly guarantee?: Guarantee;
+  /** What the message must survive; refused where the broker cannot promise it. Default: what the broker has. */
+  readonly durability?: Durability;
+  /** Not offered before. A number is milliseconds since 1970. */
+  readonly deliverAt?: Date | number;
+  /** Milliseconds from now after which it expires instead of being started. */
+  readonly ttlMs?: number;
+  /** Messages of one sender, key and priority are handled in order, one at a time. */
+  readonly key?: string;
+  /** With exactly-once: a second send of this id within the horizon is a duplicate. Default: a new id. */
+  readonly id?: string;
+}
+
+export interface PublishOptions extends Omit<MessageOptions, "signal"> {}
+
+export const timeoutMsDefault = 30_000;
+export const startWaitMs = 5_000;
+export const windowDefault = 100;
+
+/** @throws INVALID_OPTION naming the option, its value and what it may be. */
+export function checkRequest(options: StreamOptions): void {
+  positive("timeoutMs", options.timeoutMs);
+  positive("deadlineMs", options.deadlineMs);
+  positive("window", options.window);
+  checkPriority(options.priority);
+  if (options.strategy !== undefined && !strategies.includes(options.strategy)) {
+    throw invalidOption("strategy", options.strategy, strategies.join(", "));
+  }
+}
+
+/** @throws INVALID_OPTION naming the option, its value and what it may be. */
+export function checkSend(options: SendOptions): void {
+  positive("ttlMs", options.ttlMs);
+  checkPriority(options.priority);
+  const { guarantee, deliverAt } = options;
+  if (guarantee !== undefined && !guarantees.includes(guarantee)) {
+    throw invalidOption("guarantee", guarantee, guarantees.join(", "));
+  }
+  if (deliverAt !== undefined && !Number.isFinite(Number(deliverAt))) {
+    throw invalidOption("deliverAt", deliverAt, "a valid date");
+  }
+}
+
+const guarantees: readonly Guarantee[] = ["at-most-once", "at-least-once", "exactly-once"];
+const priorities: readonly Priority[] = ["critical", "high", "normal", "low"];
+
+export function checkPriority(priority: Priority | undefined): void {
+  if (priority === undefined || priorities.includes(priority)) return;
+  throw invalidOption("priority", priority, priorities.join(", "));
+}
+
+export function positive(name: string, value: number | undefined): void {
+  if (value === undefined || (Number.isFinite(value) && value > 0)) return;
+  throw invalidOption(name, value, "a number above 0");
+}
+
+export function invalidOption(
+  field: string,
+  value: unknown,
+  limit: string,
+): ColloquyError<"INVALID_OPTION"> {
+  return new ColloquyError("INVALID_OPTION", `${field}: ${String(value)} is not ${limit}`, {
+    details: { field, value: String(value), limit },
+  });
+}

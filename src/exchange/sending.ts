@@ -1,0 +1,118 @@
+/** Durable messages on their way into queues: what is sent in one go travels as one batch per queue. */
+import type { EnqueueOutcome, QueuedMessage } from "../broker/broker.ts";
+import { type ColloquyError, errorFromInfo } from "../errors.ts";
+import type { Address } from "../message/address.ts";
+import type { Sender } from "../message/envelope.ts";
+import { encodeMessage } from "../message/envelope-codec.ts";
+import { withAbort } from "../runtime/abort.ts";
+import { assertDurability } from "./durability.ts";
+import { deadlineOf, envelopeOf } from "./envelopes.ts";
+import { checkSend, type SendOptions } from "./options.ts";
+import { Receipt } from "./receipt.ts";
+import { encodeBody, type Site } from "./site.ts";
+import { laneOf, type Work } from "./work.ts";
+
+export interface SendInput {
+  readonly from: Sender;
+  /** One mailbox. */
+  readonly to: Address;
+  readonly name: string;
+  readonly payload: unknown;
+  readonly options: SendOptions;
+  readonly cause: Work | undefined;
+}
+
+interface Batch {
+  readonly messages: QueuedMessage[];
+  readonly tell: ((outcome: EnqueueOutcome) => void)[];
+  readonly fail: ((error: unknown) => void)[];
+}
+
+export class Sending {
+  readonly #site: Site;
+  /** Resolves once mailboxes being declared by this process are there. */
+  readonly #declared: (queue: string) => Promise<void> | undefined;
+  #batches = new Map<string, Batch>();
+
+  constructor(site: Site, declared: (queue: string) => Promise<void> | undefined) {
+    this.#site = site;
+    this.#declared = declared;
+  }
+
+  /** Resolves once the message is stored. */
+  async send(input: SendInput): Promise<Receipt> {
+    const message = this.prepare(input);
+    const queue = this.#site.space.queue(input.to);
+    const declaring = this.#declared(queue);
+    if (declaring !== undefined) await declaring;
+    const outcome = await withAbort(this.#enqueue(queue, message), input.options.signal);
+    if (outcome.kind !== "stored") throw errorFromInfo(outcome.error);
+    const locator = { queue, position: outcome.position, messageId: message.id };
+    return new Receipt(this.#site, locator, outcome.duplicate);
+  }
+
+  /** The message as its queue takes it. @throws what makes it unfit to be sent. */
+  prepare({ from, to, name, payload, options, cause }: SendInput): QueuedMessage {
+    checkSend(options);
+    const site = this.#site;
+    assertDurability(site.broker.capabilities.durability, options.durability);
+    const deadlineAtMs = deadlineOf(site.clock, {}, cause);
+    const envelope = envelopeOf(site, {
+      kind: "command",
+      name,
+      from,
+      to: [to],
+      options,
+      cause,
+      deadlineAtMs,
+    });
+    const { guarantee = "at-least-once", key, ttlMs, deliverAt } = options;
+    const expiresAtMs = Math.min(
+      deadlineAtMs,
+      ttlMs === undefined ? Number.POSITIVE_INFINITY : envelope.createdMs + ttlMs,
+    );
+    return {
+      id: envelope.id,
+      frame: encodeMessage(envelope, encodeBody(site, payload)),
+      lane: laneOf[envelope.priority],
+      guarantee,
+      ...(key === undefined ? {} : { key: `${from.agent}~${key}` }),
+      ...(deliverAt === undefined ? {} : { notBeforeMs: Number(deliverAt) }),
+      ...(expiresAtMs === Number.POSITIVE_INFINITY ? {} : { expiresAtMs }),
+    };
+  }
+
+  close(error: ColloquyError): void {
+    for (const { fail } of this.#batches.values()) for (const one of fail) one(error);
+    this.#batches.clear();
+  }
+
+  #enqueue(queue: string, message: QueuedMessage): Promise<EnqueueOutcome> {
+    return new Promise((resolve, reject) => {
+      if (this.#batches.size === 0) queueMicrotask(() => this.#flush());
+      let batch = this.#batches.get(queue);
+      if (batch === undefined) {
+        batch = { messages: [], tell: [], fail: [] };
+        this.#batches.set(queue, batch);
+      }
+      batch.messages.push(message);
+      batch.tell.push(resolve);
+      batch.fail.push(reject);
+    });
+  }
+
+  #flush(): void {
+    const batches = this.#batches;
+    this.#batches = new Map();
+    for (const [queue, { messages, tell, fail }] of batches) {
+      this.#site.broker.queues.enqueue(queue, messages).then(
+        (outcomes) => {
+          for (const [index, outcome] of outcomes.entries()) tell[index]?.(outcome);
+        },
+        (error: unknown) => {
+          for (const one of fail) one(error);
+        },
+      );
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/** What the parts of one process's exchange share. */
+import type { Broker } from "../broker/broker.ts";
+import { type CompressionOptions, compressPayload } from "../message/compression.ts";
+import type { EncodedPayload } from "../message/message.ts";
+import { encodePayload } from "../message/payload.ts";
+import type { Registry } from "../routing/registry.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Random } from "../runtime/random.ts";
+import { type TimerWheel, WheelEntry } from "../runtime/timer-wheel.ts";
+import type { IdSource } from "../runtime/ulid.ts";
+import type { Space } from "./space.ts";
+
+/** A call with a timeout. */
+export abstract class Timed extends WheelEntry {
+  abstract expire(): void;
+}
+
+export interface Site {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newId: IdSource;
+  /** One life of one process. */
+  readonly instance: string;
+  readonly space: Space;
+  readonly registry: Registry;
+  readonly timeouts: TimerWheel<Timed>;
+  readonly counters: Counters;
+  /** Copy payloads also where sender and receiver share a process. */
+  readonly copy: boolean;
+  readonly compression: CompressionOptions;
+  /** Failures that belong to no caller: of a subscriber, of a late answer. */
+  readonly onError: (error: unknown, where: string) => void;
+}
+
+/** What happened in this process, by count. */
+export interface Counters {
+  requests: number;
+  streams: number;
+  commands: number;
+  published: number;
+  received: number;
+  /** Handlers started, of any kind. */
+  started: number;
+  /** Of those, starts of a message that an earlier attempt had started. */
+  repeated: number;
+  /** Answers nobody waited for any more. */
+  late: number;
+  /** Settlements refused because a later attempt held the message. */
+  stale: number;
+}
+
+export function newCounters(): Counters {
+  return {
+    requests: 0,
+    streams: 0,
+    commands: 0,
+    published: 0,
+    received: 0,
+    started: 0,
+    repeated: 0,
+    late: 0,
+    stale: 0,
+  };
+}
+
+/** A payload as this process sends it. @throws SERIALIZATION_ERROR or MESSAGE_TOO_LARGE. */
+export function encodeBody(site: Site, value: unknown): EncodedPayload {
+  return compressPayload(encodePayload(value), site.compression);
+}

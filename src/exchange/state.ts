@@ -1,0 +1,163 @@
+/** Keyed state and ordered history with plain values, as agents and networks show them. */
+import type { Store as StorePort } from "../broker/broker.ts";
+import { errorFromInfo } from "../errors.ts";
+import { appendConflict, putConflict, required } from "./effects.ts";
+import { packValue, unpackValue } from "./packed.ts";
+import type { Site } from "./site.ts";
+
+export interface StoredValue<Value = unknown> {
+  readonly key: string;
+  readonly value: Value;
+  readonly revision: number;
+}
+
+export interface PutOptions {
+  /** Only if the entry has this revision; 0: only if there is none. Rejects with CONFLICT. */
+  readonly ifRevision?: number;
+  /** Milliseconds until the entry deletes itself. */
+  readonly ttlMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ReadOptions {
+  /** Wait for more instead of ending. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface AppendOptions {
+  /** The position the entry must get. Rejects with CONFLICT. */
+  readonly at?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface LogValue<Value = unknown> {
+  readonly position: number;
+  readonly value: Value;
+}
+
+/** What a watcher is told: an entry, its end, or `reset`: forget what was seen, what is there now follows. */
+export type StoredChange =
+  | { readonly kind: "reset" }
+  | ({ readonly kind: "put" } & StoredValue)
+  | { readonly kind: "delete"; readonly key: string };
+
+export class KeyedState {
+  readonly #site: Site;
+
+  constructor(site: Site) {
+    this.#site = site;
+  }
+
+  async get(key: string): Promise<StoredValue | undefined> {
+    const [entry] = await this.#port.get([this.#site.space.storeKey(key)]);
+    if (entry === undefined) return undefined;
+    return { key, value: unpackValue(entry.value), revision: entry.revision };
+  }
+
+  /** @returns the entry's new revision. */
+  async put(key: string, value: unknown, options: PutOptions = {}): Promise<number> {
+    const { signal, ...conditions } = options;
+    return this.#write({ key, value: packValue(value), ...conditions }, signal);
+  }
+
+  async delete(
+    key: string,
+    options: Pick<PutOptions, "ifRevision" | "signal"> = {},
+  ): Promise<void> {
+    const { signal, ...conditions } = options;
+    await this.#write({ key, ...conditions }, signal);
+  }
+
+  /** Entries whose key begins with `prefix`, in order of key. */
+  async *list(
+    prefix = "",
+    options: { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<StoredValue> {
+    const { space } = this.#site;
+    const skip = space.storeKey("").length;
+    const signal = options.signal ?? new AbortController().signal;
+    for await (const entries of this.#port.list(space.storeKey(prefix), signal)) {
+      for (const { key, value, revision } of entries) {
+        yield { key: key.slice(skip), value: unpackValue(value), revision };
+      }
+    }
+  }
+
+  /** Calls `change` for what is there now, then for every change, until `signal` aborts. */
+  async watch(
+    prefix: string,
+    change: (change: StoredChange) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { space } = this.#site;
+    const skip = space.storeKey("").length;
+    await this.#port.watch(
+      space.storeKey(prefix),
+      (changes) => {
+        for (const it of changes) {
+          if (it.kind === "reset") change({ kind: "reset" });
+          else if (it.kind === "delete") change({ kind: "delete", key: it.key.slice(skip) });
+          else {
+            const { key, value, revision } = it;
+            change({ kind: "put", key: key.slice(skip), value: unpackValue(value), revision });
+          }
+        }
+      },
+      signal,
+    );
+  }
+
+  get #port(): StorePort {
+    return required(this.#site.broker.store, "store");
+  }
+
+  async #write(
+    write: { key: string; value?: Uint8Array; ifRevision?: number; ttlMs?: number },
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const key = this.#site.space.storeKey(write.key);
+    const outcome = await this.#port.put([{ ...write, key }], signal);
+    if (outcome.kind === "stored") return outcome.revisions[0] ?? 0;
+    if (outcome.kind === "conflict") throw putConflict(write.key, outcome.revision);
+    throw errorFromInfo(outcome.error);
+  }
+}
+
+export class OrderedHistory {
+  readonly #site: Site;
+
+  constructor(site: Site) {
+    this.#site = site;
+  }
+
+  /** @returns the position the entry got; a stream's first is 1. */
+  async append(stream: string, value: unknown, options: AppendOptions = {}): Promise<number> {
+    const log = required(this.#site.broker.log, "log");
+    const { at, signal } = options;
+    const outcome = await log.append(
+      this.#site.space.stream(stream),
+      [packValue(value)],
+      at,
+      signal,
+    );
+    if (outcome.kind === "appended") return outcome.position;
+    if (outcome.kind === "conflict") throw appendConflict(stream, outcome.next);
+    throw errorFromInfo(outcome.error);
+  }
+
+  /** Entries from position `from` on, in order. */
+  async *read(stream: string, from = 1, options: ReadOptions = {}): AsyncGenerator<LogValue> {
+    const log = required(this.#site.broker.log, "log");
+    const signal = options.signal ?? new AbortController().signal;
+    const { follow = false } = options;
+    for await (const entries of log.read(
+      this.#site.space.stream(stream),
+      from,
+      { follow },
+      signal,
+    )) {
+      for (const { position, data } of entries) yield { position, value: unpackValue(data) };
+    }
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Publish and subscribe for the agents of one process. Subscribers in this process are reached the
+ * short way, in order and never from within the publisher's own call; the broker reaches the others.
+ */
+import type { Envelope } from "../message/envelope.ts";
+import { decodeMessage, encodeMessage } from "../message/envelope-codec.ts";
+import { decodePayload } from "../message/payload.ts";
+import { assertPlain } from "../message/plain.ts";
+import { copyPlain } from "../message/plain-copy.ts";
+import { assertPattern, assertTopic } from "../message/topic.ts";
+import { TopicTree } from "../message/topic-tree.ts";
+import { RingBuffer } from "../runtime/ring-buffer.ts";
+import { encodeBody, type Site } from "./site.ts";
+
+/** @param message - makes the envelope, for those who look at it. */
+export type Subscriber = (data: unknown, topic: string, message: () => Envelope) => void;
+
+/** All subscriptions of this process to one pattern: one subscription at the broker. */
+interface Shared {
+  readonly pattern: string;
+  /** Replaced, never changed: it may be walked while subscriptions come and go. */
+  subscribers: readonly Subscriber[];
+  readonly leave: () => void;
+  readonly ready: Promise<void>;
+}
+
+interface Waiting {
+  readonly subscriber: Subscriber;
+  readonly data: unknown;
+  readonly topic: string;
+  readonly message: () => Envelope;
+}
+
+/** Topics remembered as valid. */
+const validMax = 4_096;
+
+export class LocalTopics {
+  readonly #site: Site;
+  readonly #tree = new TopicTree<Shared>();
+  readonly #patterns = new Map<string, Shared>();
+  readonly #waiting = new RingBuffer<Waiting>();
+  readonly #valid = new Set<string>();
+  #draining = false;
+
+  constructor(site: Site) {
+    this.#site = site;
+  }
+
+  /**
+   * Resolves when the broker delivers too; publishers of this process are heard at once.
+   *
+   * @returns what ends the subscription; safe to repeat.
+   * @throws INVALID_ADDRESS when the pattern is none.
+   */
+  async subscribe(pattern: string, subscriber: Subscriber): Promise<() => void> {
+    assertPattern(pattern);
+    const shared = this.#patterns.get(pattern) ?? this.#open(pattern);
+    // A wrapper of its own: one function may be subscribed twice.
+    const own: Subscriber = (data, topic, message) => subscriber(data, topic, message);
+    shared.subscribers = [...shared.subscribers, own];
+    const end = () => this.#leave(shared, own);
+    try {
+      await shared.ready;
+    } catch (error) {
+      end();
+      throw error;
+    }
+    return end;
+  }
+
+  /**
+   * To this process and, through the broker, all others.
+   *
+   * @throws INVALID_ADDRESS, SERIALIZATION_ERROR or MESSAGE_TOO_LARGE.
+   */
+  publish(topic: string, data: unknown, message: () => Envelope): void {
+    this.deliver(topic, data, message);
+    const { broker, space } = this.#site;
+    const wire = space.topic(topic);
+    if (broker.topics.reaches?.(wire) === false) return;
+    broker.topics.publish([{ topic: wire, frame: this.encode(data, message()) }]);
+  }
+
+  encode(data: unknown, envelope: Envelope): Uint8Array {
+    return encodeMessage(envelope, encodeBody(this.#site, data));
+  }
+
+  /** To the subscribers of this process only. @throws INVALID_ADDRESS or SERIALIZATION_ERROR. */
+  deliver(topic: string, data: unknown, message: () => Envelope): void {
+    if (!this.#valid.has(topic)) this.#check(topic);
+    this.#site.counters.published++;
+    if (!this.#site.copy) assertPlain(data);
+    for (const shared of this.#tree.match(topic)) {
+      for (const subscriber of shared.subscribers) {
+        const own = this.#site.copy ? copyPlain(data) : data;
+        this.#waiting.push({ subscriber, data: own, topic, message });
+      }
+    }
+    if (this.#draining || this.#waiting.size === 0) return;
+    this.#draining = true;
+    queueMicrotask(() => this.#drain());
+  }
+
+  close(): void {
+    for (const { leave } of this.#patterns.values()) leave();
+    this.#patterns.clear();
+    this.#waiting.clear();
+  }
+
+  #check(topic: string): void {
+    assertTopic(topic);
+    if (this.#valid.size >= validMax) this.#valid.clear();
+    this.#valid.add(topic);
+  }
+
+  #drain(): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      this.#tell(next.subscriber, next.data, next.topic, next.message);
+    }
+    this.#draining = false;
+  }
+
+  #tell(subscriber: Subscriber, data: unknown, topic: string, message: () => Envelope): void {
+    this.#site.counters.received++;
+    try {
+      subscriber(data, topic, message);
+    } catch (error) {
+      this.#site.onError(error, `a subscriber of ${topic}`);
+    }
+  }
+
+  #open(pattern: string): Shared {
+    const { broker, space } = this.#site;
+    const controller = new AbortController();
+    const shared: Shared = {
+      pattern,
+      subscribers: [],
+      leave: () => {
+        remove();
+        controller.abort();
+      },
+      ready: broker.topics.subscribe(
+        space.topic(pattern),
+        (topic, frame) => this.#receive(shared, topic, frame),
+        controller.signal,
+      ),
+    };
+    const remove = this.#tree.add(pattern, shared);
+    this.#patterns.set(pattern, shared);
+    return shared;
+  }
+
+  #leave(shared: Shared, subscriber: Subscriber): void {
+    const left = shared.subscribers.filter((it) => it !== subscriber);
+    if (left.length === shared.subscribers.length) return;
+    shared.subscribers = left;
+    if (left.length > 0) return;
+    if (this.#patterns.get(shared.pattern) === shared) this.#patterns.delete(shared.pattern);
+    shared.leave();
+  }
+
+  #receive(shared: Shared, wire: string, frame: Uint8Array): void {
+    const topic = this.#site.space.topicOf(wire);
+    try {
+      const { envelope, payload } = decodeMessage(frame);
+      const data = decodePayload(payload);
+      for (const subscriber of shared.subscribers) {
+        this.#tell(subscriber, data, topic, () => envelope);
+      }
+    } catch (error) {
+      this.#site.onError(error, `a message on ${topic}`);
+    }
+  }
+}

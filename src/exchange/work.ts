@@ -1,0 +1,51 @@
+/**
+ * One piece of work for a handler. Where it came from (an agent of this process, another process, a
+ * mailbox) decides what its end means; who handles it need not know.
+ */
+import type { Claim, Lane } from "../broker/broker.ts";
+import type { ColloquyError } from "../errors.ts";
+import type { Envelope, Priority } from "../message/envelope.ts";
+import type { StagedEffect } from "./effects.ts";
+
+export interface Work {
+  readonly kind: "request" | "stream" | "command";
+  /** Method or command. */
+  readonly name: string;
+  readonly lane: Lane;
+  /** Decoded when first read. @throws SERIALIZATION_ERROR or INVALID_MESSAGE. */
+  readonly input: unknown;
+  /** Made when first read. */
+  readonly message: Envelope;
+  /** Wall clock when the work must have ended; Infinity where nobody set a deadline. */
+  readonly deadlineAtMs: number;
+  /** 1 for the first start. */
+  readonly attempt: number;
+  /** Of durable work: the attempt at the message, for fencing. */
+  readonly claim: Claim | undefined;
+  /** Set once the caller has given up. */
+  readonly cancelled: ColloquyError | undefined;
+  /** Called when the caller gives up. */
+  onCancelled: ((reason: ColloquyError) => void) | undefined;
+
+  /** The handler is about to run. */
+  started(): void;
+  /** Sign of life with news: restarts the caller's idle timer. */
+  progress(data: unknown): void;
+  /** The handler's answer in chunks. Resolves when nothing more will be read from `chunks`; never rejects. */
+  answerWith(chunks: AsyncIterable<unknown>, effects: () => readonly StagedEffect[]): Promise<void>;
+  /** @returns a promise only where the answer takes time to be safe. */
+  succeed(result: unknown, effects: readonly StagedEffect[]): Promise<void> | undefined;
+  fail(error: unknown): void;
+}
+
+/** An agent of this process, as the exchange sees it. */
+export interface LocalAgent {
+  readonly id: string;
+  readonly type: string;
+  /** Takes the work, sooner or later; every outcome, refusals too, goes to the work itself. */
+  accept(work: Work): void;
+}
+
+export const laneOf: Readonly<Record<Priority, Lane>> = { critical: 0, high: 1, normal: 2, low: 3 };
+
+export const noEffects: readonly never[] = Object.freeze([]);

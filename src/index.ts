@@ -1,0 +1,54 @@
+export type {
+  AgentOptions,
+  EventContext,
+  Receipts,
+  Registration,
+  Subscription,
+} from "./agent/agent.ts";
+export { Agent } from "./agent/agent.ts";
+export type { Client } from "./agent/client.ts";
+export type { Context } from "./agent/context.ts";
+export type { HandlerOptions } from "./agent/handler.ts";
+export type { Implementation } from "./agent/implementation.ts";
+export type {
+  CommandMember,
+  EventMember,
+  Given,
+  Member,
+  Protocol,
+  RequestMember,
+  StreamMember,
+  Taken,
+} from "./agent/protocol.ts";
+export { command, event, protocol, request, stream } from "./agent/protocol.ts";
+export type {
+  Attempts,
+  Broker,
+  BrokerStatus,
+  Capabilities,
+  Durability,
+  DurabilityClaim,
+  Guarantee,
+} from "./broker/broker.ts";
+export type { RetryPolicy } from "./delivery/retry.ts";
+export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./errors.ts";
+export { ColloquyError, isColloquyError } from "./errors.ts";
+export type {
+  PublishOptions,
+  RequestOptions,
+  SendOptions,
+  StreamOptions,
+} from "./exchange/options.ts";
+export type { Outcome, Receipt } from "./exchange/receipt.ts";
+export type { Counters } from "./exchange/site.ts";
+export type { LogValue, StoredChange, StoredValue } from "./exchange/state.ts";
+export type { StreamReply } from "./exchange/stream.ts";
+export type { Address } from "./message/address.ts";
+export type { Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
+export type { DeadLetter } from "./network/dead-letters.ts";
+export type { JoinOptions } from "./network/join.ts";
+export { join } from "./network/join.ts";
+export type { MailboxInfo } from "./network/mailboxes.ts";
+export type { Network } from "./network/network.ts";
+export type { AgentInfo, AgentStatus } from "./routing/card.ts";
+export type { Strategy } from "./routing/strategies.ts";

@@ -1,0 +1,116 @@
+/** The way into a fabric: one line says which broker carries it, the rest of a program stays the same. */
+import type { Broker } from "../broker/broker.ts";
+import { openHubBroker } from "../broker/hub.ts";
+import { openMemoryBroker } from "../broker/memory.ts";
+import { ColloquyError } from "../errors.ts";
+import { invalidOption, positive } from "../exchange/options.ts";
+import { openEmbedded } from "../hub/embedded.ts";
+import { connectUnix } from "../link/unix.ts";
+import type { CompressionOptions } from "../message/compression.ts";
+import { type Clock, systemClock } from "../runtime/clock.ts";
+import { type Random, systemRandom } from "../runtime/random.ts";
+import { Network } from "./network.ts";
+
+export interface JoinOptions {
+  /** Where to join: see `join`. Default: the environment's COLLOQUY_URL, then "embedded:". */
+  readonly url?: string;
+  /** A broker that is open already, instead of `url`. The network closes it. */
+  readonly broker?: Broker;
+  /** Of this process, for people. Default: the program's file name and process id. */
+  readonly name?: string;
+  /** Keeps fabrics apart that share a broker. Default: "default". */
+  readonly space?: string;
+  /** Copy payloads also between agents of one process, as a process boundary would. Default: false. */
+  readonly copy?: boolean;
+  /** Of large payloads. */
+  readonly compression?: CompressionOptions;
+  /** Milliseconds that running handlers get when the network closes. Default: 10,000. */
+  readonly drainMs?: number;
+  /** Close in order on SIGTERM and SIGINT. Default: true. */
+  readonly drainOnSignals?: boolean;
+  /** Told of failures that no caller waits for. Default: one line on standard error. */
+  readonly onError?: (error: unknown, where: string) => void;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Gives up joining. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Joins the fabric that `url` names:
+ *
+ *   embedded:          the nearest .colloquy/ upwards, or a new one here; shared by all processes
+ *   embedded:PATH      the store in that directory
+ *   memory:            this process only, nothing kept
+ *   unix:PATH          a hub on a Unix socket
+ *
+ * @throws INVALID_OPTION for a URL it does not know, AGENT_UNREACHABLE, STORE_FAILED, CANCELLED.
+ */
+export async function join(
+  urlOrOptions?: string | JoinOptions,
+  more: JoinOptions = {},
+): Promise<Network> {
+  const options = typeof urlOrOptions === "object" ? urlOrOptions : more;
+  const url = typeof urlOrOptions === "string" ? urlOrOptions : options.url;
+  const { clock = systemClock, random = systemRandom, space = "default", copy = false } = options;
+  positive("drainMs", options.drainMs);
+  const broker = options.broker ?? (await openBroker(url, options, clock, random));
+  try {
+    const network = new Network(broker, {
+      clock,
+      random,
+      space,
+      copy,
+      compression: options.compression ?? {},
+      drainMs: options.drainMs ?? 10_000,
+      drainOnSignals: options.drainOnSignals ?? true,
+      onError: options.onError ?? report,
+    });
+    await network.open();
+    return network;
+  } catch (error) {
+    await broker.close();
+    throw error;
+  }
+}
+
+function openBroker(
+  given: string | undefined,
+  options: JoinOptions,
+  clock: Clock,
+  random: Random,
+): Promise<Broker> {
+  const url = given ?? process.env["COLLOQUY_URL"] ?? "embedded:";
+  const name = options.name ?? defaultName();
+  const common = {
+    clock,
+    random,
+    name,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  };
+  const [, scheme, rest = ""] = /^([a-z]+):(.*)$/s.exec(url) ?? [];
+  switch (scheme) {
+    case "memory":
+      if (rest !== "") throw invalidOption("url", url, '"memory:" and nothing else');
+      return Promise.resolve(openMemoryBroker({ clock, random }));
+    case "embedded":
+      return openEmbedded(rest === "" ? undefined : rest, common);
+    case "unix":
+      if (rest === "") throw invalidOption("url", url, "unix: and the path of a socket");
+      return openHubBroker({ ...common, connect: connectUnix(rest) });
+    default:
+      throw new ColloquyError("INVALID_OPTION", `url: no broker for "${url}"`, {
+        details: { field: "url", value: url, limit: "embedded:, memory: or unix:" },
+      });
+  }
+}
+
+function defaultName(): string {
+  const program = process.argv[1]?.split(/[\\/]/).pop() ?? "node";
+  return `${program} ${process.pid}`;
+}
+
+function report(error: unknown, where: string): void {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  process.stderr.write(`colloquy: ${where}: ${text}\n`);
+}

@@ -1,0 +1,259 @@
+/** One process's place in the fabric: its agents, and its view of everyone else. */
+import { Agent, type AgentHome, type AgentOptions } from "../agent/agent.ts";
+import type { Broker, BrokerStatus } from "../broker/broker.ts";
+import { required } from "../exchange/effects.ts";
+import { Exchange } from "../exchange/exchange.ts";
+import { closed } from "../exchange/failures.ts";
+import { invalidOption, positive } from "../exchange/options.ts";
+import { parseReceiptId, Receipt } from "../exchange/receipt.ts";
+import { type Counters, newCounters, type Site, type Timed } from "../exchange/site.ts";
+import { Space } from "../exchange/space.ts";
+import { KeyedState, OrderedHistory } from "../exchange/state.ts";
+import { assertId } from "../message/address.ts";
+import type { CompressionOptions } from "../message/compression.ts";
+import type { AgentInfo } from "../routing/card.ts";
+import { type AgentQuery, Registry } from "../routing/registry.ts";
+import { cancelledError, onAbort } from "../runtime/abort.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Random } from "../runtime/random.ts";
+import { onTermination } from "../runtime/termination.ts";
+import { TimerWheel } from "../runtime/timer-wheel.ts";
+import { ulidSource } from "../runtime/ulid.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { MailboxList } from "./mailboxes.ts";
+import { Presence } from "./presence.ts";
+
+export interface NetworkOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly space: string;
+  readonly copy: boolean;
+  readonly compression: CompressionOptions;
+  /** Milliseconds that running handlers get when the network closes. */
+  readonly drainMs: number;
+  /** Close in order on SIGTERM and SIGINT. */
+  readonly drainOnSignals: boolean;
+  readonly onError: (error: unknown, where: string) => void;
+}
+
+export interface WaitForOptions {
+  /** How many must be there. Default: 1. */
+  readonly count?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Before a broker that cannot be reached any more is left as it is. */
+const farewellMs = 1_000;
+
+export class Network {
+  /** One life of one process: what tells it apart from the same program started again. */
+  readonly instance: string;
+  readonly store: KeyedState;
+  readonly log: OrderedHistory;
+  readonly dead: DeadLetters;
+  readonly mailboxes: MailboxList;
+  readonly #site: Site;
+  readonly #exchange: Exchange;
+  readonly #home: AgentHome;
+  readonly #options: NetworkOptions;
+  readonly #presence: Presence;
+  readonly #agents = new Map<string, Agent>();
+  readonly #stop = new AbortController();
+  #status: BrokerStatus = { kind: "ready" };
+  #forgetSignals: () => void = () => {};
+  #closing: Promise<void> | undefined;
+
+  /** Use `join`. */
+  constructor(broker: Broker, options: NetworkOptions) {
+    const { clock, random, copy, compression, onError } = options;
+    const newId = ulidSource(clock, random);
+    this.instance = newId();
+    this.#options = options;
+    this.#site = {
+      broker,
+      clock,
+      random,
+      newId,
+      instance: this.instance,
+      space: new Space(options.space),
+      registry: new Registry(),
+      timeouts: new TimerWheel<Timed>({ clock, expire: (call) => call.expire() }),
+      counters: newCounters(),
+      copy,
+      compression,
+      onError,
+    };
+    this.#exchange = new Exchange(this.#site);
+    this.#home = {
+      exchange: this.#exchange,
+      announce: (agent) => this.#announce(agent),
+      release: (agent) => this.#release(agent),
+    };
+    this.#presence = new Presence(this.#site, required(broker.store, "store"));
+    this.store = new KeyedState(this.#site);
+    this.log = new OrderedHistory(this.#site);
+    this.dead = new DeadLetters(this.#site);
+    this.mailboxes = new MailboxList(this.#exchange);
+  }
+
+  /** For `join`: opens the inbox and shows this process to the others. */
+  async open(): Promise<void> {
+    await this.#exchange.open(this.#stop.signal);
+    await this.#presence.open(this.#stop.signal);
+    this.#follow().catch((error: unknown) => this.#options.onError(error, "the broker's status"));
+    if (this.#options.drainOnSignals) this.#forgetSignals = onTermination(() => this.close());
+  }
+
+  /** How the broker is: ready, lost (and being looked for), or closed. */
+  get status(): BrokerStatus {
+    return this.#status;
+  }
+
+  /** What happened in this process so far, by count. */
+  get counters(): Readonly<Counters> {
+    return { ...this.#site.counters };
+  }
+
+  /** The status now, then each change. */
+  statuses(signal: AbortSignal): AsyncIterable<BrokerStatus> {
+    return this.#site.broker.statuses(signal);
+  }
+
+  /**
+   * Brings an agent into being; resolves when the others can see it.
+   *
+   * @throws CONFLICT when this process has one of that id, INVALID_ADDRESS, INVALID_OPTION.
+   */
+  async agent(id: string, options: AgentOptions = {}): Promise<Agent> {
+    if (this.#closing !== undefined) throw closed("the network");
+    const agent = new Agent(this.#home, id, checkAgent(id, options));
+    this.#exchange.add(agent);
+    this.#agents.set(id, agent);
+    await this.#presence.show(agent);
+    return agent;
+  }
+
+  /** Everyone in the space, of every process. */
+  agents(): readonly AgentInfo[] {
+    return this.#site.registry.find();
+  }
+
+  /** Those that match everything in `query`. */
+  find(query: AgentQuery): readonly AgentInfo[] {
+    return this.#site.registry.find(query);
+  }
+
+  /** Resolves once enough agents match, with them; rejects with CANCELLED when `signal` aborts. */
+  waitFor(query: AgentQuery, options: WaitForOptions = {}): Promise<readonly AgentInfo[]> {
+    const { count = 1, signal } = options;
+    const { registry } = this.#site;
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const found = registry.find(query);
+        if (found.length < count) return;
+        stop();
+        resolve(found);
+      };
+      const forgetChange = registry.onChange(look);
+      const forgetSignal = onAbort(signal, () => {
+        forgetChange();
+        reject(cancelledError(signal as AbortSignal));
+      });
+      const stop = () => {
+        forgetChange();
+        forgetSignal();
+      };
+      if (signal?.aborted !== true) look();
+    });
+  }
+
+  /**
+   * The receipt of a message sent by anybody, also before a restart.
+   *
+   * @throws INVALID_OPTION when `id` is not the id of a receipt.
+   */
+  track<Result = unknown>(id: string): Receipt<Result> {
+    return new Receipt<Result>(this.#site, parseReceiptId(id));
+  }
+
+  /** Lets what runs end (at most `drainMs`), hands back the rest, and leaves. Safe to repeat. */
+  close(): Promise<void> {
+    this.#closing ??= this.#leave();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #leave(): Promise<void> {
+    this.#forgetSignals();
+    const agents = [...this.#agents.values()].map((agent) => agent.close());
+    await this.#within(this.#options.drainMs, Promise.all(agents));
+    await this.#within(farewellMs, this.#presence.close());
+    this.#exchange.close();
+    this.#stop.abort();
+    await this.#site.broker.close();
+    this.#status = { kind: "closed" };
+  }
+
+  #announce(agent: Agent): void {
+    if (this.#agents.get(agent.id) !== agent) return;
+    this.#presence.show(agent).catch((error: unknown) => {
+      if (this.#closing === undefined) this.#options.onError(error, `the card of ${agent.id}`);
+    });
+  }
+
+  async #release(agent: Agent): Promise<void> {
+    if (this.#agents.get(agent.id) !== agent) return;
+    this.#agents.delete(agent.id);
+    this.#exchange.remove(agent);
+    await this.#within(farewellMs, this.#presence.hide(agent));
+  }
+
+  /** Follows the broker: what it lost is put and asked again when it is back. */
+  async #follow(): Promise<void> {
+    let lost = false;
+    for await (const status of this.#site.broker.statuses(this.#stop.signal)) {
+      this.#status = status;
+      if (status.kind === "lost") lost = true;
+      if (status.kind !== "ready" || !lost) continue;
+      lost = false;
+      this.#exchange.reattach();
+      this.#presence.restore().catch((error: unknown) => {
+        if (this.#closing === undefined) this.#options.onError(error, "presence");
+      });
+    }
+  }
+
+  /** Waits for `work`, but not longer than that; how it fails does not matter any more. */
+  #within(limitMs: number, work: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.setTimer(limitMs, resolve);
+      const done = () => {
+        timer.cancel();
+        resolve();
+      };
+      work.then(done, done);
+    });
+  }
+}
+
+function checkAgent(id: string, options: AgentOptions): Required<AgentOptions> {
+  const {
+    type = "agent",
+    capabilities = [],
+    capacity = 100,
+    waitingMax = 10_000,
+    weight = 1,
+  } = options;
+  assertId("agent", id);
+  assertId("type", type);
+  for (const capability of capabilities) assertId("capability", capability);
+  if (!(Number.isInteger(capacity) && capacity >= 1)) {
+    throw invalidOption("capacity", capacity, "a whole number, 1 or more");
+  }
+  if (!(waitingMax >= 0)) throw invalidOption("waitingMax", waitingMax, "0 or more");
+  positive("weight", weight);
+  return { type, capabilities, capacity, waitingMax, weight };
+}

@@ -1,0 +1,234 @@
+/**
+ * Who is there. Each process keeps two kinds of volatile entries in the broker's store and watches
+ * those of all others:
+ *
+ *   presence/INSTANCE/lease      ends by itself 5 s after its last renewal; holds the agents' load
+ *   presence/INSTANCE/cards/N    up to 256 agents' cards; counts only while the lease is there, and
+ *                                ends by itself 10 min after it was last written
+ *
+ * When the broker was lost and comes back empty, what was known stays known for one lease's time:
+ * the others need a moment to show themselves again.
+ */
+import type { Store, StoreChange, StoreWrite } from "../broker/broker.ts";
+import { packValue, unpackValue } from "../exchange/packed.ts";
+import type { Site } from "../exchange/site.ts";
+import type { AgentCard } from "../routing/card.ts";
+import type { Timer } from "../runtime/clock.ts";
+
+export const leaseMs = 5_000;
+const renewMs = 1_500;
+const cardsMs = 600_000;
+const rewriteMs = 180_000;
+const cardsPerChunk = 256;
+
+/** An agent of this process, as presence shows it. */
+export interface PresentAgent {
+  readonly card: AgentCard;
+  readonly load: number;
+}
+
+interface Instance {
+  leased: boolean;
+  /** Kept from before the broker was lost, until then. */
+  doubt: Timer | undefined;
+  readonly chunks: Map<string, readonly AgentCard[]>;
+}
+
+export class Presence {
+  readonly #site: Site;
+  readonly #store: Store;
+  readonly #agents: (PresentAgent | undefined)[] = [];
+  readonly #places = new Map<PresentAgent, number>();
+  readonly #free: number[] = [];
+  readonly #changed = new Set<number>();
+  readonly #instances = new Map<string, Instance>();
+  readonly #prefix: string;
+  #flushing: Promise<void> | undefined;
+  #renewal: Timer | undefined;
+  #rewrite: Timer | undefined;
+  #closed = false;
+
+  constructor(site: Site, store: Store) {
+    this.#site = site;
+    this.#store = store;
+    this.#prefix = site.space.presenceKey("");
+  }
+
+  /** Shows this process and learns who else is there. */
+  async open(signal: AbortSignal): Promise<void> {
+    this.#markAll();
+    await this.#renew();
+    await this.#store.watch(this.#prefix, (changes) => this.#learn(changes), signal);
+  }
+
+  /** Resolves when the others can see the agent, or its changed card. */
+  async show(agent: PresentAgent): Promise<void> {
+    let place = this.#places.get(agent);
+    if (place === undefined) {
+      place = this.#free.pop() ?? this.#agents.length;
+      this.#places.set(agent, place);
+      this.#agents[place] = agent;
+    }
+    this.#site.registry.set(this.#site.instance, agent.card).local = agent;
+    await this.#mark(place);
+  }
+
+  async hide(agent: PresentAgent): Promise<void> {
+    const place = this.#places.get(agent);
+    if (place === undefined) return;
+    this.#places.delete(agent);
+    this.#agents[place] = undefined;
+    this.#free.push(place);
+    this.#site.registry.remove(this.#site.instance, agent.card.id);
+    await this.#mark(place);
+  }
+
+  /** After the broker came back: its volatile entries are gone. */
+  async restore(): Promise<void> {
+    this.#markAll();
+    await Promise.all([this.#renew(), this.#flush()]);
+  }
+
+  #markAll(): void {
+    this.#rewrite?.cancel();
+    this.#rewrite = this.#site.clock.setTimer(rewriteMs, () => {
+      this.#markAll();
+      this.#flush().catch((error: unknown) => this.#fail(error));
+    });
+    for (let place = 0; place < this.#agents.length; place += cardsPerChunk) {
+      this.#changed.add(Math.floor(place / cardsPerChunk));
+    }
+  }
+
+  /** Tells the others that this process is gone. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#renewal?.cancel();
+    this.#rewrite?.cancel();
+    for (const { doubt } of this.#instances.values()) doubt?.cancel();
+    const chunks = Math.ceil(this.#agents.length / cardsPerChunk);
+    const keys = ["lease", ...Array.from({ length: chunks }, (_, chunk) => `cards/${chunk}`)];
+    await this.#store.put(keys.map((key) => ({ key: this.#own(key), volatile: true })));
+  }
+
+  #own(key: string): string {
+    return `${this.#prefix}${this.#site.instance}/${key}`;
+  }
+
+  async #renew(): Promise<void> {
+    this.#renewal?.cancel();
+    const loads: Record<string, number> = {};
+    for (const agent of this.#places.keys()) {
+      if (agent.load > 0) loads[agent.card.id] = agent.load;
+    }
+    this.#renewal = this.#site.clock.setTimer(renewMs, () => {
+      this.#renew().catch((error: unknown) => this.#fail(error));
+    });
+    await this.#store.put([
+      { key: this.#own("lease"), value: packValue(loads), ttlMs: leaseMs, volatile: true },
+    ]);
+  }
+
+  #mark(place: number): Promise<void> {
+    this.#changed.add(Math.floor(place / cardsPerChunk));
+    return this.#flush();
+  }
+
+  /** Writes changed chunks; what changes meanwhile goes with the next write. */
+  #flush(): Promise<void> {
+    this.#flushing ??= this.#write().finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #write(): Promise<void> {
+    await new Promise<void>((resolve) => this.#site.clock.defer(resolve));
+    while (this.#changed.size > 0 && !this.#closed) {
+      const writes = [...this.#changed].map((chunk): StoreWrite => {
+        const key = this.#own(`cards/${chunk}`);
+        const cards = this.#agents
+          .slice(chunk * cardsPerChunk, (chunk + 1) * cardsPerChunk)
+          .flatMap((agent) => (agent === undefined ? [] : [agent.card]));
+        if (cards.length === 0) return { key, volatile: true };
+        return { key, value: packValue(cards), ttlMs: cardsMs, volatile: true };
+      });
+      this.#changed.clear();
+      await this.#store.put(writes);
+    }
+  }
+
+  #learn(changes: readonly StoreChange[]): void {
+    const touched = new Set<string>();
+    for (const change of changes) {
+      if (change.kind === "reset") this.#doubt();
+      else {
+        const [instance = "", part = "", chunk = ""] = change.key
+          .slice(this.#prefix.length)
+          .split("/");
+        if (instance === this.#site.instance) continue;
+        const value = change.kind === "put" ? unpackValue(change.value) : undefined;
+        if (part === "lease") this.#learnLease(instance, value);
+        else if (this.#learnCards(instance, chunk, value)) touched.add(instance);
+      }
+    }
+    for (const instance of touched) this.#apply(instance);
+  }
+
+  #learnLease(name: string, value: unknown): void {
+    const instance = this.#instances.get(name);
+    if (value === undefined) {
+      if (instance === undefined) return;
+      instance.leased = false;
+      this.#site.registry.remove(name);
+      return;
+    }
+    const known = instance ?? { leased: false, doubt: undefined, chunks: new Map() };
+    this.#instances.set(name, known);
+    known.doubt?.cancel();
+    known.doubt = undefined;
+    if (!known.leased) {
+      known.leased = true;
+      this.#apply(name);
+    }
+    this.#site.registry.reportLoad(name, value as Readonly<Record<string, number>>);
+  }
+
+  #learnCards(name: string, chunk: string, value: unknown): boolean {
+    const known = this.#instances.get(name) ?? {
+      leased: false,
+      doubt: undefined,
+      chunks: new Map(),
+    };
+    this.#instances.set(name, known);
+    if (value !== undefined) known.chunks.set(chunk, value as readonly AgentCard[]);
+    else if (known.chunks.delete(chunk) && known.chunks.size === 0 && !known.leased) {
+      this.#instances.delete(name);
+    }
+    return known.leased;
+  }
+
+  #apply(name: string): void {
+    const instance = this.#instances.get(name);
+    if (instance?.leased !== true) return;
+    this.#site.registry.replace(name, [...instance.chunks.values()].flat());
+  }
+
+  /** Everything is told anew: who does not come again within a lease's time is gone. */
+  #doubt(): void {
+    for (const [name, instance] of this.#instances) {
+      instance.doubt?.cancel();
+      instance.doubt = this.#site.clock.setTimer(leaseMs, () => this.#drop(name, instance));
+    }
+  }
+
+  #drop(name: string, instance: Instance): void {
+    instance.doubt?.cancel();
+    if (this.#instances.get(name) === instance) this.#instances.delete(name);
+    this.#site.registry.remove(name);
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#closed) this.#site.onError(error, "presence");
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * What one process knows of every agent: who is there, where, and who can do what. Fed by presence;
+ * read by requests, on the hot path.
+ *
+ * Invariant: an id belongs to one candidate, the youngest; an older twin is kept aside and cannot be
+ * chosen.
+ */
+import { ColloquyError } from "../errors.ts";
+import type { Address } from "../message/address.ts";
+import { Candidate } from "./candidate.ts";
+import type { AgentCard, AgentInfo } from "./card.ts";
+import { chooseBy, type Strategy } from "./strategies.ts";
+
+interface Pool {
+  readonly members: Candidate[];
+  turn: number;
+}
+
+export interface AgentQuery {
+  readonly id?: string;
+  readonly type?: string;
+  readonly capability?: string;
+}
+
+export type RegistryListener = () => void;
+
+export class Registry {
+  /** By agent id; the youngest first. */
+  readonly #twins = new Map<string, Candidate[]>();
+  /** By address: `type:...` and `skill:...`. */
+  readonly #pools = new Map<string, Pool>();
+  readonly #byInstance = new Map<string, Map<string, Candidate>>();
+  readonly #listeners = new Set<RegistryListener>();
+
+  /** Makes `cards` the agents that `instance` has, and forgets those it no longer has. */
+  replace(instance: string, cards: readonly AgentCard[]): void {
+    const known = this.#byInstance.get(instance) ?? new Map<string, Candidate>();
+    const next = new Map<string, Candidate>();
+    for (const card of cards) {
+      const candidate = known.get(card.id);
+      if (candidate === undefined) next.set(card.id, this.#add(new Candidate(card, instance)));
+      else next.set(card.id, this.#change(candidate, card));
+      known.delete(card.id);
+    }
+    for (const gone of known.values()) this.#drop(gone);
+    if (next.size > 0) this.#byInstance.set(instance, next);
+    else this.#byInstance.delete(instance);
+    this.#tell();
+  }
+
+  /** Adds or changes one agent of `instance`. */
+  set(instance: string, card: AgentCard): Candidate {
+    const agents = this.#byInstance.get(instance) ?? new Map<string, Candidate>();
+    this.#byInstance.set(instance, agents);
+    const known = agents.get(card.id);
+    const candidate =
+      known === undefined ? this.#add(new Candidate(card, instance)) : this.#change(known, card);
+    agents.set(card.id, candidate);
+    this.#tell();
+    return candidate;
+  }
+
+  remove(instance: string, id?: string): void {
+    const agents = this.#byInstance.get(instance);
+    if (agents === undefined) return;
+    for (const candidate of id === undefined ? [...agents.values()] : [agents.get(id)]) {
+      if (candidate === undefined) continue;
+      agents.delete(candidate.card.id);
+      this.#drop(candidate);
+    }
+    if (agents.size === 0) this.#byInstance.delete(instance);
+    this.#tell();
+  }
+
+  /** Handlers each agent of `instance` said it is running; also the sign that the instance lives. */
+  reportLoad(instance: string, loads: Readonly<Record<string, number>>): void {
+    for (const [id, candidate] of this.#byInstance.get(instance) ?? []) {
+      candidate.reportedLoad = loads[id] ?? 0;
+      candidate.suspect = false;
+    }
+  }
+
+  /** Nobody listened there: its agents are passed over until they show themselves again. */
+  suspect(instance: string): void {
+    for (const candidate of this.#byInstance.get(instance)?.values() ?? []) {
+      candidate.suspect = true;
+    }
+  }
+
+  get(id: string): Candidate | undefined {
+    return this.#twins.get(id)?.[0];
+  }
+
+  instances(): IterableIterator<string> {
+    return this.#byInstance.keys();
+  }
+
+  /**
+   * The agent that `strategy` gives the next request of a `type:` or `skill:` address.
+   *
+   * @param passOver - those tried in vain before.
+   * @throws NO_ELIGIBLE_AGENT when nobody there is active and below capacity.
+   */
+  choose(address: string, strategy: Strategy, passOver?: ReadonlySet<Candidate>): Candidate {
+    const pool = this.#pools.get(address);
+    const eligible = pool === undefined ? [] : eligibleOf(pool.members, passOver);
+    if (pool === undefined || eligible.length === 0) throw noEligible(address, pool?.members);
+    return chooseBy[strategy](eligible, pool.turn++);
+  }
+
+  /** Every agent of a pool, eligible or not. */
+  members(address: string): readonly Candidate[] {
+    return this.#pools.get(address)?.members ?? [];
+  }
+
+  find(query: AgentQuery = {}): readonly AgentInfo[] {
+    const found: AgentInfo[] = [];
+    for (const [candidate] of this.#twins.values()) {
+      if (candidate !== undefined && matches(candidate.card, query)) found.push(info(candidate));
+    }
+    return found;
+  }
+
+  /** Calls `listener` after every change, until the returned function is called. */
+  onChange(listener: RegistryListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #add(candidate: Candidate): Candidate {
+    const id = candidate.card.id;
+    const twins = this.#twins.get(id) ?? [];
+    this.#twins.set(id, twins);
+    const before = twins[0];
+    twins.push(candidate);
+    twins.sort(youngestFirst);
+    if (twins[0] === candidate) {
+      if (before !== undefined) this.#leavePools(before);
+      this.#joinPools(candidate);
+    }
+    return candidate;
+  }
+
+  #drop(candidate: Candidate): void {
+    const id = candidate.card.id;
+    const twins = this.#twins.get(id) ?? [];
+    const wasFirst = twins[0] === candidate;
+    const rest = twins.filter((it) => it !== candidate);
+    if (rest.length === 0) this.#twins.delete(id);
+    else this.#twins.set(id, rest);
+    if (!wasFirst) return;
+    this.#leavePools(candidate);
+    if (rest[0] !== undefined) this.#joinPools(rest[0]);
+  }
+
+  #change(candidate: Candidate, card: AgentCard): Candidate {
+    candidate.suspect = false;
+    if (samePlace(candidate.card, card)) {
+      candidate.card = card;
+      return candidate;
+    }
+    this.#drop(candidate);
+    candidate.card = card;
+    return this.#add(candidate);
+  }
+
+  #joinPools(candidate: Candidate): void {
+    for (const address of addressesOf(candidate.card)) {
+      const pool = this.#pools.get(address);
+      if (pool === undefined) this.#pools.set(address, { members: [candidate], turn: 0 });
+      else pool.members.push(candidate);
+    }
+  }
+
+  #leavePools(candidate: Candidate): void {
+    for (const address of addressesOf(candidate.card)) {
+      const members = this.#pools.get(address)?.members ?? [];
+      const index = members.indexOf(candidate);
+      if (index >= 0) members.splice(index, 1);
+      if (members.length === 0) this.#pools.delete(address);
+    }
+  }
+}
+
+/** The pools an agent belongs to. */
+export function addressesOf(card: Pick<AgentCard, "type" | "capabilities">): readonly Address[] {
+  const skills = card.capabilities.map((capability): Address => `skill:${capability}`);
+  return [`type:${card.type}`, ...skills];
+}
+
+function samePlace(a: AgentCard, b: AgentCard): boolean {
+  if (a.type !== b.type || a.startedMs !== b.startedMs) return false;
+  if (a.capabilities.length !== b.capabilities.length) return false;
+  return a.capabilities.every((capability, index) => capability === b.capabilities[index]);
+}
+
+function youngestFirst(a: Candidate, b: Candidate): number {
+  return b.card.startedMs - a.card.startedMs || (a.instance < b.instance ? 1 : -1);
+}
+
+function eligibleOf(
+  members: readonly Candidate[],
+  passOver: ReadonlySet<Candidate> | undefined,
+): readonly Candidate[] {
+  const fits = (it: Candidate) => it.eligible && passOver?.has(it) !== true;
+  return members.every(fits) ? members : members.filter(fits);
+}
+
+function matches(card: AgentCard, { id, type, capability }: AgentQuery): boolean {
+  if (id !== undefined && card.id !== id) return false;
+  if (type !== undefined && card.type !== type) return false;
+  return capability === undefined || card.capabilities.includes(capability);
+}
+
+function info(candidate: Candidate): AgentInfo {
+  return { ...candidate.card, instance: candidate.instance, load: candidate.load };
+}
+
+function noEligible(address: string, members: readonly Candidate[] = []): ColloquyError {
+  const known = members.map(({ card, load, suspect }) => ({
+    agent: card.id,
+    status: suspect ? "unreachable" : card.status,
+    load,
+    capacity: card.capacity,
+  }));
+  const why =
+    known.length === 0 ? "nobody is there" : `none of ${known.length} is active and has room`;
+  return new ColloquyError("NO_ELIGIBLE_AGENT", `no agent can take ${address}: ${why}`, {
+    details: { address, agents: known },
+  });
+}

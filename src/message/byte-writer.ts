@@ -85,14 +85,13 @@ export class ByteWriter {
   textOfClass8(text: string, characterClass: CharacterClass): boolean {
     const { length } = text;
     if (length > 255) return false;
-    const before = this.#end;
     const at = this.#room(1 + length);
     const bytes = this.#bytes;
     bytes[at] = length;
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index);
       if (characterClass[code] !== 1) {
-        this.#end = before;
+        this.#end = at;
         return false;
       }
       bytes[at + 1 + index] = code;

@@ -1,0 +1,241 @@
+/** Time: what is not offered yet, and what is not offered any more. */
+import assert from "node:assert/strict";
+import { type ConformanceCase, conformanceCase } from "./case.ts";
+import {
+  assertRefused,
+  collect,
+  enqueue,
+  enqueueOne,
+  message,
+  messages,
+  planted,
+  retry,
+  settle,
+  settleOne,
+  text,
+} from "./messages.ts";
+import type { Trial } from "./trial.ts";
+
+const needsDelay = { needs: ["delay"] } as const;
+/** Long enough that nothing else takes as long. */
+const delayMs = 300;
+
+async function expectExpired(trial: Trial, queue: string, position: number): Promise<void> {
+  const { queues } = trial.broker;
+  const state = await trial.within("the expiry", queues.track(queue, position, { wait: true }));
+  assert.ok(state.state === "expired", state.state);
+  assert.equal(state.error.code, "EXPIRED");
+}
+
+const delayCases: readonly ConformanceCase[] = [
+  conformanceCase(
+    "a delayed message is delivered, and never early",
+    async (trial) => {
+      const queue = await trial.queue();
+      const receiver = trial.receive(queue);
+      const notBeforeMs = trial.clock.nowMs() + delayMs;
+      await enqueueOne(trial.broker, queue, message("later", { notBeforeMs }));
+      const delivery = await receiver.next();
+      assert.ok(trial.clock.nowMs() >= notBeforeMs, "it came early");
+      assert.equal(text(delivery.frame), "later");
+      assert.deepEqual(delivery.attempts, { failures: 0, pickups: 0, crashes: 0 });
+      await settleOne(trial.broker, delivery);
+    },
+    needsDelay,
+  ),
+
+  conformanceCase(
+    "delayed messages come by their time, not by the order of sending",
+    async (trial) => {
+      const queue = await trial.queue();
+      const nowMs = trial.clock.nowMs();
+      const at = (content: string, offsetMs: number) =>
+        message(content, { notBeforeMs: nowMs + offsetMs });
+      await enqueue(trial.broker, queue, [
+        at("third", 3 * delayMs),
+        at("first", delayMs),
+        at("second", 2 * delayMs),
+        message("at once"),
+      ]);
+      const deliveries = await trial.receive(queue).take(4);
+      assert.deepEqual(
+        deliveries.map(({ frame }) => text(frame)),
+        ["at once", "first", "second", "third"],
+      );
+    },
+    needsDelay,
+  ),
+
+  conformanceCase(
+    "a time that has passed is no delay",
+    async (trial) => {
+      const queue = await trial.queue();
+      const notBeforeMs = trial.clock.nowMs() - 60_000;
+      await enqueueOne(trial.broker, queue, message("overdue", { notBeforeMs }));
+      assert.equal(text((await trial.receive(queue).next()).frame), "overdue");
+    },
+    needsDelay,
+  ),
+
+  conformanceCase(
+    "a delayed message can be seen and tracked while it waits",
+    async (trial) => {
+      const queue = await trial.queue();
+      const notBeforeMs = trial.clock.nowMs() + 3_600_000;
+      const position = await enqueueOne(trial.broker, queue, message("later", { notBeforeMs }));
+      const [stored] = await collect(trial.broker.queues.browse(queue, {}, trial.signal));
+      assert.equal(stored?.position, position);
+      assert.equal(stored?.state, "scheduled");
+      assert.equal(stored?.notBeforeMs, notBeforeMs);
+      assert.equal((await trial.broker.queues.track(queue, position)).state, "queued");
+      const [mailbox] = await trial.broker.queues.mailboxes();
+      assert.equal(mailbox?.waiting, 1);
+    },
+    needsDelay,
+  ),
+
+  conformanceCase(
+    "a delayed retry is never early",
+    async (trial) => {
+      const queue = await trial.queue();
+      await enqueueOne(trial.broker, queue, "flaky");
+      const receiver = trial.receive(queue);
+      const startMs = trial.clock.nowMs();
+      await settleOne(trial.broker, await receiver.next(), retry(delayMs));
+      const again = await receiver.next();
+      assert.ok(trial.clock.nowMs() >= startMs + delayMs, "it came early");
+      assert.equal(again.attempts.failures, 1);
+      await settleOne(trial.broker, again);
+    },
+    needsDelay,
+  ),
+
+  conformanceCase(
+    "a delayed message reaches a receiver that came meanwhile, of any client",
+    async (trial) => {
+      const queue = await trial.queue();
+      const other = await trial.connect();
+      const notBeforeMs = trial.clock.nowMs() + delayMs;
+      await enqueueOne(trial.broker, queue, message("later", { notBeforeMs }));
+      assert.equal(text((await trial.receive(queue, { broker: other }).next()).frame), "later");
+      assert.ok(trial.clock.nowMs() >= notBeforeMs);
+    },
+    needsDelay,
+  ),
+
+  conformanceCase(
+    "a delay is refused, not ignored",
+    async (trial) => {
+      const queue = await trial.queue();
+      const notBeforeMs = trial.clock.nowMs() + delayMs;
+      const sent = [message("later", { notBeforeMs })];
+      await assertRefused(trial.broker.queues.enqueue(queue, sent), "UNSUPPORTED");
+      await enqueueOne(trial.broker, queue, "flaky");
+      const delivery = await trial.receive(queue).next();
+      const settled = await settle(trial.broker, delivery, retry(delayMs)).catch(
+        (error: unknown) => ({ kind: "refused", error }) as const,
+      );
+      assert.ok(settled.kind === "refused", settled.kind);
+      assert.ok((settled.error as { code?: string }).code === "UNSUPPORTED");
+    },
+    { lacks: ["delay"] },
+  ),
+];
+
+const expiryCases: readonly ConformanceCase[] = [
+  conformanceCase("a message that expired while it waited is not delivered", async (trial) => {
+    const queue = await trial.queue();
+    const expiresAtMs = trial.clock.nowMs() + delayMs;
+    const [position] = await enqueue(trial.broker, queue, [
+      message("stale", { expiresAtMs }),
+      message("fresh", { expiresAtMs: expiresAtMs + 3_600_000 }),
+    ]);
+    await trial.sleep(delayMs + 20);
+    const receiver = trial.receive(queue);
+    assert.equal(text((await receiver.next()).frame), "fresh");
+    await expectExpired(trial, queue, position ?? 0);
+    await trial.quiet();
+    assert.equal(receiver.waiting, 0);
+  }),
+
+  conformanceCase("a message that is expired when it is sent is not delivered", async (trial) => {
+    const queue = await trial.queue();
+    const receiver = trial.receive(queue);
+    const expiresAtMs = trial.clock.nowMs() - 1_000;
+    const sent = [message("too late", { expiresAtMs })];
+    const [outcome] = await trial.broker.queues.enqueue(queue, sent);
+    await enqueueOne(trial.broker, queue, "in time");
+    assert.equal(text((await receiver.next()).frame), "in time");
+    if (outcome?.kind === "stored") await expectExpired(trial, queue, outcome.position);
+    else assert.ok(outcome?.kind === "rejected" && outcome.error.code === "EXPIRED");
+  }),
+
+  conformanceCase("a message in hand does not expire", async (trial) => {
+    const queue = await trial.queue();
+    const expiresAtMs = trial.clock.nowMs() + delayMs;
+    const position = await enqueueOne(trial.broker, queue, message("work", { expiresAtMs }));
+    const delivery = await trial.receive(queue).next();
+    await trial.sleep(delayMs + 20);
+    await settleOne(trial.broker, delivery);
+    assert.equal((await trial.broker.queues.track(queue, position)).state, "done");
+  }),
+
+  conformanceCase("a retry does not outlive its message", async (trial) => {
+    const queue = await trial.queue();
+    const expiresAtMs = trial.clock.nowMs() + delayMs;
+    const position = await enqueueOne(trial.broker, queue, message("work", { expiresAtMs }));
+    const receiver = trial.receive(queue);
+    const delivery = await receiver.next();
+    await trial.sleep(delayMs + 20);
+    await settleOne(trial.broker, delivery, retry());
+    await expectExpired(trial, queue, position);
+    assert.equal(receiver.waiting, 0);
+  }),
+
+  conformanceCase(
+    "a retry that would come after the expiry expires",
+    async (trial) => {
+      const queue = await trial.queue();
+      const expiresAtMs = trial.clock.nowMs() + delayMs;
+      const position = await enqueueOne(trial.broker, queue, message("work", { expiresAtMs }));
+      const receiver = trial.receive(queue);
+      await settleOne(trial.broker, await receiver.next(), retry(2 * delayMs));
+      await expectExpired(trial, queue, position);
+      assert.equal(receiver.waiting, 0);
+    },
+    needsDelay,
+  ),
+
+  conformanceCase(
+    "an expired message makes way for the next of its key",
+    async (trial) => {
+      const queue = await trial.queue();
+      const expiresAtMs = trial.clock.nowMs() + delayMs;
+      await enqueue(trial.broker, queue, [
+        message("held", { key: "k" }),
+        message("stale", { key: "k", expiresAtMs }),
+        message("next", { key: "k" }),
+      ]);
+      const receiver = trial.receive(queue);
+      const held = await receiver.next();
+      await trial.sleep(delayMs + 20);
+      await settleOne(trial.broker, held, { kind: "failed", error: planted });
+      assert.equal(text((await receiver.next()).frame), "next");
+    },
+    { needs: ["keyOrder"] },
+  ),
+
+  conformanceCase("many expired messages do not hide the one that is not", async (trial) => {
+    const queue = await trial.queue();
+    const expiresAtMs = trial.clock.nowMs() + delayMs;
+    const stale = messages(
+      Array.from({ length: 500 }, () => "stale"),
+      { expiresAtMs },
+    );
+    await enqueue(trial.broker, queue, [...stale, message("fresh")]);
+    await trial.sleep(delayMs + 20);
+    assert.equal(text((await trial.receive(queue, { credit: 1 }).next()).frame), "fresh");
+  }),
+];
+
+export const timeCases: readonly ConformanceCase[] = [...delayCases, ...expiryCases];

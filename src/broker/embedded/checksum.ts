@@ -31,16 +31,21 @@ export class RowChecksum {
     this.#key.writeUInt32BE(value.length, 1);
     this.#key.writeDoubleBE(a, prefixBytes);
     this.#key.writeDoubleBE(b, prefixBytes + 8);
-    return crc32(value, crc32(this.#key, this.#seed));
+    return extend(crc32(this.#key, this.#seed), value);
   }
 
   ofNamed(table: number, name: Uint8Array, value: Uint8Array): number {
     this.#prefix[0] = table;
     this.#prefix.writeUInt32BE(value.length, 1);
-    return crc32(value, crc32(name, crc32(this.#prefix, this.#seed)));
+    return extend(extend(crc32(this.#prefix, this.#seed), name), value);
   }
 
   ofRecord(record: Uint8Array): number {
     return crc32(record, this.#seed);
   }
+}
+
+/** zlib begins anew, whatever came before, when it is handed no bytes at a null address. */
+function extend(checksum: number, bytes: Uint8Array): number {
+  return bytes.length === 0 ? checksum : crc32(bytes, checksum);
 }

@@ -47,11 +47,12 @@ export class NumberedRows {
     this.#state = state;
     const here = "a = ?1 AND b = ?2";
     this.#insert = database.prepare(
-      `INSERT INTO ${table} (a, b, crc, value) SELECT ?1, ?2, ?3, ?4
-       WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${here})`,
+      `INSERT INTO ${table} (a, b, crc, value) VALUES (?1, ?2, ?3, ?4)`,
     );
-    this.#update = database.prepare(`UPDATE ${table} SET crc = ?3, value = ?4 WHERE ${here}`);
-    this.#delete = database.prepare(`DELETE FROM ${table} WHERE ${here} RETURNING crc`);
+    this.#update = database.prepare(
+      `UPDATE OR ROLLBACK ${table} SET crc = ?3, value = ?4 WHERE ${here}`,
+    );
+    this.#delete = database.prepare(`DELETE FROM ${table} WHERE ${here}`);
     this.#checksumAt = database.prepare(`SELECT crc FROM ${table} WHERE ${here}`);
     this.#at = database.prepare(`SELECT a, b, crc, value FROM ${table} WHERE ${here}`);
     this.#from = database.prepare(
@@ -65,17 +66,21 @@ export class NumberedRows {
 
   put(a: number, b: number, value: Uint8Array): void {
     const crc = this.#checksum.ofNumbered(this.#number, a, b, value);
-    if (this.#insert.run(a, b, crc, value).changes === 0) {
-      const { crc: before } = this.#checksumAt.get(a, b) as unknown as StoredRow;
+    const before = this.#checksumAt.get(a, b) as unknown as StoredRow | undefined;
+    if (before === undefined) {
+      this.#insert.run(a, b, crc, value);
+    } else {
       this.#update.run(a, b, crc, value);
-      this.#state.remove(this.#number, weightOfNumbered(a, b, before));
+      this.#state.remove(this.#number, weightOfNumbered(a, b, before.crc));
     }
     this.#state.add(this.#number, weightOfNumbered(a, b, crc));
   }
 
   delete(a: number, b: number): void {
-    const row = this.#delete.get(a, b) as unknown as StoredRow | undefined;
-    if (row !== undefined) this.#state.remove(this.#number, weightOfNumbered(a, b, row.crc));
+    const before = this.#checksumAt.get(a, b) as unknown as StoredRow | undefined;
+    if (before === undefined) return;
+    this.#delete.run(a, b);
+    this.#state.remove(this.#number, weightOfNumbered(a, b, before.crc));
   }
 
   read(a: number, b: number): Uint8Array | undefined {
@@ -123,11 +128,11 @@ export class NamedRows {
     this.#number = number;
     this.#checksum = checksum;
     this.#state = state;
-    this.#insert = database.prepare(
-      `INSERT INTO ${table} (name, crc, value) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING`,
+    this.#insert = database.prepare(`INSERT INTO ${table} (name, crc, value) VALUES (?1, ?2, ?3)`);
+    this.#update = database.prepare(
+      `UPDATE OR ROLLBACK ${table} SET crc = ?2, value = ?3 WHERE name = ?1`,
     );
-    this.#update = database.prepare(`UPDATE ${table} SET crc = ?2, value = ?3 WHERE name = ?1`);
-    this.#delete = database.prepare(`DELETE FROM ${table} WHERE name = ?1 RETURNING crc`);
+    this.#delete = database.prepare(`DELETE FROM ${table} WHERE name = ?1`);
     this.#checksumAt = database.prepare(`SELECT crc FROM ${table} WHERE name = ?1`);
     this.#at = database.prepare(`SELECT name, crc, value FROM ${table} WHERE name = ?1`);
     this.#within = database.prepare(
@@ -151,8 +156,10 @@ export class NamedRows {
 
   delete(text: string): void {
     const name = Buffer.from(text);
-    const row = this.#delete.get(name) as unknown as StoredRow | undefined;
-    if (row !== undefined) this.#state.remove(this.#number, weightOfNamed(name, row.crc));
+    const before = this.#checksumAt.get(name) as unknown as StoredRow | undefined;
+    if (before === undefined) return;
+    this.#delete.run(name);
+    this.#state.remove(this.#number, weightOfNamed(name, before.crc));
   }
 
   read(text: string): Uint8Array | undefined {

@@ -47,7 +47,7 @@ export const namedTables: readonly TableShape<NamedTable>[] = [
 
 export const tableCount: number = numberedTables.length + namedTables.length;
 
-/** In order, as SQLite keeps them word for word: what differs from these is not this schema. */
+/** SQLite keeps them word for word: a file with any other is not of this schema. */
 export const schemaStatements: readonly string[] = [
   "CREATE TABLE identity (value BLOB NOT NULL)",
   "CREATE TABLE state (value BLOB NOT NULL, crc INTEGER NOT NULL)",

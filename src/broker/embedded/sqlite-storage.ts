@@ -1,5 +1,5 @@
 /** The durable storage of the embedded broker: one SQLite file, one owner, one thread. */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { ColloquyError } from "../../errors.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { DurabilityClaim } from "../broker.ts";
@@ -12,15 +12,14 @@ import type {
   Storage,
   Write,
 } from "../engine/storage.ts";
-import type { RowChecksum } from "./checksum.ts";
 import { claimDurability, requireSqlite } from "./durability.ts";
-import { asStoreError, isFull, storeError } from "./failure.ts";
+import { asStoreError } from "./failure.ts";
 import { type OpenedDatabase, openDatabase } from "./open-database.ts";
+import { Quota } from "./quota.ts";
 import { NamedRows, NumberedRows } from "./rows.ts";
 import { namedTables, numberedTables } from "./schema.ts";
-import type { StoreState } from "./state.ts";
 import { type StoreFiles, storeFilesIn } from "./store-files.ts";
-import { pragma } from "./verify.ts";
+import { Transactions } from "./transactions.ts";
 
 export interface SqliteStorageOptions {
   /** "os" flushes every commit to the disk; "process" leaves that to the system. Default: "os". */
@@ -30,9 +29,6 @@ export interface SqliteStorageOptions {
   /** Draws the identity of a new store. Default: the system's. */
   readonly random?: Random;
 }
-
-/** Bytes of log after which a checkpoint is due: longer ones hold up the commits behind them. */
-const checkpointBytes = 8 * 2 ** 20;
 
 /**
  * Opens the store in `directory`, and makes both if they are not there.
@@ -44,63 +40,59 @@ const checkpointBytes = 8 * 2 ** 20;
 export function openSqliteStorage(directory: string, options: SqliteStorageOptions = {}): Storage {
   requireSqlite(process.versions["sqlite"]);
   const files = storeFilesIn(directory);
-  return new SqliteStorage(files, openDatabase(files, options.random), options);
+  const opened = openDatabase(files, options.random);
+  try {
+    return new SqliteStorage(files, opened, options);
+  } catch (error) {
+    opened.database.close();
+    throw asStoreError(error, { file: files.database });
+  }
 }
 
 class SqliteStorage implements Storage {
   readonly durability: DurabilityClaim;
   readonly epoch: number;
   readonly unclean: boolean;
-  readonly #file: string;
   readonly #database: DatabaseSync;
-  readonly #checksum: RowChecksum;
-  readonly #state: StoreState;
+  readonly #transactions: Transactions;
   readonly #numbered: ReadonlyMap<NumberedTable, NumberedRows>;
   readonly #named: ReadonlyMap<NamedTable, NamedRows>;
-  readonly #begin: StatementSync;
-  readonly #commit: StatementSync;
-  readonly #writeState: StatementSync;
-  readonly #measureLog: StatementSync;
-  readonly #pageBytes: number;
-  #logBytes = 0;
-  /** The failure after which nothing is certain any more. */
-  #failure: unknown;
+  readonly #quota: Quota | undefined;
+  readonly #markOpen: (open: boolean) => void;
   #closed = false;
 
   constructor(files: StoreFiles, opened: OpenedDatabase, options: SqliteStorageOptions) {
-    const { database, checksum, state } = opened;
-    this.#file = files.database;
+    const { database, state } = opened;
+    const { durability, bytesMax } = options;
     this.#database = database;
-    this.#checksum = checksum;
-    this.#state = state;
+    this.#quota = bytesMax === undefined ? undefined : new Quota(database, bytesMax);
+    this.#transactions = new Transactions(files, opened);
     this.#numbered = new Map(
       numberedTables.map(({ name, number }) => [name, new NumberedRows(name, number, opened)]),
     );
     this.#named = new Map(
       namedTables.map(({ name, number }) => [name, new NamedRows(name, number, opened)]),
     );
-    this.#begin = database.prepare("BEGIN IMMEDIATE");
-    this.#commit = database.prepare("COMMIT");
-    this.#writeState = database.prepare("UPDATE state SET value = ?, crc = ?");
-    this.#measureLog = database.prepare("PRAGMA wal_checkpoint(NOOP)");
-    this.#pageBytes = pragma(database, "page_size") as number;
+    this.#markOpen = (open) => {
+      state.open = open;
+      if (open) state.epoch++;
+    };
     this.unclean = state.open;
-    this.#transact(() => {
-      state.epoch++;
-      state.open = true;
-    });
+    this.#transactions.run(() => this.#markOpen(true));
     this.epoch = state.epoch;
-    if (options.durability === "process") database.exec("PRAGMA synchronous = NORMAL");
+    if (durability === "process") database.exec("PRAGMA synchronous = NORMAL");
     this.durability = claimDurability(database, files.directory);
   }
 
   get checkpointDue(): boolean {
-    return this.#logBytes >= checkpointBytes;
+    return this.#transactions.checkpointDue;
   }
 
   commit(writes: readonly Write[]): void {
     this.#requireUsable();
-    if (writes.length > 0) this.#transact(() => this.#write(writes));
+    if (writes.length === 0) return;
+    this.#quota?.admit(writes);
+    this.#transactions.run(() => this.#write(writes));
   }
 
   read(table: NumberedTable, a: number, b: number): Uint8Array | undefined {
@@ -140,21 +132,19 @@ class SqliteStorage implements Storage {
    */
   checkpoint(): void {
     this.#requireUsable();
-    this.#moveLog("PASSIVE");
+    this.#transactions.checkpoint("PASSIVE");
   }
 
   /** @throws STORE_FAILED when the end could not be marked as clean; files are released even then. */
   close(): void {
     if (this.#closed) return;
+    this.#closed = true;
     try {
-      if (this.#failure === undefined) {
-        this.#transact(() => {
-          this.#state.open = false;
-        });
-        this.#moveLog("TRUNCATE");
+      if (this.#transactions.failure === undefined) {
+        this.#transactions.run(() => this.#markOpen(false));
+        this.#transactions.checkpoint("TRUNCATE");
       }
     } finally {
-      this.#closed = true;
       this.#database.close();
     }
   }
@@ -173,71 +163,14 @@ class SqliteStorage implements Storage {
     }
   }
 
-  #transact(write: () => void): void {
-    const state = this.#state;
-    let committing = false;
-    try {
-      this.#begin.run();
-      write();
-      state.sequence++;
-      const record = state.encode();
-      this.#writeState.run(record, this.#checksum.ofRecord(record));
-      committing = true;
-      this.#commit.run();
-    } catch (error) {
-      state.restore();
-      throw this.#undo(error, committing);
-    }
-    state.save();
-    this.#logBytes = Number(this.#measureLog.get()?.["log"]) * this.#pageBytes;
-  }
-
-  /** Leaves no transaction open. @returns what to throw. */
-  #undo(error: unknown, committing: boolean): unknown {
-    const full = isFull(error);
-    try {
-      // SQLite has rolled back by itself after some errors, a full disk among them.
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-    } catch (cause) {
-      this.#failure = cause;
-    }
-    const failure = asStoreError(error, { file: this.#file });
-    if (full) return failure;
-    this.#failure ??= error;
-    if (!committing) return failure;
-    return new ColloquyError("INDETERMINATE", "the commit failed: it may or may not be kept", {
-      cause: error,
-      details: { file: this.#file },
-    });
-  }
-
-  #moveLog(mode: "PASSIVE" | "TRUNCATE"): void {
-    try {
-      const { busy, log, checkpointed } = this.#database
-        .prepare(`PRAGMA wal_checkpoint(${mode})`)
-        .get() as Record<string, unknown>;
-      if (busy !== 0 || log !== checkpointed)
-        throw storeError("input-output", { log, checkpointed });
-    } catch (error) {
-      if (!isFull(error)) this.#failure = error;
-      throw asStoreError(error, { file: this.#file });
-    }
-    this.#logBytes = 0;
-  }
-
   #reading<Result>(read: () => Result): Result {
     this.#requireUsable();
-    try {
-      return read();
-    } catch (error) {
-      throw asStoreError(error, { file: this.#file });
-    }
+    return this.#transactions.read(read);
   }
 
   #requireUsable(): void {
     if (this.#closed) throw new ColloquyError("CLOSED", "the store is closed");
-    if (this.#failure === undefined) return;
-    throw storeError("failed", { file: this.#file }, { cause: this.#failure });
+    this.#transactions.requireSound();
   }
 
   #numberedRows(table: NumberedTable): NumberedRows {

@@ -29,7 +29,7 @@ export function weightOfNumbered(a: number, b: number, checksum: number): number
 }
 
 export function weightOfNamed(name: Uint8Array, checksum: number): number {
-  return crc32(name) * 3 + checksum;
+  return (name.length === 0 ? 0 : crc32(name)) * 3 + checksum;
 }
 
 export interface Tally {

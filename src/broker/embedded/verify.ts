@@ -61,12 +61,11 @@ function verifyFormat(database: DatabaseSync, file: string): void {
 
 function verifySchema(database: DatabaseSync, file: string): void {
   const found = database
-    .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
+    .prepare("SELECT sql FROM sqlite_schema")
     .all()
     .map(({ sql }) => sql);
-  const same =
-    found.length === schemaStatements.length &&
-    found.every((sql, index) => sql === schemaStatements[index]);
+  const expected = new Set<unknown>(schemaStatements);
+  const same = found.length === expected.size && found.every((sql) => expected.delete(sql));
   if (!same) throw storeError("damaged", { file, table: "sqlite_schema" });
 }
 

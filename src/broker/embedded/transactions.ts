@@ -1,0 +1,153 @@
+/**
+ * Groups of writes, each whole or not at all, and the log that they are in until a checkpoint.
+ *
+ * After a flush that failed nobody knows what is on the disk, and a repeated flush may report success
+ * without having written anything. So nothing is repeated: the group is indeterminate, and every later
+ * call fails until the store was opened, and thereby verified, again.
+ *
+ * @see A. Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { ColloquyError } from "../../errors.ts";
+import type { RowChecksum } from "./checksum.ts";
+import { asStoreError, isFull, storeError } from "./failure.ts";
+import { LogFile } from "./log-file.ts";
+import type { OpenedDatabase } from "./open-database.ts";
+import type { StoreState } from "./state.ts";
+import type { StoreFiles } from "./store-files.ts";
+import { pragma } from "./verify.ts";
+
+/** A longer log would hold up the commits behind its checkpoint for too long. */
+const checkpointBytes = 8 * 2 ** 20;
+
+/** What a file may have beyond twice its content before it is rewritten, and the most worth rewriting. */
+const slackBytes = 16 * 2 ** 20;
+const rewriteBytesMax = 16 * 2 ** 20;
+
+export class Transactions {
+  readonly #file: string;
+  readonly #database: DatabaseSync;
+  readonly #checksum: RowChecksum;
+  readonly #state: StoreState;
+  readonly #log: LogFile;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #writeState: StatementSync;
+  readonly #measureLog: StatementSync;
+  readonly #pageBytes: number;
+  #logBytes = 0;
+  #failure: unknown;
+
+  constructor(files: StoreFiles, { database, checksum, state }: OpenedDatabase) {
+    this.#file = files.database;
+    this.#database = database;
+    this.#checksum = checksum;
+    this.#state = state;
+    this.#log = new LogFile(files.log, checkpointBytes);
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#commit = database.prepare("COMMIT");
+    this.#writeState = database.prepare("UPDATE state SET value = ?, crc = ?");
+    this.#measureLog = database.prepare("PRAGMA wal_checkpoint(NOOP)");
+    this.#pageBytes = pragma(database, "page_size") as number;
+  }
+
+  /** The failure after which nothing is certain any more. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  get checkpointDue(): boolean {
+    return this.#logBytes >= checkpointBytes;
+  }
+
+  /** @throws STORE_FAILED after a failure. */
+  requireSound(): void {
+    if (this.#failure === undefined) return;
+    throw storeError("failed", { file: this.#file }, { cause: this.#failure });
+  }
+
+  /** Commits what `write` writes, and the state record with it. */
+  run(write: () => void): void {
+    const state = this.#state;
+    let committing = false;
+    try {
+      this.#begin.run();
+      write();
+      state.sequence++;
+      const record = state.encode();
+      this.#writeState.run(record, this.#checksum.ofRecord(record));
+      committing = true;
+      this.#commit.run();
+    } catch (error) {
+      state.restore();
+      throw this.#undo(error, committing);
+    }
+    state.save();
+    this.#logBytes = Number(this.#measureLog.get()?.["log"]) * this.#pageBytes;
+    this.#log.reserve(this.#logBytes);
+  }
+
+  /** Reads a row. A disk that cannot be read cannot be trusted with writes. */
+  read<Result>(read: () => Result): Result {
+    try {
+      return read();
+    } catch (error) {
+      const failure = asStoreError(error, { file: this.#file });
+      if (isInputOutput(failure)) this.#failure = error;
+      throw failure;
+    }
+  }
+
+  /** @param mode - "TRUNCATE" also empties the log, for the end. */
+  checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
+    try {
+      this.#moveLog(mode);
+      if (this.#isLoose()) {
+        this.#database.exec("VACUUM");
+        this.#moveLog(mode);
+      }
+    } catch (error) {
+      if (!isFull(error)) this.#failure = error;
+      throw asStoreError(error, { file: this.#file });
+    }
+    this.#logBytes = 0;
+  }
+
+  /** Leaves no transaction open. @returns what to throw. */
+  #undo(error: unknown, committing: boolean): unknown {
+    try {
+      // SQLite has rolled back by itself after some errors, a full disk among them.
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+    } catch (cause) {
+      this.#failure = cause;
+    }
+    const failure = asStoreError(error, { file: this.#file });
+    if (isFull(error)) return failure;
+    this.#failure ??= error;
+    if (!committing) return failure;
+    return new ColloquyError("INDETERMINATE", "the commit failed: it may or may not be kept", {
+      cause: error,
+      details: { file: this.#file },
+    });
+  }
+
+  #moveLog(mode: "PASSIVE" | "TRUNCATE"): void {
+    const result = this.#database.prepare(`PRAGMA wal_checkpoint(${mode})`).get();
+    const { busy, log, checkpointed } = result as Record<string, unknown>;
+    if (busy !== 0 || log !== checkpointed) {
+      throw storeError("input-output", { busy, log, checkpointed });
+    }
+  }
+
+  /** Whether most of the file is empty and the rest is soon rewritten: after a long queue has drained. */
+  #isLoose(): boolean {
+    const bytes = this.#pageBytes * (pragma(this.#database, "page_count") as number);
+    const free = this.#pageBytes * (pragma(this.#database, "freelist_count") as number);
+    const used = bytes - free;
+    return used <= rewriteBytesMax && bytes > 2 * used + slackBytes;
+  }
+}
+
+function isInputOutput(error: unknown): boolean {
+  return error instanceof ColloquyError && error.details["reason"] === "input-output";
+}

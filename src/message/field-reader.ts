@@ -162,7 +162,7 @@ export class FieldReader {
   #advance(field: string, count: number): number {
     const at = this.#at;
     const left = this.#end - at;
-    if (count > left) throw invalidMessage(field, `${count} more bytes of header, found ${left}`);
+    if (count > left) throw invalidMessage(field, `${count} more bytes of header`);
     this.#at = at + count;
     return at;
   }

@@ -9,6 +9,9 @@ import { frameHeadBytes } from "./limits.ts";
 /** First bytes set aside for a frame that spans chunks. */
 const partBytes = 1_024;
 
+/** Fewer bytes are copied sooner one by one. */
+const copyBytesMin = 32;
+
 export class FrameParser {
   /** For the frames that have not begun yet; a session widens them once it knows its peer. */
   limits: FrameLimits;
@@ -96,7 +99,13 @@ export class FrameParser {
       grown.set(this.#part.subarray(0, this.#partLength));
       this.#part = grown;
     }
-    this.#part.set(chunk.subarray(start, end), this.#partLength);
+    if (end - start < copyBytesMin) {
+      for (let at = start; at < end; at++) {
+        this.#part[this.#partLength + at - start] = chunk[at] as number;
+      }
+    } else {
+      this.#part.set(chunk.subarray(start, end), this.#partLength);
+    }
     this.#partLength = length;
   }
 }

@@ -1,0 +1,149 @@
+/**
+ * A broker that somebody else has: reached over a link, shared with others. It survives its links:
+ * subscriptions, receivers and watches come into force again, what was not acknowledged is sent again
+ * under the same number, and what is in hand is claimed before anybody else gets it.
+ */
+import { ColloquyError } from "../errors.ts";
+import type { Connect } from "../link/link.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { processIdentity } from "../runtime/process.ts";
+import type { Random } from "../runtime/random.ts";
+import { ulidSource } from "../runtime/ulid.ts";
+import type { Broker, BrokerStatus, Capabilities, Log, Queues, Store, Topics } from "./broker.ts";
+import { Calls } from "./hub/calls.ts";
+import { HubConnection } from "./hub/connection.ts";
+import { Deliveries } from "./hub/deliveries.ts";
+import { Intake } from "./hub/intake.ts";
+import { HubLog } from "./hub/log.ts";
+import { HubQueues } from "./hub/queues.ts";
+import { Settlements } from "./hub/settlements.ts";
+import { HubStore } from "./hub/store.ts";
+import { Subscriptions } from "./hub/subscriptions.ts";
+
+export interface HubBrokerOptions {
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Who connects, for people. */
+  readonly name: string;
+  readonly limits?: Partial<HubBrokerLimits>;
+}
+
+export interface HubBrokerLimits {
+  /** Messages that may wait for the hub's answer; above it `enqueue` waits. Default: 16,384. */
+  readonly unacknowledgedMessagesMax: number;
+  /** Bytes of their frames. Default: 64 MiB. */
+  readonly unacknowledgedBytesMax: number;
+  /** The wait before connecting again is drawn from 0 up to this, which doubles. Default: 10. */
+  readonly backoffMinMs: number;
+  /** Where the doubling stops. Default: 1,000. */
+  readonly backoffMaxMs: number;
+  /** How long a hub that took the link may take to answer. Default: 10,000. */
+  readonly welcomeTimeoutMs: number;
+}
+
+const defaultLimits: HubBrokerLimits = {
+  unacknowledgedMessagesMax: 16_384,
+  unacknowledgedBytesMax: 64 * 2 ** 20,
+  backoffMinMs: 10,
+  backoffMaxMs: 1_000,
+  welcomeTimeoutMs: 10_000,
+};
+
+export interface HubBroker extends Broker {
+  readonly store: Store | undefined;
+  readonly log: Log | undefined;
+  /** Publications that the hub did not deliver here because this process was too slow. */
+  readonly droppedPublications: number;
+}
+
+/**
+ * Connects to a hub. Whatever fails later is mended; whatever fails now is told.
+ *
+ * @throws what `connect` throws; INVALID_VERSION when the hub speaks another protocol, or the reason
+ *   for which it refuses this client.
+ */
+export async function openHubBroker(options: HubBrokerOptions): Promise<HubBroker> {
+  const broker = new LinkedBroker(options);
+  await broker.open();
+  return broker;
+}
+
+class LinkedBroker implements HubBroker {
+  readonly topics: Topics;
+  readonly queues: Queues;
+  readonly #connection: HubConnection;
+  readonly #subscriptions: Subscriptions;
+  readonly #store: Store;
+  readonly #log: Log;
+
+  constructor({ connect, clock, random, name, limits = {} }: HubBrokerOptions) {
+    const { backoffMinMs, backoffMaxMs, welcomeTimeoutMs, ...intakeLimits } = checked(limits);
+    const { id, host } = processIdentity();
+    const connection = new HubConnection({
+      connect,
+      clock,
+      random,
+      hello: { incarnation: ulidSource(clock, random)(), name, process: id, host },
+      backoff: { minMs: backoffMinMs, maxMs: backoffMaxMs },
+      welcomeTimeoutMs,
+    });
+    // In the order in which a session begins: claims come before the settlements that need them.
+    const subscriptions = new Subscriptions(connection);
+    const deliveries = new Deliveries(connection);
+    const settlements = new Settlements(connection, (settled) => deliveries.release(settled));
+    const intake = new Intake(connection, {
+      messagesMax: intakeLimits.unacknowledgedMessagesMax,
+      bytesMax: intakeLimits.unacknowledgedBytesMax,
+    });
+    const calls = new Calls(connection);
+    this.#connection = connection;
+    this.#subscriptions = subscriptions;
+    this.topics = subscriptions;
+    this.queues = new HubQueues({ intake, deliveries, settlements, calls });
+    this.#store = new HubStore(calls);
+    this.#log = new HubLog(calls);
+  }
+
+  get name(): string {
+    return this.#connection.welcome.broker;
+  }
+
+  get capabilities(): Capabilities {
+    return this.#connection.welcome.capabilities;
+  }
+
+  get store(): Store | undefined {
+    return this.capabilities.store ? this.#store : undefined;
+  }
+
+  get log(): Log | undefined {
+    return this.capabilities.log ? this.#log : undefined;
+  }
+
+  get droppedPublications(): number {
+    return this.#subscriptions.droppedCount;
+  }
+
+  open(): Promise<void> {
+    return this.#connection.open();
+  }
+
+  statuses(signal: AbortSignal): AsyncIterable<BrokerStatus> {
+    return this.#connection.statuses.read(signal);
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+}
+
+function checked(limits: Partial<HubBrokerLimits>): HubBrokerLimits {
+  for (const [name, value] of Object.entries(limits)) {
+    if (value > 0 && Number.isFinite(value)) continue;
+    throw new ColloquyError("INVALID_OPTION", `limits.${name}: ${value} is not above 0`, {
+      details: { field: `limits.${name}`, value },
+    });
+  }
+  return { ...defaultLimits, ...limits };
+}

@@ -1,0 +1,130 @@
+/** Everything asked of the hub that has no frame of its own: a method, parameters, and an answer. */
+import { ColloquyError, errorFromInfo } from "../../errors.ts";
+import type { FrameOutput } from "../../link/frame-output.ts";
+import { type Frame, frameTypes } from "../../message/frame.ts";
+import { cancelledError, onAbort } from "../../runtime/abort.ts";
+import type { HubConnection, SessionPart } from "./connection.ts";
+import { readNote, readReply, writeCall } from "./operations/call.ts";
+import { writeNumbered } from "./operations/numbered.ts";
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * False for what would do its work twice when asked twice: if the link breaks before the answer, the
+   * call fails with INDETERMINATE. Everything else is asked again of the next session.
+   */
+  readonly repeatable: boolean;
+  /** With it the call stays open after its answer: called with every note, until the signal aborts. */
+  readonly onNote?: (value: unknown) => void;
+  /** Called before an open call is asked again: what the notes said so far is void. */
+  readonly onRestart?: () => void;
+}
+
+interface Call {
+  readonly method: string;
+  readonly parameters: unknown;
+  readonly options: CallOptions;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  sent: boolean;
+  /** Notes have come in this session or an earlier one. */
+  noted: boolean;
+  stopListening: () => void;
+}
+
+export class Calls implements SessionPart {
+  readonly #connection: HubConnection;
+  readonly #open = new Map<number, Call>();
+  #numbers = 0;
+
+  constructor(connection: HubConnection) {
+    this.#connection = connection;
+    connection.handle(frameTypes.REPLY, (frame) => this.#reply(frame));
+    connection.handle(frameTypes.NOTE, (frame) => this.#note(frame));
+    connection.add(this);
+  }
+
+  /** Resolves with the value of the answer. @throws MESSAGE_TOO_LARGE when the parameters are. */
+  call(method: string, parameters: unknown, options: CallOptions): Promise<unknown> {
+    const { signal } = options;
+    const { failure } = this.#connection;
+    if (failure !== undefined) return Promise.reject(failure);
+    if (signal?.aborted === true) return Promise.reject(cancelledError(signal));
+    return new Promise((resolve, reject) => {
+      const number = ++this.#numbers;
+      const call: Call = {
+        method,
+        parameters,
+        options,
+        resolve,
+        reject,
+        sent: false,
+        noted: false,
+        stopListening: onAbort(signal, () => this.#hangUp(number, call)),
+      };
+      const { output } = this.#connection;
+      if (output !== undefined) this.#send(number, call, output);
+      this.#open.set(number, call);
+    });
+  }
+
+  begun(output: FrameOutput): void {
+    for (const [number, call] of this.#open) {
+      if (call.noted) call.options.onRestart?.();
+      this.#send(number, call, output);
+    }
+  }
+
+  lost(): void {
+    for (const [number, call] of this.#open) {
+      if (call.options.repeatable || !call.sent) continue;
+      const message = `the hub went away before it answered ${call.method}`;
+      this.#finish(number, call);
+      call.reject(new ColloquyError("INDETERMINATE", message));
+    }
+  }
+
+  closed(error: ColloquyError): void {
+    for (const [number, call] of this.#open) {
+      this.#finish(number, call);
+      call.reject(error);
+    }
+  }
+
+  #send(number: number, call: Call, output: FrameOutput): void {
+    writeCall(output.data, number, call.method, call.parameters);
+    call.sent = true;
+    output.written();
+  }
+
+  #reply(frame: Frame): void {
+    const reply = readReply(frame);
+    const call = this.#open.get(reply.number);
+    if (call === undefined) return;
+    if (call.options.onNote === undefined || !reply.ok) this.#finish(reply.number, call);
+    if (reply.ok) call.resolve(reply.value);
+    else call.reject(errorFromInfo(reply.error));
+  }
+
+  #note(frame: Frame): void {
+    const { number, value } = readNote(frame);
+    const call = this.#open.get(number);
+    if (call === undefined) return;
+    call.noted = true;
+    call.options.onNote?.(value);
+  }
+
+  #hangUp(number: number, call: Call): void {
+    if (!this.#open.delete(number)) return;
+    call.reject(cancelledError(call.options.signal as AbortSignal));
+    const { output } = this.#connection;
+    if (output === undefined) return;
+    writeNumbered(output.data, frameTypes.HANGUP, number);
+    output.written();
+  }
+
+  #finish(number: number, call: Call): void {
+    this.#open.delete(number);
+    call.stopListening();
+  }
+}

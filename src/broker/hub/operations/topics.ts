@@ -1,0 +1,62 @@
+/**
+ * Live fan-out on the wire.
+ *
+ *   SUBSCRIBE    subscription u64, pattern text8
+ *   SUBSCRIBED   subscription u64                     the subscription is in force
+ *   UNSUBSCRIBE  subscription u64
+ *   PUBLISH      number u64, topic text8; payload     to the hub; number above 0: say so if unheard
+ *                subscription u64, topic text8; ...   to a client: the subscription it matched
+ *   UNHEARD      number u64                           nobody was subscribed
+ *   DROPPED      count u64                            publications lost because the client was slow
+ *
+ * PUBLISH with the flag CONTROL passes data that waits. Its payload is opaque.
+ */
+import { ByteReader } from "../../../message/byte-reader.ts";
+import { type Frame, frameFlags, frameTypes } from "../../../message/frame.ts";
+import type { FrameWriter } from "../../../message/frame-writer.ts";
+
+export function writeSubscribe(writer: FrameWriter, subscription: number, pattern: string): void {
+  const frame = writer.begin(frameTypes.SUBSCRIBE);
+  writer.uint53(subscription);
+  writer.text8(pattern);
+  writer.endHeader(frame);
+  writer.end(frame);
+}
+
+export function readSubscribe(frame: Frame): { subscription: number; pattern: string } {
+  const reader = headerOf(frame);
+  return { subscription: reader.uint53("subscription"), pattern: reader.text8("pattern") };
+}
+
+/** @param number - to a hub the number of the publication, to a client the subscription. */
+export function writePublish(
+  writer: FrameWriter,
+  number: number,
+  topic: string,
+  payload: Uint8Array,
+  control: boolean,
+): void {
+  const frame = writer.begin(frameTypes.PUBLISH, control ? frameFlags.CONTROL : 0);
+  writer.uint53(number);
+  writer.text8(topic);
+  writer.endHeader(frame);
+  writer.bytes(payload);
+  writer.end(frame);
+}
+
+/** Of a PUBLISH: to a hub the number of the publication, to a client the subscription. */
+export function readPublishNumber(frame: Frame): number {
+  return new ByteReader(frame.chunk, frame.headerStart, frame.payloadStart).uint53("number");
+}
+
+export function readPublishTopic(frame: Frame): string {
+  return new ByteReader(frame.chunk, frame.headerStart + 8, frame.payloadStart).text8("topic");
+}
+
+export function isControl(frame: Frame): boolean {
+  return (frame.flags & frameFlags.CONTROL) !== 0;
+}
+
+function headerOf(frame: Frame): ByteReader {
+  return new ByteReader(frame.chunk, frame.headerStart, frame.payloadStart);
+}

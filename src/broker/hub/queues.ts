@@ -1,0 +1,119 @@
+/** The Queues of a hub: the hot operations have frames of their own, the rest are calls. */
+import type {
+  BrowseRange,
+  DeadLetter,
+  Delivery,
+  EnqueueOutcome,
+  MailboxInfo,
+  MessageState,
+  QueuedMessage,
+  Queues,
+  ReceiveOptions,
+  Settlement,
+  SettleOutcome,
+  StoredMessage,
+  TrackOptions,
+} from "../broker.ts";
+import type { Calls } from "./calls.ts";
+import { readCursor } from "./cursor.ts";
+import type { Deliveries } from "./deliveries.ts";
+import type { Intake } from "./intake.ts";
+import type { Settlements } from "./settlements.ts";
+
+export interface HubQueuesParts {
+  readonly intake: Intake;
+  readonly deliveries: Deliveries;
+  readonly settlements: Settlements;
+  readonly calls: Calls;
+}
+
+export class HubQueues implements Queues {
+  readonly #parts: HubQueuesParts;
+
+  constructor(parts: HubQueuesParts) {
+    this.#parts = parts;
+  }
+
+  enqueue(
+    queue: string,
+    messages: readonly QueuedMessage[],
+    signal?: AbortSignal,
+  ): Promise<readonly EnqueueOutcome[]> {
+    return this.#parts.intake.enqueue(queue, messages, signal);
+  }
+
+  receive(
+    queue: string,
+    options: ReceiveOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly Delivery[]> {
+    return this.#parts.deliveries.receive(queue, options, signal);
+  }
+
+  settle(settlements: readonly Settlement[]): Promise<readonly SettleOutcome[]> {
+    return this.#parts.settlements.settle(settlements);
+  }
+
+  async declare(queues: readonly string[]): Promise<void> {
+    await this.#parts.calls.call("queues.declare", { queues }, { repeatable: true });
+  }
+
+  /** What was removed and declared again by somebody else meanwhile must not be removed twice. */
+  async remove(queues: readonly string[]): Promise<void> {
+    await this.#parts.calls.call("queues.remove", { queues }, { repeatable: false });
+  }
+
+  async mailboxes(): Promise<readonly MailboxInfo[]> {
+    const mailboxes = await this.#parts.calls.call("queues.mailboxes", {}, { repeatable: true });
+    return mailboxes as readonly MailboxInfo[];
+  }
+
+  async track(queue: string, position: number, options: TrackOptions = {}): Promise<MessageState> {
+    const { wait = false, signal } = options;
+    const parameters = { queue, position, wait };
+    const { calls } = this.#parts;
+    const state = await calls.call("queues.track", parameters, { signal, repeatable: true });
+    return state as MessageState;
+  }
+
+  browse(
+    queue: string,
+    range: BrowseRange,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly StoredMessage[]> {
+    return readCursor<StoredMessage>(this.#parts.calls, {
+      method: "queues.browse",
+      from: (last, seen) => ({ queue, ...rest(range, last?.position, seen) }),
+      signal,
+    });
+  }
+
+  deadLetters(range: BrowseRange, signal: AbortSignal): AsyncIterable<readonly DeadLetter[]> {
+    return readCursor<DeadLetter>(this.#parts.calls, {
+      method: "queues.deadLetters",
+      from: (last, seen) => rest(range, last?.number, seen),
+      signal,
+    });
+  }
+
+  async replay(deadLetters: readonly number[]): Promise<number> {
+    const parameters = { numbers: deadLetters };
+    const { calls } = this.#parts;
+    return (await calls.call("queues.replay", parameters, { repeatable: false })) as number;
+  }
+
+  async purge(deadLetters: readonly number[]): Promise<number> {
+    const parameters = { numbers: deadLetters };
+    const { calls } = this.#parts;
+    return (await calls.call("queues.purge", parameters, { repeatable: false })) as number;
+  }
+}
+
+/** What is left of a range when `seen` of its items were read, up to the one at `last`. */
+function rest({ after, limit }: BrowseRange, last: number | undefined, seen: number): BrowseRange {
+  const from = last ?? after;
+  return {
+    ...(from === undefined ? {} : { after: from }),
+    ...(limit === undefined ? {} : { limit: limit - seen }),
+  };
+}

@@ -1,0 +1,167 @@
+/**
+ * Live fan-out, as a client sees it. The hub knows one subscription per pattern, however many in this
+ * process share it, and sends each publication once for it.
+ */
+import type { ColloquyError } from "../../errors.ts";
+import type { FrameOutput } from "../../link/frame-output.ts";
+import { type Frame, frameTypes } from "../../message/frame.ts";
+import { assertPattern, assertTopic, isExact } from "../../message/topic.ts";
+import { onAbort, throwIfAborted, withAbort } from "../../runtime/abort.ts";
+import { Deferred } from "../../runtime/deferred.ts";
+import type { Publication, ReceivePublication, Topics } from "../broker.ts";
+import type { HubConnection, SessionPart } from "./connection.ts";
+import { readNumbered, writeNumbered } from "./operations/numbered.ts";
+import {
+  isControl,
+  readPublishNumber,
+  readPublishTopic,
+  writePublish,
+  writeSubscribe,
+} from "./operations/topics.ts";
+import { Window } from "./window.ts";
+
+interface Subscription {
+  readonly number: number;
+  readonly pattern: string;
+  /** The only topic it can match; undefined for a pattern with wildcards. */
+  readonly topic: string | undefined;
+  /** Replaced, never changed: it may be walked while somebody leaves. */
+  receivers: readonly ReceivePublication[];
+  readonly inForce: Deferred;
+}
+
+/** Publications that want to know whether they were heard, before the hub is asked how far it is. */
+const questionsMax = 1_024;
+
+export class Subscriptions implements Topics, SessionPart {
+  readonly #connection: HubConnection;
+  readonly #byNumber = new Map<number, Subscription>();
+  readonly #byPattern = new Map<string, Subscription>();
+  /** What to call for a publication that nobody heard. Heard ones are never answered, see `#heard`. */
+  readonly #questions = new Window<() => void>(1);
+  /** Where the questions ended when a PING with that number went out; undefined when none is on its way. */
+  #askedUpTo: number | undefined;
+  #numbers = 0;
+  #droppedCount = 0;
+
+  constructor(connection: HubConnection) {
+    this.#connection = connection;
+    connection.handle(frameTypes.PUBLISH, (frame) => this.#deliver(frame));
+    connection.handle(frameTypes.UNHEARD, (frame) => this.#questions.take(readNumbered(frame))?.());
+    connection.handle(frameTypes.SUBSCRIBED, (frame) => {
+      this.#byNumber.get(readNumbered(frame))?.inForce.resolve();
+    });
+    connection.handle(frameTypes.DROPPED, (frame) => {
+      this.#droppedCount += readNumbered(frame);
+    });
+    connection.handle(frameTypes.PONG, (frame) => this.#heard(readNumbered(frame)));
+    connection.add(this);
+  }
+
+  /** Publications that the hub did not deliver here because this process was too slow. */
+  get droppedCount(): number {
+    return this.#droppedCount;
+  }
+
+  publish(publications: readonly Publication[]): void {
+    const { output, failure } = this.#connection;
+    if (failure !== undefined) throw failure;
+    for (const { topic, frame, control, onUnheard } of publications) {
+      assertTopic(topic, "internal");
+      if (output === undefined) continue;
+      const number = onUnheard === undefined ? 0 : this.#questions.add(onUnheard);
+      const writer = control === true ? output.control : output.data;
+      writePublish(writer, number, topic, frame, control === true);
+      output.written();
+    }
+    if (output !== undefined && this.#questions.size > questionsMax) this.#ask(output);
+  }
+
+  async subscribe(
+    pattern: string,
+    receive: ReceivePublication,
+    signal: AbortSignal,
+  ): Promise<void> {
+    assertPattern(pattern, "internal");
+    throwIfAborted(signal);
+    const { failure } = this.#connection;
+    if (failure !== undefined) throw failure;
+    const subscription = this.#byPattern.get(pattern) ?? this.#open(pattern);
+    subscription.receivers = [...subscription.receivers, receive];
+    onAbort(signal, () => this.#leave(subscription, receive));
+    await withAbort(subscription.inForce.promise, signal);
+  }
+
+  begun(output: FrameOutput): void {
+    for (const { number, pattern } of this.#byNumber.values()) {
+      writeSubscribe(output.data, number, pattern);
+      output.written();
+    }
+  }
+
+  /** Whether they were heard will never be known. */
+  lost(): void {
+    this.#questions.dropBelow(this.#questions.next);
+    this.#askedUpTo = undefined;
+  }
+
+  closed(error: ColloquyError): void {
+    for (const { inForce } of this.#byNumber.values()) {
+      inForce.promise.catch(() => {});
+      inForce.reject(error);
+    }
+    this.#byNumber.clear();
+    this.#byPattern.clear();
+    this.lost();
+  }
+
+  #open(pattern: string): Subscription {
+    const number = ++this.#numbers;
+    const topic = isExact(pattern) ? pattern : undefined;
+    const subscription = { number, pattern, topic, receivers: [], inForce: new Deferred() };
+    this.#byNumber.set(number, subscription);
+    this.#byPattern.set(pattern, subscription);
+    const { output } = this.#connection;
+    if (output !== undefined) {
+      writeSubscribe(output.data, number, pattern);
+      output.written();
+    }
+    return subscription;
+  }
+
+  #leave(subscription: Subscription, receive: ReceivePublication): void {
+    const index = subscription.receivers.indexOf(receive);
+    if (index === -1) return;
+    subscription.receivers = subscription.receivers.toSpliced(index, 1);
+    if (subscription.receivers.length > 0) return;
+    this.#byNumber.delete(subscription.number);
+    this.#byPattern.delete(subscription.pattern);
+    const { output } = this.#connection;
+    if (output === undefined) return;
+    writeNumbered(output.data, frameTypes.UNSUBSCRIBE, subscription.number);
+    output.written();
+  }
+
+  #deliver(frame: Frame): void {
+    const subscription = this.#byNumber.get(readPublishNumber(frame));
+    if (subscription === undefined) return;
+    const topic = subscription.topic ?? readPublishTopic(frame);
+    const { payload } = frame;
+    const control = isControl(frame);
+    for (const receive of subscription.receivers) receive(topic, payload, control);
+  }
+
+  /** The hub answers in order: what it has not called unheard by its PONG was heard. */
+  #ask(output: FrameOutput): void {
+    if (this.#askedUpTo !== undefined) return;
+    this.#askedUpTo = this.#questions.next;
+    writeNumbered(output.data, frameTypes.PING, this.#askedUpTo);
+    output.written();
+  }
+
+  #heard(upTo: number): void {
+    if (this.#askedUpTo !== upTo) return;
+    this.#questions.dropBelow(upTo);
+    this.#askedUpTo = undefined;
+  }
+}

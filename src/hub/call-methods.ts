@@ -1,0 +1,146 @@
+/** What a client can call. Parameters come from outside and are checked here. */
+
+import type { Log, Store, StoreChange } from "../broker/broker.ts";
+import { ColloquyError } from "../errors.ts";
+import type { Cursors } from "./cursors.ts";
+import {
+  byteArrays,
+  flag,
+  members,
+  number,
+  numbers,
+  optionalNumber,
+  storeWrites,
+  text,
+  texts,
+} from "./parameters.ts";
+import type { SessionBroker } from "./shared-broker.ts";
+
+export interface CallContext {
+  readonly broker: SessionBroker;
+  readonly cursors: Cursors;
+  /** Of the call. */
+  readonly number: number;
+  /** Aborts when the client hangs up or its session ends. */
+  readonly signal: AbortSignal;
+  /** Sends more about the call. */
+  readonly note: (value: unknown) => void;
+  /** The call goes on after its answer, until `signal` aborts. */
+  readonly stayOpen: () => void;
+}
+
+type Parameters = Readonly<Record<string, unknown>>;
+type Method = (context: CallContext, parameters: Parameters) => Promise<unknown>;
+
+/** Changes in one note: a watcher of something large is told in pieces. */
+const changesMax = 256;
+
+const methods: Readonly<Record<string, Method>> = {
+  "queues.declare": ({ broker }, { queues }) => broker.queues.declare(texts("queues", queues)),
+  "queues.remove": ({ broker }, { queues }) => broker.queues.remove(texts("queues", queues)),
+  "queues.mailboxes": ({ broker }) => broker.queues.mailboxes(),
+  "queues.track": ({ broker, signal }, { queue, position, wait }) =>
+    broker.queues.track(text("queue", queue), number("position", position), {
+      wait: flag("wait", wait),
+      signal,
+    }),
+  "queues.browse": ({ broker, cursors, number: cursor }, { queue, after, limit }) =>
+    cursors.open(
+      cursor,
+      (signal) => broker.queues.browse(text("queue", queue), range(after, limit), signal),
+      ({ frame }) => frame.length,
+    ),
+  "queues.deadLetters": ({ broker, cursors, number: cursor }, { after, limit }) =>
+    cursors.open(
+      cursor,
+      (signal) => broker.queues.deadLetters(range(after, limit), signal),
+      ({ frame }) => frame.length,
+    ),
+  "queues.replay": ({ broker }, parameters) =>
+    broker.queues.replay(numbers("numbers", parameters["numbers"])),
+  "queues.purge": ({ broker }, parameters) =>
+    broker.queues.purge(numbers("numbers", parameters["numbers"])),
+  "store.get": async ({ broker }, { keys }) => {
+    const entries = await storeOf(broker).get(texts("keys", keys));
+    return entries.map((entry) => entry ?? null);
+  },
+  "store.put": ({ broker, signal }, { writes }) => storeOf(broker).put(storeWrites(writes), signal),
+  "store.list": ({ broker, cursors, number: cursor }, { prefix, after }) =>
+    cursors.open(
+      cursor,
+      (signal) => listAfter(storeOf(broker), text("prefix", prefix), text("after", after), signal),
+      ({ value }) => value.length,
+    ),
+  "store.watch": async ({ broker, signal, note, stayOpen }, { prefix }) => {
+    stayOpen();
+    const tell = (changes: readonly StoreChange[]): void => {
+      for (let from = 0; from < changes.length; from += changesMax) {
+        note(changes.slice(from, from + changesMax));
+      }
+    };
+    await storeOf(broker).watch(text("prefix", prefix), tell, signal);
+  },
+  "log.append": ({ broker, signal }, { stream, entries, at }) =>
+    logOf(broker).append(
+      text("stream", stream),
+      byteArrays("entries", entries),
+      optionalNumber("at", at),
+      signal,
+    ),
+  "log.read": ({ broker, cursors, number: cursor }, { stream, from, follow }) =>
+    cursors.open(
+      cursor,
+      (signal) =>
+        logOf(broker).read(
+          text("stream", stream),
+          number("from", from),
+          { follow: flag("follow", follow) },
+          signal,
+        ),
+      ({ data }) => data.length,
+    ),
+  "cursor.more": ({ cursors }, { cursor }) => cursors.more(number("cursor", cursor)),
+  "cursor.close": async ({ cursors }, { cursor }) => cursors.close(number("cursor", cursor)),
+};
+
+/** @throws UNSUPPORTED for an unknown method, INVALID_MESSAGE for parameters that it does not take. */
+export async function callMethod(
+  context: CallContext,
+  method: string,
+  parameters: unknown,
+): Promise<unknown> {
+  const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  if (run === undefined) throw new ColloquyError("UNSUPPORTED", `method: ${method} is unknown`);
+  return run(context, members(parameters));
+}
+
+function range(after: unknown, limit: unknown): { after?: number; limit?: number } {
+  const from = optionalNumber("after", after);
+  const most = optionalNumber("limit", limit);
+  return {
+    ...(from === undefined ? {} : { after: from }),
+    ...(most === undefined ? {} : { limit: most }),
+  };
+}
+
+async function* listAfter(
+  store: Store,
+  prefix: string,
+  after: string,
+  signal: AbortSignal,
+): AsyncGenerator<readonly { readonly key: string; readonly value: Uint8Array }[], void> {
+  const behind = Buffer.from(after);
+  for await (const batch of store.list(prefix, signal)) {
+    yield after === "" ? batch : batch.filter(({ key }) => Buffer.from(key).compare(behind) > 0);
+  }
+}
+
+function storeOf({ store, name }: SessionBroker): Store {
+  if (store !== undefined) return store;
+  throw new ColloquyError("UNSUPPORTED", `${name} has no store`);
+}
+
+function logOf({ log, name }: SessionBroker): Log {
+  if (log !== undefined) return log;
+  throw new ColloquyError("UNSUPPORTED", `${name} has no log`);
+}

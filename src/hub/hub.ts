@@ -1,0 +1,133 @@
+/**
+ * Shares a broker over links. Every link carries one session; a session that loses its link keeps what
+ * it holds for a grace, in which the same client can come back.
+ *
+ *   link ── HELLO ──▶ session ── GOODBYE ──────────────────▶ closed: what it held goes back
+ *                       │ ▲                                     ▲
+ *               the link breaks │ the same incarnation, claims  │ RESUMED by its successor
+ *                       ▼ │                                     │
+ *                   suspended ── grace over, process dead ──▶ abandoned: it may have been started
+ */
+
+import type { Hello } from "../broker/hub/operations/greeting.ts";
+import { ColloquyError } from "../errors.ts";
+import type { Link } from "../link/link.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
+import { isProcessDead, processIdentity } from "../runtime/process.ts";
+import { checkHubLimits, type HubLimits } from "./limits.ts";
+import type { Probe } from "./probe.ts";
+import { Session, type SessionHost } from "./session.ts";
+import type { SharedBroker } from "./shared-broker.ts";
+
+export interface HubOptions {
+  readonly broker: SharedBroker;
+  readonly clock: Clock;
+  /** Names this life of the hub; a ULID. */
+  readonly id: string;
+  /**
+   * Decides who may have a session: rejects with the reason to be told. Default: whoever could open
+   * the link, which on a Unix socket is its owner.
+   */
+  readonly authenticate?: (hello: Hello, link: Link) => Promise<void>;
+  readonly limits?: Partial<HubLimits>;
+  /** Called at points where tests stop the process. */
+  readonly probe?: Probe;
+}
+
+/** Ticks of the liveness clock within the silence that a session is allowed. */
+const ticksPerSilence = 6;
+
+export class Hub implements SessionHost {
+  readonly id: string;
+  readonly broker: SharedBroker;
+  readonly clock: Clock;
+  readonly limits: HubLimits;
+  readonly probe: Probe | undefined;
+  readonly #authenticate: HubOptions["authenticate"];
+  /** Links that have not said who they are. */
+  readonly #strangers = new Set<Session>();
+  /** By incarnation; suspended ones included. */
+  readonly #sessions = new Map<string, Session>();
+  readonly #host: string = processIdentity().host;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  /** @throws INVALID_OPTION naming the limit that is wrong. */
+  constructor(options: HubOptions) {
+    this.id = options.id;
+    this.broker = options.broker;
+    this.clock = options.clock;
+    this.probe = options.probe;
+    this.#authenticate = options.authenticate;
+    this.limits = checkHubLimits(options.limits);
+    this.#tick();
+  }
+
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Serves whoever is at the other end of `link` until it ends. */
+  accept(link: Link): void {
+    if (this.#closed || this.#strangers.size >= this.limits.strangersMax) {
+      link.destroy();
+      return;
+    }
+    const session = new Session(this, link);
+    this.#strangers.add(session);
+    void session.run().then(() => this.#strangers.delete(session));
+  }
+
+  async authenticate(hello: Hello, link: Link): Promise<void> {
+    await this.#authenticate?.(hello, link);
+  }
+
+  /** @throws CLOSED, and RATE_LIMITED when there are as many sessions as there may be. */
+  admit(session: Session, incarnation: string): Session | undefined {
+    if (this.#closed) throw new ColloquyError("CLOSED", "the hub is closing", { retryable: true });
+    const predecessor = this.#sessions.get(incarnation);
+    const { sessionsMax } = this.limits;
+    if (predecessor === undefined && this.#sessions.size >= sessionsMax) {
+      throw new ColloquyError("RATE_LIMITED", `sessionsMax ${sessionsMax} is reached`);
+    }
+    this.#strangers.delete(session);
+    this.#sessions.set(incarnation, session);
+    return predecessor;
+  }
+
+  await(session: Session, hello: Hello): void {
+    const { clock } = this;
+    const { reconnectGraceMs, deathCheckMs } = this.limits;
+    const endsMs = clock.monotonicMs() + reconnectGraceMs;
+    const look = (): void => {
+      if (session.finished) return;
+      const dead = hello.host === this.#host && isProcessDead(hello.process);
+      if (dead || clock.monotonicMs() >= endsMs) session.abandon();
+      else clock.setTimer(Math.min(deathCheckMs, endsMs - clock.monotonicMs()), look);
+    };
+    look();
+  }
+
+  /** Forgets a session that has finished, unless another has taken its place. */
+  forget(session: Session, incarnation: string): void {
+    if (this.#sessions.get(incarnation) === session) this.#sessions.delete(incarnation);
+  }
+
+  /** Says goodbye to everybody, who may then turn to another hub. What they hold is left as it is. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    for (const stranger of this.#strangers) stranger.destroy();
+    await Promise.all([...this.#sessions.values()].map((session) => session.dismiss()));
+    this.#sessions.clear();
+  }
+
+  /** Silence is counted in ticks: a hub that was stopped itself must not blame its sessions. */
+  #tick(): void {
+    const tickMs = this.limits.silenceMsMax / ticksPerSilence;
+    this.#timer = this.clock.setTimer(tickMs, () => {
+      for (const session of this.#sessions.values()) session.tick(ticksPerSilence);
+      this.#tick();
+    });
+  }
+}

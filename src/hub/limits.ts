@@ -1,0 +1,56 @@
+import { ColloquyError } from "../errors.ts";
+
+export interface HubLimits {
+  /** Default: 10,000. */
+  readonly sessionsMax: number;
+  /** Links that have not said who they are. Default: 256. */
+  readonly strangersMax: number;
+  /** How long they have to do so. Default: 5,000. */
+  readonly helloTimeoutMs: number;
+  /** A session that is silent for longer loses what it holds. Default: 30,000. */
+  readonly silenceMsMax: number;
+  /** How long a session whose link broke keeps what it holds. Default: 1,000. */
+  readonly reconnectGraceMs: number;
+  /** How often it is checked meanwhile whether its process still lives. Default: 25. */
+  readonly deathCheckMs: number;
+  /** Bytes that wait for a slow client before live publications to it are dropped. Default: 4 MiB. */
+  readonly liveBacklogBytesMax: number;
+  /** Bytes that wait for it before durable deliveries to it pause. Default: 1 MiB. */
+  readonly deliveryBacklogBytesMax: number;
+  /** Bytes of one session's messages and settlements in progress before it is no longer read. Default: 64 MiB. */
+  readonly inProgressBytesMax: number;
+  /** Subscriptions, receivers and open calls of one session, each. Default: 100,000. */
+  readonly openMax: number;
+}
+
+const defaultLimits: HubLimits = {
+  sessionsMax: 10_000,
+  strangersMax: 256,
+  helloTimeoutMs: 5_000,
+  silenceMsMax: 30_000,
+  reconnectGraceMs: 1_000,
+  deathCheckMs: 25,
+  liveBacklogBytesMax: 4 * 2 ** 20,
+  deliveryBacklogBytesMax: 2 ** 20,
+  inProgressBytesMax: 64 * 2 ** 20,
+  openMax: 100_000,
+};
+
+/** @throws INVALID_OPTION naming the limit that is no number above 0. */
+export function checkHubLimits(given: Partial<HubLimits> = {}): HubLimits {
+  for (const [name, value] of Object.entries(given)) {
+    if (Object.hasOwn(defaultLimits, name) && value > 0 && Number.isFinite(value)) continue;
+    throw new ColloquyError("INVALID_OPTION", `limits.${name}: ${value} is not above 0`, {
+      details: { field: `limits.${name}`, value },
+    });
+  }
+  return { ...defaultLimits, ...given };
+}
+
+/** @throws QUEUE_FULL when a session has as many of something open as it may. */
+export function checkOpen(what: string, open: number, { openMax }: HubLimits): void {
+  if (open < openMax) return;
+  throw new ColloquyError("QUEUE_FULL", `${what}: openMax ${openMax} is reached`, {
+    details: { field: what, limit: openMax },
+  });
+}

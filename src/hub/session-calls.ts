@@ -1,0 +1,78 @@
+/** Calls of one session: each runs until it has answered, or for as long as it stays open. */
+
+import {
+  type CallOperation,
+  readCall,
+  writeErrorReply,
+  writeNote,
+  writeReply,
+} from "../broker/hub/operations/call.ts";
+import { readNumbered } from "../broker/hub/operations/numbered.ts";
+import { errorInfo, isColloquyError } from "../errors.ts";
+import { frameTypes } from "../message/frame.ts";
+import { type CallContext, callMethod } from "./call-methods.ts";
+import { Cursors } from "./cursors.ts";
+import { checkOpen } from "./limits.ts";
+import type { SessionContext, SessionPort } from "./session-port.ts";
+import type { SessionBroker } from "./shared-broker.ts";
+
+export class SessionCalls implements SessionPort {
+  readonly #session: SessionContext;
+  readonly #broker: SessionBroker;
+  readonly #cursors = new Cursors();
+  readonly #open = new Map<number, AbortController>();
+
+  constructor(session: SessionContext, broker: SessionBroker) {
+    this.#session = session;
+    this.#broker = broker;
+    session.handleInOrder(frameTypes.CALL, (frame) => {
+      checkOpen("calls", this.#open.size, session.limits);
+      void session.track(this.#run(readCall(frame)), 0);
+    });
+    session.handleInOrder(frameTypes.HANGUP, (frame) => {
+      const number = readNumbered(frame);
+      this.#open.get(number)?.abort();
+      this.#open.delete(number);
+    });
+  }
+
+  end(): void {
+    for (const call of this.#open.values()) call.abort();
+    this.#open.clear();
+    this.#cursors.closeAll();
+  }
+
+  async #run({ number, method, parameters }: CallOperation): Promise<void> {
+    const controller = new AbortController();
+    this.#open.set(number, controller);
+    const { signal } = controller;
+    const { output } = this.#session;
+    let staysOpen = false;
+    const context: CallContext = {
+      broker: this.#broker,
+      cursors: this.#cursors,
+      number,
+      signal,
+      note: (value) => {
+        writeNote(output.data, number, value);
+        output.written();
+      },
+      stayOpen: () => {
+        staysOpen = true;
+      },
+    };
+    try {
+      const value = await callMethod(context, method, parameters);
+      if (signal.aborted) return;
+      writeReply(output.data, number, value);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (isColloquyError(error, "CLOSED")) throw error;
+      staysOpen = false;
+      writeErrorReply(output.data, number, errorInfo(error));
+    } finally {
+      if (!staysOpen) this.#open.delete(number);
+    }
+    output.written();
+  }
+}

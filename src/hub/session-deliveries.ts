@@ -1,0 +1,60 @@
+/**
+ * Durable deliveries to one session: as many as its receivers have credit for and its link takes. How
+ * they end with the session is for its broker to say: it depends on whether the client has vanished.
+ */
+
+import { readNumbered } from "../broker/hub/operations/numbered.ts";
+import {
+  type ReceiveOperation,
+  readReceive,
+  writeDeliver,
+  writeEnded,
+} from "../broker/hub/operations/receive.ts";
+import { errorInfo } from "../errors.ts";
+import { type Frame, frameTypes } from "../message/frame.ts";
+import { checkOpen } from "./limits.ts";
+import type { SessionContext } from "./session-port.ts";
+import type { SessionBroker } from "./shared-broker.ts";
+
+export class SessionDeliveries {
+  readonly #session: SessionContext;
+  readonly #broker: SessionBroker;
+  readonly #receivers = new Map<number, AbortController>();
+
+  constructor(session: SessionContext, broker: SessionBroker) {
+    this.#session = session;
+    this.#broker = broker;
+    session.handleInOrder(frameTypes.RECEIVE, (frame) => this.#receive(frame));
+    session.handleInOrder(frameTypes.CANCEL, (frame) => {
+      this.#receivers.get(readNumbered(frame))?.abort();
+    });
+  }
+
+  #receive(frame: Frame): void {
+    const receive = readReceive(frame);
+    checkOpen("receivers", this.#receivers.size, this.#session.limits);
+    const controller = new AbortController();
+    this.#receivers.set(receive.receiver, controller);
+    const delivering = this.#deliver(receive, controller.signal).finally(() =>
+      this.#receivers.delete(receive.receiver),
+    );
+    void this.#session.track(delivering, 0);
+  }
+
+  async #deliver(receive: ReceiveOperation, signal: AbortSignal): Promise<void> {
+    const { receiver, queue, ...options } = receive;
+    const { output, limits } = this.#session;
+    try {
+      for await (const batch of this.#broker.queues.receive(queue, options, signal)) {
+        for (const delivery of batch) {
+          writeDeliver(output.data, receiver, delivery);
+          output.written();
+        }
+        if (output.backlogBytes >= limits.deliveryBacklogBytesMax) await output.drained();
+      }
+    } catch (error) {
+      writeEnded(output.data, receiver, errorInfo(error));
+      output.written();
+    }
+  }
+}

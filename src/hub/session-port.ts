@@ -1,0 +1,26 @@
+import type { FrameOutput } from "../link/frame-output.ts";
+import type { Frame, FrameType } from "../message/frame.ts";
+import type { HubLimits } from "./limits.ts";
+import type { Probe } from "./probe.ts";
+
+/** One port's share of a session. */
+export interface SessionPort {
+  /** Hands on what was collected from the present chunk. */
+  submit?(): void;
+  /** The session is over. */
+  end?(): void;
+}
+
+/** A session, as its ports see it. */
+export interface SessionContext {
+  readonly output: FrameOutput;
+  readonly limits: HubLimits;
+  readonly probe: Probe | undefined;
+  handle(type: FrameType, handler: (frame: Frame) => void): void;
+  /** As `handle`, for frames that must not overtake what was collected before them. */
+  handleInOrder(type: FrameType, handler: (frame: Frame) => void): void;
+  /** Counts work that is on its way to the broker, `bytes` large, until `work` is settled. */
+  track(work: Promise<void>, bytes: number): Promise<void>;
+  /** Breaks the link, so that the client comes again with what it knows. */
+  destroy(): void;
+}

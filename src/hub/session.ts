@@ -1,0 +1,307 @@
+/**
+ * One client at a hub: reads its frames, hands them to the port they are for, and says how things end.
+ * What came in one chunk goes to a port in one call; what must keep its order behind that, waits for it.
+ */
+
+import {
+  type Hello,
+  readGoodbye,
+  readHello,
+  writeGoodbye,
+  writeWelcome,
+} from "../broker/hub/operations/greeting.ts";
+import { sessionLimits, strangerLimits } from "../broker/hub/operations/limits.ts";
+import { readNumbered, writeNumbered } from "../broker/hub/operations/numbered.ts";
+import { type ErrorInfo, errorInfo, isColloquyError } from "../errors.ts";
+import { FrameOutput } from "../link/frame-output.ts";
+import type { Link } from "../link/link.ts";
+import { type Frame, type FrameType, frameTypes } from "../message/frame.ts";
+import { FrameParser } from "../message/frame-parser.ts";
+import { invalidMessage } from "../message/invalid.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { HubLimits } from "./limits.ts";
+import type { Probe } from "./probe.ts";
+import { SessionCalls } from "./session-calls.ts";
+import { SessionDeliveries } from "./session-deliveries.ts";
+import { SessionIntake } from "./session-intake.ts";
+import type { SessionContext, SessionPort } from "./session-port.ts";
+import { SessionSettlements } from "./session-settlements.ts";
+import { SessionTopics } from "./session-topics.ts";
+import type { SessionBroker, SharedBroker } from "./shared-broker.ts";
+
+/** What a session needs of the hub that serves it. */
+export interface SessionHost {
+  readonly id: string;
+  readonly broker: SharedBroker;
+  readonly clock: Clock;
+  readonly limits: HubLimits;
+  readonly probe: Probe | undefined;
+  /** Rejects, with the reason to be told, to refuse a session. */
+  authenticate(hello: Hello, link: Link): Promise<void>;
+  /**
+   * Takes in a session that has said who it is.
+   *
+   * @returns the session of the same incarnation whose place it takes.
+   * @throws the reason why there is no room for it.
+   */
+  admit(session: Session, incarnation: string): Session | undefined;
+  /** The link of the session broke: ends it once its client must be taken for dead. */
+  await(session: Session, hello: Hello): void;
+  forget(session: Session, incarnation: string): void;
+}
+
+/** How long a link may take to write its last bytes to a client that does not read. */
+const closeTimeoutMs = 500;
+
+/** Who the client is, and what it has at the hub. */
+interface Membership {
+  readonly hello: Hello;
+  readonly broker: SessionBroker;
+  readonly ports: readonly SessionPort[];
+  /** Whose place this session takes, until it has claimed what it still holds. */
+  predecessor: Session | undefined;
+}
+
+export class Session implements SessionContext {
+  readonly output: FrameOutput;
+  readonly #host: SessionHost;
+  readonly #link: Link;
+  readonly #parser = new FrameParser(strangerLimits);
+  readonly #handlers: (((frame: Frame) => void) | undefined)[] = new Array(256).fill(undefined);
+  #membership: Membership | undefined;
+  #state: "open" | "suspended" | "finished" = "open";
+  #saidGoodbye = false;
+  #silentTicks = 0;
+  #inProgressBytes = 0;
+  #inProgress = 0;
+  #room: (() => void) | undefined;
+
+  constructor(host: SessionHost, link: Link) {
+    this.#host = host;
+    this.#link = link;
+    this.output = new FrameOutput(link, host.clock);
+  }
+
+  get limits(): HubLimits {
+    return this.#host.limits;
+  }
+
+  get probe(): Probe | undefined {
+    return this.#host.probe;
+  }
+
+  get finished(): boolean {
+    return this.#state === "finished";
+  }
+
+  handle(type: FrameType, handler: (frame: Frame) => void): void {
+    this.#handlers[type] = handler;
+  }
+
+  handleInOrder(type: FrameType, handler: (frame: Frame) => void): void {
+    this.#handlers[type] = (frame) => {
+      this.#submit();
+      handler(frame);
+    };
+  }
+
+  async track(work: Promise<void>, bytes: number): Promise<void> {
+    this.#inProgress++;
+    this.#inProgressBytes += bytes;
+    try {
+      await work;
+    } catch (error) {
+      // A broker that is closed answers nobody: clients ask its successor again.
+      if (!isColloquyError(error, "CLOSED")) this.#refuse(errorInfo(error));
+    } finally {
+      this.#inProgress--;
+      this.#inProgressBytes -= bytes;
+      if (this.#inProgressBytes < this.limits.inProgressBytesMax) this.#room?.();
+    }
+  }
+
+  /** Resolves when the link has ended and nothing of it is left to do. Never rejects. */
+  async run(): Promise<void> {
+    const { clock } = this.#host;
+    const timer = clock.setTimer(this.limits.helloTimeoutMs, () => {
+      if (this.#membership === undefined) this.destroy();
+    });
+    try {
+      await this.#read();
+    } catch (error) {
+      if (!isColloquyError(error, "AGENT_UNREACHABLE")) this.#refuse(errorInfo(error));
+    }
+    timer.cancel();
+    this.#lost();
+  }
+
+  /** Called some times within the silence that is allowed. */
+  tick(ticksMax: number): void {
+    if (this.#state !== "open" || ++this.#silentTicks <= ticksMax) return;
+    this.destroy();
+    this.abandon();
+  }
+
+  /** What it held may have been started by somebody who is gone. */
+  abandon(): void {
+    const broker = this.#finish();
+    if (broker !== undefined) void broker.abandon();
+  }
+
+  /** What it held and nobody claimed was never seen. */
+  release(): void {
+    this.destroy();
+    const broker = this.#finish();
+    if (broker !== undefined) void broker.close();
+  }
+
+  /** The hub ends: says so, and leaves everything else as it is. */
+  async dismiss(): Promise<void> {
+    this.#finish();
+    writeGoodbye(this.output.data);
+    this.output.flush();
+    await this.#closeLink();
+  }
+
+  destroy(): void {
+    this.#link.destroy();
+  }
+
+  async #read(): Promise<void> {
+    let greeting: Promise<void> | undefined;
+    const receive = (frame: Frame): void => {
+      if (this.#membership !== undefined) return this.#dispatch(frame);
+      if (greeting !== undefined) throw invalidMessage("frame", "nothing before WELCOME");
+      greeting = this.#greet(frame);
+    };
+    for await (const chunk of this.#link.receive()) {
+      this.#silentTicks = 0;
+      this.#parser.push(chunk, receive);
+      this.#submit();
+      if (this.#membership === undefined) await greeting;
+      if (this.#saidGoodbye) return;
+      if (this.#inProgressBytes >= this.limits.inProgressBytesMax) await this.#whenRoom();
+    }
+  }
+
+  #dispatch(frame: Frame): void {
+    const handler = this.#handlers[frame.type];
+    if (handler === undefined) throw invalidMessage("frame.type", `no ${frame.type} from a client`);
+    handler(frame);
+  }
+
+  #submit(): void {
+    if (this.#membership === undefined) return;
+    for (const port of this.#membership.ports) port.submit?.();
+  }
+
+  async #greet(frame: Frame): Promise<void> {
+    const hello = readHello(frame);
+    await this.#host.authenticate(hello, this.#link);
+    const predecessor = this.#host.admit(this, hello.incarnation);
+    predecessor?.suspend();
+    const broker = this.#host.broker.connect();
+    this.#parser.limits = sessionLimits;
+    this.handle(frameTypes.PONG, () => {});
+    this.handleInOrder(frameTypes.PING, (ping) => {
+      writeNumbered(this.output.control, frameTypes.PONG, readNumbered(ping));
+      this.output.written();
+    });
+    this.handleInOrder(frameTypes.GOODBYE, (goodbye) => {
+      readGoodbye(goodbye);
+      this.#saidGoodbye = true;
+    });
+    this.handleInOrder(frameTypes.RESUMED, () => this.#resumed());
+    const ports = this.#openPorts(broker, hello.incarnation);
+    this.#membership = { hello, broker, ports, predecessor };
+    const { name, capabilities } = broker;
+    const { silenceMsMax } = this.limits;
+    writeWelcome(this.output.data, {
+      hub: this.#host.id,
+      broker: name,
+      capabilities,
+      silenceMsMax,
+    });
+    this.output.flush();
+  }
+
+  #openPorts(broker: SessionBroker, incarnation: string): readonly SessionPort[] {
+    new SessionDeliveries(this, broker);
+    return [
+      new SessionTopics(this, broker),
+      new SessionIntake(this, broker, incarnation),
+      new SessionSettlements(this, broker),
+      new SessionCalls(this, broker),
+    ];
+  }
+
+  /** The client has claimed all that it still holds; the rest of what its last session held is free. */
+  #resumed(): void {
+    const predecessor = this.#membership?.predecessor;
+    if (this.#membership !== undefined) this.#membership.predecessor = undefined;
+    predecessor?.release();
+  }
+
+  /** Its link is gone, or a successor is here: nothing more goes to the client. */
+  suspend(): void {
+    if (this.#state !== "open") return;
+    this.#state = "suspended";
+    this.destroy();
+    this.#membership?.broker.suspend();
+  }
+
+  #lost(): void {
+    const membership = this.#membership;
+    if (membership === undefined) {
+      this.#state = "finished";
+      void this.#closeLink();
+    } else if (this.#saidGoodbye) {
+      void this.#goodbye();
+    } else if (this.#state === "open") {
+      this.suspend();
+      this.#host.await(this, membership.hello);
+    }
+  }
+
+  async #goodbye(): Promise<void> {
+    // What it sent before it left is still to be done.
+    while (this.#inProgress > 0) await this.#whenIdle();
+    const broker = this.#finish();
+    await Promise.all([broker?.close(), this.#closeLink()]);
+  }
+
+  /** Ends the link with the reason. */
+  #refuse(reason: ErrorInfo): void {
+    writeGoodbye(this.output.data, reason);
+    this.output.flush();
+    void this.#closeLink();
+  }
+
+  /** @returns the broker of a session that had not finished before. */
+  #finish(): SessionBroker | undefined {
+    if (this.#state === "finished") return undefined;
+    this.#state = "finished";
+    const membership = this.#membership;
+    if (membership === undefined) return undefined;
+    for (const port of membership.ports) port.end?.();
+    membership.predecessor?.abandon();
+    this.#host.forget(this, membership.hello.incarnation);
+    return membership.broker;
+  }
+
+  async #closeLink(): Promise<void> {
+    const timer = this.#host.clock.setTimer(closeTimeoutMs, () => this.destroy());
+    await this.#link.close();
+    timer.cancel();
+  }
+
+  #whenRoom(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#room = resolve;
+    });
+  }
+
+  #whenIdle(): Promise<void> {
+    return this.#whenRoom();
+  }
+}

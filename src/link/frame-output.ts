@@ -1,0 +1,83 @@
+/**
+ * The sending end of a link that carries frames. What is written within one turn leaves in one chunk;
+ * a burst leaves in chunks of a size at which two processes work at the same time instead of taking
+ * turns. Control frames pass data that waits for a slow reader.
+ */
+import { FrameWriter } from "../message/frame-writer.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Link } from "./link.ts";
+
+/** A chunk leaves at once when it has grown to this. */
+const chunkBytes = 8 * 1024;
+
+export class FrameOutput {
+  /** Written to by whoever has a frame to send; `written()` follows. */
+  readonly data: FrameWriter = new FrameWriter();
+  readonly control: FrameWriter = new FrameWriter();
+  readonly #link: Link;
+  readonly #clock: Clock;
+  readonly #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #scheduled = false;
+  #blocked = false;
+
+  constructor(link: Link, clock: Clock) {
+    this.#link = link;
+    this.#clock = clock;
+  }
+
+  /** Bytes that a slow reader keeps waiting here; what the link itself holds is not counted. */
+  get backlogBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** Resolves once nothing waits here any more, or the link has ended. */
+  async drained(): Promise<void> {
+    while (this.#blocked) await this.#link.drained();
+  }
+
+  /** Says that frames were written. They leave at the end of this turn at the latest. */
+  written(): void {
+    if (this.data.length >= chunkBytes) this.#take();
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#clock.defer(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+
+  /** Sends what was written, without waiting for the end of the turn. */
+  flush(): void {
+    if (this.control.length > 0) this.#link.send(this.control.take());
+    if (this.data.length > 0) this.#take();
+  }
+
+  #take(): void {
+    const chunk = this.data.take();
+    if (!this.#blocked) {
+      if (!this.#link.send(chunk)) this.#block();
+      return;
+    }
+    this.#waiting.push(chunk);
+    this.#waitingBytes += chunk.length;
+  }
+
+  #block(): void {
+    this.#blocked = true;
+    void this.#link.drained().then(() => this.#resume());
+  }
+
+  #resume(): void {
+    this.#blocked = false;
+    let sent = 0;
+    for (const chunk of this.#waiting) {
+      sent++;
+      this.#waitingBytes -= chunk.length;
+      if (this.#link.send(chunk)) continue;
+      this.#block();
+      break;
+    }
+    this.#waiting.splice(0, sent);
+  }
+}

@@ -96,9 +96,15 @@ export function storeError(
   });
 }
 
-/** What may leave this folder about a thrown value: errors of ours as they are, SQLite's in our words. */
+/** True for what SQLite reports, and for a whole number too large to be one that was written. */
+export function isStoreFault(error: unknown): boolean {
+  if (resultCode(error) !== undefined) return true;
+  return error instanceof RangeError && "code" in error && error.code === "ERR_OUT_OF_RANGE";
+}
+
+/** What may leave this folder about a thrown value: a fault of the store in our words, others as they are. */
 export function asStoreError(error: unknown, details: ErrorDetails): unknown {
-  if (error instanceof ColloquyError || resultCode(error) === undefined) return error;
+  if (!isStoreFault(error)) return error;
   const because = error instanceof Error ? error.message : undefined;
   return storeError(storeFailureOf(error), details, {
     cause: error,

@@ -10,7 +10,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { ColloquyError } from "../../errors.ts";
 import type { RowChecksum } from "./checksum.ts";
-import { asStoreError, isFull, storeError } from "./failure.ts";
+import { asStoreError, isFull, isStoreFault, storeError } from "./failure.ts";
 import { LogFile } from "./log-file.ts";
 import type { OpenedDatabase } from "./open-database.ts";
 import type { StoreState } from "./state.ts";
@@ -122,7 +122,7 @@ export class Transactions {
       this.#failure = cause;
     }
     const failure = asStoreError(error, { file: this.#file });
-    if (isFull(error)) return failure;
+    if (isFull(error) || !isStoreFault(error)) return failure;
     this.#failure ??= error;
     if (!committing) return failure;
     return new ColloquyError("INDETERMINATE", "the commit failed: it may or may not be kept", {

@@ -59,22 +59,22 @@ interface Streaming {
   readonly gate: CreditGate;
 }
 
+/** States of a call, in order. */
+const waiting = 0;
+const started = 1;
+const final = 2;
+
 class LocalCall extends Timed implements Work {
   readonly kind: "request" | "stream";
-  readonly name: string;
   readonly input: unknown;
   readonly deadlineAtMs: number;
-  readonly attempt = 1;
-  readonly claim = undefined;
   cancelled: ColloquyError | undefined = undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined = undefined;
   readonly #call: LocalCallInput;
-  readonly #site: Site;
   readonly #streaming: Streaming | undefined;
   readonly #resolve: (result: unknown) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #timeoutMs: number;
-  #state: "waiting" | "started" | "final" = "waiting";
+  #state: typeof waiting | typeof started | typeof final = waiting;
   #forgetSignal: (() => void) | undefined = undefined;
   #message: Envelope | undefined = undefined;
 
@@ -87,15 +87,24 @@ class LocalCall extends Timed implements Work {
   ) {
     super();
     this.kind = kind;
-    this.name = call.name;
     this.input = call.site.copy ? copyPlain(call.input) : call.input;
     this.deadlineAtMs = deadlineOf(call.site.clock, call.options, call.cause);
     this.#call = call;
-    this.#site = call.site;
     this.#streaming = streaming;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#timeoutMs = call.options.timeoutMs ?? timeoutMsDefault;
+  }
+
+  get name(): string {
+    return this.#call.name;
+  }
+
+  get attempt(): number {
+    return 1;
+  }
+
+  get claim(): undefined {
+    return undefined;
   }
 
   get lane(): Lane {
@@ -118,31 +127,31 @@ class LocalCall extends Timed implements Work {
 
   begin(): void {
     const { agent, options } = this.#call;
-    this.#site.timeouts.add(this, this.#waitMs());
+    this.#call.site.timeouts.add(this, this.#waitMs());
     if (options.signal !== undefined) this.#listen(options.signal);
-    if (this.#state !== "final") agent.accept(this);
+    if (this.#state !== final) agent.accept(this);
   }
 
   cancel(reason: ColloquyError): void {
-    if (this.#state === "final") return;
+    if (this.#state === final) return;
     this.#giveUp(reason);
   }
 
   expire(): void {
-    const outcome = this.#state === "started" ? "in-progress" : "not-started";
-    const late = this.#site.clock.nowMs() >= this.deadlineAtMs;
+    const outcome = this.#state === started ? "in-progress" : "not-started";
+    const late = this.#call.site.clock.nowMs() >= this.deadlineAtMs;
     this.#giveUp(
       late ? pastDeadline(this.name, outcome) : timedOut(this.name, this.#timeoutMs, outcome),
     );
   }
 
   started(): void {
-    if (this.#state === "waiting") this.#state = "started";
+    if (this.#state === waiting) this.#state = started;
   }
 
   progress(data: unknown): void {
-    if (this.#state === "final") return;
-    this.#site.timeouts.add(this, this.#waitMs());
+    if (this.#state === final) return;
+    this.#call.site.timeouts.add(this, this.#waitMs());
     this.#call.options.onProgress?.(data);
   }
 
@@ -156,7 +165,7 @@ class LocalCall extends Timed implements Work {
     await pump(chunks, gate, {
       chunk: (sequence, chunk) => {
         reader.push(sequence, this.#handOver(chunk));
-        this.#site.timeouts.add(this, this.#waitMs());
+        this.#call.site.timeouts.add(this, this.#waitMs());
       },
       end: (result) => this.succeed(result, effects()),
       fail: (error) => this.fail(error),
@@ -164,8 +173,8 @@ class LocalCall extends Timed implements Work {
   }
 
   succeed(result: unknown, effects: readonly StagedEffect[]): Promise<void> | undefined {
-    if (this.#state === "final") {
-      this.#site.counters.late++;
+    if (this.#state === final) {
+      this.#call.site.counters.late++;
       return undefined;
     }
     if (effects.length > 0) return this.#succeedWith(result, effects);
@@ -180,8 +189,8 @@ class LocalCall extends Timed implements Work {
   }
 
   fail(error: unknown): void {
-    if (this.#state === "final") {
-      this.#site.counters.late++;
+    if (this.#state === final) {
+      this.#call.site.counters.late++;
       return;
     }
     this.#finish();
@@ -190,7 +199,7 @@ class LocalCall extends Timed implements Work {
 
   async #succeedWith(result: unknown, effects: readonly StagedEffect[]): Promise<void> {
     try {
-      await writeEffects(this.#site.broker, effects);
+      await writeEffects(this.#call.site.broker, effects);
     } catch (error) {
       return this.fail(error);
     }
@@ -198,14 +207,22 @@ class LocalCall extends Timed implements Work {
   }
 
   #handOver(value: unknown): unknown {
-    if (this.#site.copy) return copyPlain(value);
-    assertPlain(value);
+    if (this.#call.site.copy) return copyPlain(value);
+    // Inputs are read-only: what comes back as it went in was checked on its way in.
+    if (value !== this.input) assertPlain(value);
     return value;
+  }
+
+  get #timeoutMs(): number {
+    return this.#call.options.timeoutMs ?? timeoutMsDefault;
   }
 
   #waitMs(): number {
     if (this.deadlineAtMs === Number.POSITIVE_INFINITY) return this.#timeoutMs;
-    return Math.max(0, Math.min(this.#timeoutMs, this.deadlineAtMs - this.#site.clock.nowMs()));
+    return Math.max(
+      0,
+      Math.min(this.#timeoutMs, this.deadlineAtMs - this.#call.site.clock.nowMs()),
+    );
   }
 
   #listen(signal: AbortSignal): void {
@@ -225,8 +242,8 @@ class LocalCall extends Timed implements Work {
   }
 
   #finish(): void {
-    this.#state = "final";
-    this.#site.timeouts.remove(this);
+    this.#state = final;
+    this.#call.site.timeouts.remove(this);
     this.#forgetSignal?.();
   }
 }

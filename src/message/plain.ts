@@ -40,49 +40,62 @@ export function assertPlain(value: unknown): HoldsBytes {
   return (found & bytesInside) !== 0;
 }
 
-/** `depth` is that of the values inside. */
+/**
+ * `depth` is that of the values inside. This runs on every request: the commonest leaves come first.
+ * Infinities and NaN are the numbers that subtraction does not bring to 0.
+ */
 function walk(value: object, depth: number): number {
   if (depth > payloadDepthMax) return refused;
-  if (Array.isArray(value)) return walkArray(value, depth);
   const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Array.prototype) return walkArray(value as readonly unknown[], depth);
   if (prototype !== Object.prototype && prototype !== null) return refused;
   let found = plain;
+  let visited = 0;
   const properties = value as Readonly<Record<string, unknown>>;
   for (const key in properties) {
+    if (key === "__proto__") return refused;
+    visited++;
     const inner = properties[key];
-    if (typeof inner === "object" && inner !== null) {
-      if (inner instanceof Uint8Array) {
-        found |= bytesInside;
-      } else {
-        const foundInside = walk(inner, depth + 1);
-        if (foundInside === refused) return refused;
-        found |= foundInside;
-      }
-    } else if (!isPlainLeaf(inner)) return refused;
-    if (key === "__proto__" || --valuesLeft < 0) return refused;
+    if (typeof inner === "string" || typeof inner === "boolean") continue;
+    if (typeof inner === "number") {
+      if (inner - inner !== 0) return refused;
+      continue;
+    }
+    const foundInside = walkInside(inner, depth + 1);
+    if (foundInside === refused) return refused;
+    found |= foundInside;
   }
-  return found;
+  valuesLeft -= visited;
+  return valuesLeft < 0 ? refused : found;
 }
 
 function walkArray(values: readonly unknown[], depth: number): number {
-  if (Object.getPrototypeOf(values) !== Array.prototype) return refused;
+  if (!Array.isArray(values)) return refused;
   const { length } = values;
   valuesLeft -= length;
   if (valuesLeft < 0) return refused;
   let found = plain;
   for (let index = 0; index < length; index++) {
-    const inner = values[index];
-    if (typeof inner === "object" && inner !== null) {
-      if (inner instanceof Uint8Array) {
-        found |= bytesInside;
-      } else {
-        const foundInside = walk(inner, depth + 1);
-        if (foundInside === refused) return refused;
-        found |= foundInside;
-      }
-    } else if (inner === undefined || !isPlainLeaf(inner)) return refused;
+    const inner: unknown = values[index];
+    if (typeof inner === "string" || typeof inner === "boolean") continue;
+    if (inner === undefined) return refused;
+    if (typeof inner === "number") {
+      if (inner - inner !== 0) return refused;
+      continue;
+    }
+    const foundInside = walkInside(inner, depth + 1);
+    if (foundInside === refused) return refused;
+    found |= foundInside;
   }
   return found;
+}
+
+/** Of what is no string, boolean or number. */
+function walkInside(value: unknown, depth: number): number {
+  if (typeof value !== "object") return value === undefined ? plain : refused;
+  if (value === null) return plain;
+  if (value instanceof Uint8Array) return bytesInside;
+  return walk(value, depth);
 }
 
 /** Of what is not an object other than null. */

@@ -1,0 +1,182 @@
+/** What can be said about a call before it goes anywhere: arguments, and what a broker cannot do. */
+import { ColloquyError, type ErrorCode } from "../errors.ts";
+import type {
+  BrowseRange,
+  Capabilities,
+  Claim,
+  Effect,
+  QueuedMessage,
+  ReceiveOptions,
+  Settlement,
+  StoreWrite,
+} from "./broker.ts";
+
+/** UTF-8 bytes of the name of a queue, a stream or an order key, and of a store's key. */
+export const portNameBytesMax = 1_024;
+
+const guarantees: readonly string[] = ["at-most-once", "at-least-once", "exactly-once"];
+const normalLane = 2;
+
+/** Checks calls to a broker called `broker`. All methods throw what the call has to reject with. */
+export class CallChecks {
+  readonly #broker: string;
+  readonly #capabilities: () => Capabilities;
+
+  /** @param capabilities - asked for each call: they can change with a reconnection. */
+  constructor(broker: string, capabilities: () => Capabilities) {
+    this.#broker = broker;
+    this.#capabilities = capabilities;
+  }
+
+  name(field: string, name: string): void {
+    if (typeof name !== "string" || name.length === 0 || !name.isWellFormed()) {
+      throw invalid(field, name, "text of one character or more");
+    }
+    // Three bytes are the most that a UTF-16 code unit takes.
+    if (3 * name.length > portNameBytesMax && Buffer.byteLength(name) > portNameBytesMax) {
+      throw invalid(field, `${name.slice(0, 100)}…`, `at most ${portNameBytesMax} bytes`);
+    }
+  }
+
+  names(field: string, names: readonly string[]): void {
+    for (const name of names) this.name(field, name);
+  }
+
+  frame(field: string, frame: Uint8Array): void {
+    if (!(frame instanceof Uint8Array)) throw invalid(field, typeof frame, "bytes");
+    const { frameBytesMax } = this.#capabilities();
+    if (frame.length <= frameBytesMax) return;
+    const message = `${field}: ${frame.length} bytes, the limit is ${frameBytesMax}`;
+    throw new ColloquyError("MESSAGE_TOO_LARGE", message, {
+      details: { field, bytes: frame.length, bytesMax: frameBytesMax },
+    });
+  }
+
+  message(message: QueuedMessage): void {
+    const { frame, lane, guarantee, id, key, notBeforeMs, expiresAtMs, origin } = message;
+    this.frame("frame", frame);
+    if (!Number.isInteger(lane) || lane < 0 || lane > 3) throw invalid("lane", lane, "0 to 3");
+    if (!guarantees.includes(guarantee)) throw invalid("guarantee", guarantee, guarantees);
+    this.name("id", id);
+    const { priorities, keyOrder, delay, exactlyOnce } = this.#capabilities();
+    if (lane !== normalLane && !priorities) throw this.#unsupported("lane", "priorities");
+    if (guarantee === "exactly-once" && !exactlyOnce) {
+      throw this.#unsupported("guarantee", "exactly-once");
+    }
+    if (key !== undefined) {
+      this.name("key", key);
+      if (!keyOrder) throw this.#unsupported("key", "order by key");
+    }
+    if (notBeforeMs !== undefined) {
+      atLeast("notBeforeMs", notBeforeMs, 0);
+      if (!delay) throw this.#unsupported("notBeforeMs", "delays");
+    }
+    if (expiresAtMs !== undefined) atLeast("expiresAtMs", expiresAtMs, 0);
+    if (origin === undefined) return;
+    this.name("origin.incarnation", origin.incarnation);
+    wholeAtLeast("origin.sequence", origin.sequence, 1);
+    wholeAtLeast("origin.repeatsFrom", origin.repeatsFrom, 0);
+  }
+
+  receive(queue: string, { credit, claims = [] }: ReceiveOptions): void {
+    this.name("queue", queue);
+    wholeAtLeast("credit", credit, 1);
+    for (const claim of claims) this.#claim(claim);
+  }
+
+  range({ after, limit }: BrowseRange): void {
+    if (after !== undefined) wholeAtLeast("after", after, 0);
+    if (limit !== undefined) wholeAtLeast("limit", limit, 1);
+  }
+
+  settlement(settlement: Settlement): void {
+    this.#claim(settlement);
+    const { outcome, effects = [] } = settlement;
+    const { kind } = outcome;
+    if (kind === "done" && outcome.result !== undefined) this.frame("result", outcome.result);
+    if (kind === "retry") {
+      atLeast("delayMs", outcome.delayMs, 0);
+      const { delay } = this.#capabilities();
+      if (outcome.delayMs > 0 && !delay) throw this.#unsupported("delayMs", "delays");
+    }
+    if (effects.length === 0) return;
+    if (kind === "retry" || kind === "release") {
+      throw invalid("effects", effects.length, `none with the outcome "${kind}"`);
+    }
+    for (const effect of effects) this.#effect(effect);
+  }
+
+  write({ key, value, ifRevision, ttlMs }: StoreWrite): void {
+    this.name("key", key);
+    if (value !== undefined) this.frame("value", value);
+    if (ifRevision !== undefined) wholeAtLeast("ifRevision", ifRevision, 0);
+    if (ttlMs !== undefined) atLeast("ttlMs", ttlMs, Number.MIN_VALUE);
+  }
+
+  append(stream: string, entries: readonly Uint8Array[], at: number | undefined): void {
+    this.name("stream", stream);
+    for (const entry of entries) this.frame("entry", entry);
+    if (at !== undefined) wholeAtLeast("at", at, 1);
+  }
+
+  #claim({ queue, position, fence }: Claim): void {
+    this.name("queue", queue);
+    wholeAtLeast("position", position, 0);
+    wholeAtLeast("fence", fence, 0);
+  }
+
+  #effect(effect: Effect): void {
+    const { store, log } = this.#capabilities();
+    switch (effect.kind) {
+      case "enqueue":
+        this.name("queue", effect.queue);
+        this.message(effect.message);
+        return;
+      case "publish":
+        this.name("topic", effect.topic);
+        this.frame("frame", effect.frame);
+        return;
+      case "put":
+        if (!store) throw this.#unsupported("effects", "a store");
+        this.write(effect);
+        return;
+      case "append":
+        if (!log) throw this.#unsupported("effects", "a log");
+        this.append(effect.stream, effect.entries, effect.at);
+        return;
+      default:
+        throw invalid("effects", (effect as Effect).kind, "enqueue, publish, put or append");
+    }
+  }
+
+  #unsupported(field: string, feature: string): ColloquyError<"UNSUPPORTED"> {
+    return unsupported(this.#broker, feature, field);
+  }
+}
+
+/** What a broker says that it cannot do. */
+export function unsupported(
+  broker: string,
+  feature: string,
+  field: string = feature,
+): ColloquyError<"UNSUPPORTED"> {
+  const message = `${field}: the broker ${broker} has no ${feature}`;
+  return new ColloquyError("UNSUPPORTED", message, { details: { field, feature, broker } });
+}
+
+export function wholeAtLeast(field: string, value: number, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw invalid(field, value, `a whole number, ${least} or more`);
+  }
+}
+
+function atLeast(field: string, value: number, least: number): void {
+  if (Number.isFinite(value) && value >= least) return;
+  throw invalid(field, value, least > 0 ? "a number above 0" : `a number, ${least} or more`);
+}
+
+function invalid(field: string, value: unknown, limit: unknown): ColloquyError {
+  const code: ErrorCode = "INVALID_OPTION";
+  const message = `${field}: ${String(value)} is not ${String(limit)}`;
+  return new ColloquyError(code, message, { details: { field, value, limit } });
+}

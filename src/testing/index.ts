@@ -1,0 +1,14 @@
+export { SeededRandom } from "../runtime/random.ts";
+export { brokerCases } from "./conformance/broker-cases.ts";
+export type { Abilities, ConformanceCase, Feature } from "./conformance/case.ts";
+export { casesFor } from "./conformance/case.ts";
+export type { OpenSubject, Subject } from "./conformance/subject.ts";
+export type { FaultRates, FaultyBrokerOptions } from "./faulty-broker.ts";
+export { faultyBroker } from "./faulty-broker.ts";
+export { limitedBroker } from "./limited-broker.ts";
+export type { MemoryNetworkOptions } from "./memory-network.ts";
+export { MemoryNetwork } from "./memory-network.ts";
+export type { Conditions } from "./memory-pipe.ts";
+export { NullBroker } from "./null-broker.ts";
+export type { VirtualClockOptions } from "./virtual-clock.ts";
+export { VirtualClock } from "./virtual-clock.ts";

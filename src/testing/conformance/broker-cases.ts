@@ -12,6 +12,7 @@ import { queueCases } from "./queues.ts";
 import { storePortCases } from "./store.ts";
 import { topicCases } from "./topics.ts";
 import { browseCases, trackCases } from "./tracking.ts";
+import { watchCases } from "./watch.ts";
 
 /** What the contract of the four ports says, case by case. Choose with `casesFor`. */
 export const brokerCases: readonly ConformanceCase[] = [
@@ -28,5 +29,6 @@ export const brokerCases: readonly ConformanceCase[] = [
   ...effectCases,
   ...deadLetterCases,
   ...storePortCases,
+  ...watchCases,
   ...logPortCases,
 ];

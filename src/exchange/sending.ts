@@ -1,11 +1,11 @@
 /** Durable messages on their way into queues: what is sent in one go travels as one batch per queue. */
 import type { EnqueueOutcome, QueuedMessage } from "../broker/broker.ts";
+import { assertDurability } from "../broker/durability.ts";
 import { type ColloquyError, errorFromInfo } from "../errors.ts";
 import type { Address } from "../message/address.ts";
 import type { Sender } from "../message/envelope.ts";
 import { encodeMessage } from "../message/envelope-codec.ts";
 import { withAbort } from "../runtime/abort.ts";
-import { assertDurability } from "./durability.ts";
 import { deadlineOf, envelopeOf } from "./envelopes.ts";
 import { checkSend, type SendOptions } from "./options.ts";
 import { Receipt } from "./receipt.ts";
@@ -55,7 +55,9 @@ export class Sending {
   prepare({ from, to, name, payload, options, cause }: SendInput): QueuedMessage {
     checkSend(options);
     const site = this.#site;
-    assertDurability(site.broker.capabilities.durability, options.durability);
+    if (options.durability !== undefined) {
+      assertDurability(site.broker.capabilities.durability, options.durability);
+    }
     const deadlineAtMs = deadlineOf(site.clock, {}, cause);
     const envelope = envelopeOf(site, {
       kind: "command",

@@ -130,6 +130,14 @@ const delayCases: readonly ConformanceCase[] = [
       const notBeforeMs = trial.clock.nowMs() + delayMs;
       const sent = [message("later", { notBeforeMs })];
       await assertRefused(trial.broker.queues.enqueue(queue, sent), "UNSUPPORTED");
+    },
+    { lacks: ["delay"] },
+  ),
+
+  conformanceCase(
+    "a delayed retry is refused, not ignored",
+    async (trial) => {
+      const queue = await trial.queue();
       await enqueueOne(trial.broker, queue, "flaky");
       const delivery = await trial.receive(queue).next();
       const settled = await settle(trial.broker, delivery, retry(delayMs)).catch(

@@ -31,6 +31,7 @@ const sqlite = {
   corrupt: 11,
   full: 13,
   cannotOpen: 14,
+  constraint: 19,
   notADatabase: 26,
 } as const;
 
@@ -96,9 +97,13 @@ export function storeError(
   });
 }
 
-/** True for what SQLite reports, and for a whole number too large to be one that was written. */
+/**
+ * True for what SQLite reports, and for a whole number too large to be one that was written. A value
+ * that does not fit its column is the fault of the program, not of the store.
+ */
 export function isStoreFault(error: unknown): boolean {
-  if (resultCode(error) !== undefined) return true;
+  const code = resultCode(error);
+  if (code !== undefined) return code !== sqlite.constraint;
   return error instanceof RangeError && "code" in error && error.code === "ERR_OUT_OF_RANGE";
 }
 

@@ -1,5 +1,6 @@
 /** The rows of one table: every row is checked when it is read and counted when it is written. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { ColloquyError } from "../../errors.ts";
 import type {
   NamedRow,
   NamedTable,
@@ -65,6 +66,9 @@ export class NumberedRows {
   }
 
   put(a: number, b: number, value: Uint8Array): void {
+    if (!isKeyPart(a) || !isKeyPart(b)) {
+      throw new ColloquyError("INTERNAL_ERROR", `no key of a row: (${a}, ${b})`);
+    }
     const crc = this.#checksum.ofNumbered(this.#number, a, b, value);
     const before = this.#checksumAt.get(a, b) as unknown as StoredRow | undefined;
     if (before === undefined) {
@@ -105,6 +109,10 @@ export class NumberedRows {
     if (!intact) throw storeError("damaged", { table: this.#table, a, b });
     return { a, b, value };
   }
+}
+
+function isKeyPart(part: number): boolean {
+  return Number.isSafeInteger(part) && part >= 0;
 }
 
 /** Sorts after every byte of UTF-8. */

@@ -1,6 +1,6 @@
 /** The durable storage of the embedded broker: one SQLite file, one owner, one thread. */
 import type { DatabaseSync } from "node:sqlite";
-import { ColloquyError } from "../../errors.ts";
+import { ColloquyError, isColloquyError } from "../../errors.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { DurabilityClaim } from "../broker.ts";
 import type {
@@ -13,7 +13,7 @@ import type {
   Write,
 } from "../engine/storage.ts";
 import { claimDurability, requireSqlite } from "./durability.ts";
-import { asStoreError } from "./failure.ts";
+import { asStoreError, storeError } from "./failure.ts";
 import { type OpenedDatabase, openDatabase } from "./open-database.ts";
 import { Quota } from "./quota.ts";
 import { NamedRows, NumberedRows } from "./rows.ts";
@@ -45,7 +45,9 @@ export function openSqliteStorage(directory: string, options: SqliteStorageOptio
     return new SqliteStorage(files, opened, options);
   } catch (error) {
     opened.database.close();
-    throw asStoreError(error, { file: files.database });
+    if (!isColloquyError(error, "INDETERMINATE"))
+      throw asStoreError(error, { file: files.database });
+    throw storeError("input-output", { file: files.database }, { cause: error });
   }
 }
 

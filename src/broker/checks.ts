@@ -1,5 +1,6 @@
 /** What can be said about a call before it goes anywhere: arguments, and what a broker cannot do. */
 import { ColloquyError, type ErrorCode } from "../errors.ts";
+import { assertTopic } from "../message/topic.ts";
 import type {
   BrowseRange,
   Capabilities,
@@ -11,11 +12,17 @@ import type {
   StoreWrite,
 } from "./broker.ts";
 
-/** UTF-8 bytes of the name of a queue, a stream or an order key, and of a store's key. */
-export const portNameBytesMax = 1_024;
+/** Characters of the name of a queue. */
+export const queueNameCharactersMax = 512;
+/** Characters of an order key, of the name of a stream, and of a store's key. */
+export const keyCharactersMax = 1_024;
+/** Characters of a message's id, and of an incarnation's. */
+export const messageIdCharactersMax = 256;
 
 const guarantees: readonly string[] = ["at-most-once", "at-least-once", "exactly-once"];
 const normalLane = 2;
+/** Of a value in an error. */
+const shownCharactersMax = 100;
 
 /** Checks calls to a broker called `broker`. All methods throw what the call has to reject with. */
 export class CallChecks {
@@ -28,18 +35,22 @@ export class CallChecks {
     this.#capabilities = capabilities;
   }
 
-  name(field: string, name: string): void {
-    if (typeof name !== "string" || name.length === 0 || !name.isWellFormed()) {
-      throw invalid(field, name, "text of one character or more");
-    }
-    // Three bytes are the most that a UTF-16 code unit takes.
-    if (3 * name.length > portNameBytesMax && Buffer.byteLength(name) > portNameBytesMax) {
-      throw invalid(field, `${name.slice(0, 100)}…`, `at most ${portNameBytesMax} bytes`);
-    }
+  /** A queue is an address, and a wrong one is told as that. */
+  queue(name: string): void {
+    const problem = textProblem(name, queueNameCharactersMax);
+    if (problem !== undefined) throw invalid("queue", name, problem, "INVALID_ADDRESS");
   }
 
-  names(field: string, names: readonly string[]): void {
-    for (const name of names) this.name(field, name);
+  queues(names: readonly string[]): void {
+    for (const name of names) this.queue(name);
+  }
+
+  key(field: string, key: string): void {
+    assertText(field, key, keyCharactersMax);
+  }
+
+  keys(keys: readonly string[]): void {
+    for (const key of keys) this.key("key", key);
   }
 
   frame(field: string, frame: Uint8Array): void {
@@ -57,14 +68,14 @@ export class CallChecks {
     this.frame("frame", frame);
     if (!Number.isInteger(lane) || lane < 0 || lane > 3) throw invalid("lane", lane, "0 to 3");
     if (!guarantees.includes(guarantee)) throw invalid("guarantee", guarantee, guarantees);
-    this.name("id", id);
+    assertText("id", id, messageIdCharactersMax);
     const { priorities, keyOrder, delay, exactlyOnce } = this.#capabilities();
     if (lane !== normalLane && !priorities) throw this.#unsupported("lane", "priorities");
     if (guarantee === "exactly-once" && !exactlyOnce) {
       throw this.#unsupported("guarantee", "exactly-once");
     }
     if (key !== undefined) {
-      this.name("key", key);
+      this.key("key", key);
       if (!keyOrder) throw this.#unsupported("key", "order by key");
     }
     if (notBeforeMs !== undefined) {
@@ -73,13 +84,13 @@ export class CallChecks {
     }
     if (expiresAtMs !== undefined) atLeast("expiresAtMs", expiresAtMs, 0);
     if (origin === undefined) return;
-    this.name("origin.incarnation", origin.incarnation);
+    assertText("origin.incarnation", origin.incarnation, messageIdCharactersMax);
     wholeAtLeast("origin.sequence", origin.sequence, 1);
     wholeAtLeast("origin.repeatsFrom", origin.repeatsFrom, 0);
   }
 
   receive(queue: string, { credit, claims = [] }: ReceiveOptions): void {
-    this.name("queue", queue);
+    this.queue(queue);
     wholeAtLeast("credit", credit, 1);
     for (const claim of claims) this.#claim(claim);
   }
@@ -107,20 +118,20 @@ export class CallChecks {
   }
 
   write({ key, value, ifRevision, ttlMs }: StoreWrite): void {
-    this.name("key", key);
+    this.key("key", key);
     if (value !== undefined) this.frame("value", value);
     if (ifRevision !== undefined) wholeAtLeast("ifRevision", ifRevision, 0);
     if (ttlMs !== undefined) atLeast("ttlMs", ttlMs, Number.MIN_VALUE);
   }
 
   append(stream: string, entries: readonly Uint8Array[], at: number | undefined): void {
-    this.name("stream", stream);
+    this.key("stream", stream);
     for (const entry of entries) this.frame("entry", entry);
     if (at !== undefined) wholeAtLeast("at", at, 1);
   }
 
   #claim({ queue, position, fence }: Claim): void {
-    this.name("queue", queue);
+    this.queue(queue);
     wholeAtLeast("position", position, 0);
     wholeAtLeast("fence", fence, 0);
   }
@@ -129,11 +140,11 @@ export class CallChecks {
     const { store, log } = this.#capabilities();
     switch (effect.kind) {
       case "enqueue":
-        this.name("queue", effect.queue);
+        this.queue(effect.queue);
         this.message(effect.message);
         return;
       case "publish":
-        this.name("topic", effect.topic);
+        assertTopic(effect.topic, "internal");
         this.frame("frame", effect.frame);
         return;
       case "put":
@@ -175,8 +186,26 @@ function atLeast(field: string, value: number, least: number): void {
   throw invalid(field, value, least > 0 ? "a number above 0" : `a number, ${least} or more`);
 }
 
-function invalid(field: string, value: unknown, limit: unknown): ColloquyError {
-  const code: ErrorCode = "INVALID_OPTION";
-  const message = `${field}: ${String(value)} is not ${String(limit)}`;
-  return new ColloquyError(code, message, { details: { field, value, limit } });
+function assertText(field: string, text: string, charactersMax: number): void {
+  const problem = textProblem(text, charactersMax);
+  if (problem !== undefined) throw invalid(field, text, problem);
+}
+
+/** What the text is not; undefined when nothing is wrong with it. */
+function textProblem(text: string, charactersMax: number): string | undefined {
+  const fits = typeof text === "string" && text.length > 0 && text.length <= charactersMax;
+  // A lone surrogate has no UTF-8, and would come back as another character.
+  return fits && text.isWellFormed() ? undefined : `text of 1 to ${charactersMax} characters`;
+}
+
+function invalid(
+  field: string,
+  value: unknown,
+  limit: unknown,
+  code: ErrorCode = "INVALID_OPTION",
+): ColloquyError {
+  const shown = String(value).slice(0, shownCharactersMax);
+  return new ColloquyError(code, `${field}: ${shown} is not ${String(limit)}`, {
+    details: { field, value: shown, limit },
+  });
 }

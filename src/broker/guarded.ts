@@ -189,19 +189,19 @@ function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
   return {
     declare: (queues) =>
       gate.call(
-        () => checks.names("queue", queues),
+        () => checks.queues(queues),
         () => inner.declare(queues),
       ),
     remove: (queues) =>
       gate.call(
-        () => checks.names("queue", queues),
+        () => checks.queues(queues),
         () => inner.remove(queues),
       ),
     mailboxes: () => gate.call(unchecked, () => inner.mailboxes()),
     enqueue: (queue, messages, signal) =>
       gate.call(
         () => {
-          checks.name("queue", queue);
+          checks.queue(queue);
           for (const message of messages) checks.message(message);
         },
         () => inner.enqueue(queue, messages, signal),
@@ -222,7 +222,7 @@ function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
     track: (queue, position, options = {}) =>
       gate.wait(
         () => {
-          checks.name("queue", queue);
+          checks.queue(queue);
           wholeAtLeast("position", position, 0);
         },
         () => inner.track(queue, position, options),
@@ -231,7 +231,7 @@ function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
     browse: (queue, range, signal) =>
       gate.iterate(
         () => {
-          checks.name("queue", queue);
+          checks.queue(queue);
           checks.range(range);
         },
         () => inner.browse(queue, range, signal),
@@ -250,7 +250,7 @@ function guardStore(inner: Store, gate: Gate, checks: CallChecks): Store {
   return {
     get: (keys) =>
       gate.call(
-        () => checks.names("key", keys),
+        () => checks.keys(keys),
         () => inner.get(keys),
       ),
     put: (writes, signal): Promise<StorePutOutcome> =>
@@ -278,7 +278,7 @@ function guardLog(inner: Log, gate: Gate, checks: CallChecks): Log {
     read: (stream, from, options, signal) =>
       gate.iterate(
         () => {
-          checks.name("stream", stream);
+          checks.key("stream", stream);
           wholeAtLeast("from", from, 1);
         },
         () => inner.read(stream, from, options, signal),

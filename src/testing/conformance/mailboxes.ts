@@ -91,12 +91,13 @@ export const mailboxCases: readonly ConformanceCase[] = [
   conformanceCase("a mailbox is removed with everything that waits in it", async (trial) => {
     const queue = await trial.queue();
     const kept = await trial.queue();
-    await enqueue(trial.broker, queue, messages(numbered(20)));
+    const before = await enqueue(trial.broker, queue, messages(numbered(20)));
     await enqueueOne(trial.broker, kept, "kept");
     await trial.broker.queues.remove([queue]);
     await trial.broker.queues.declare([queue]);
     assert.deepEqual(await collect(trial.broker.queues.browse(queue, {}, trial.signal)), []);
-    await enqueueOne(trial.broker, queue, "new");
+    const after = await enqueueOne(trial.broker, queue, "new");
+    assert.ok(after > Math.max(...before), "positions are never used twice");
     assert.equal(text((await trial.receive(queue).next()).frame), "new");
     assert.equal(text((await trial.receive(kept).next()).frame), "kept");
   }),

@@ -10,6 +10,7 @@ import { mailboxCases } from "./mailboxes.ts";
 import { orderCases } from "./order.ts";
 import { queueCases } from "./queues.ts";
 import { storePortCases } from "./store.ts";
+import { stressCases } from "./stress.ts";
 import { topicCases } from "./topics.ts";
 import { browseCases, trackCases } from "./tracking.ts";
 import { watchCases } from "./watch.ts";
@@ -31,4 +32,5 @@ export const brokerCases: readonly ConformanceCase[] = [
   ...storePortCases,
   ...watchCases,
   ...logPortCases,
+  ...stressCases,
 ];

@@ -1,0 +1,99 @@
+/**
+ * The broker that is there when nothing is installed: a directory, shared by every process that opens
+ * it. The first one owns it and runs the hub; when it ends, another takes over.
+ */
+
+import type { Broker } from "../broker/broker.ts";
+import { type HubBroker, type HubBrokerLimits, openHubBroker } from "../broker/hub.ts";
+import { ColloquyError, isColloquyError } from "../errors.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { type Random, systemRandom } from "../runtime/random.ts";
+import { Access } from "./embedded/access.ts";
+
+export interface EmbeddedOptions {
+  /** Who opens it, for people. Default: the process id. */
+  readonly name?: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** How long to wait for an owner that does not answer, milliseconds. Default: 10,000. */
+  readonly openTimeoutMs?: number;
+  readonly limits?: Partial<HubBrokerLimits>;
+  /** URL of a module that exports `probe`; for tests that stop the owner at a certain point. */
+  readonly probeModule?: string;
+}
+
+export interface EmbeddedBroker extends Broker {
+  /** True while this process runs the hub for everybody. */
+  readonly owner: boolean;
+}
+
+/** A takeover takes a fraction of a second, and everybody waits for it. */
+const backoff = { backoffMinMs: 5, backoffMaxMs: 100 };
+
+/**
+ * Opens the broker of `directory`, which is made if need be, as its owner or through its owner.
+ *
+ * @throws AGENT_UNREACHABLE when another process owns it and does not answer; STORE_FAILED when the
+ *   directory or the store cannot be used; INVALID_VERSION when the store is of a later version.
+ */
+export async function openEmbedded(
+  directory: string,
+  options: EmbeddedOptions = {},
+): Promise<EmbeddedBroker> {
+  const { clock = systemClock, random = systemRandom, openTimeoutMs = 10_000 } = options;
+  if (!(openTimeoutMs > 0)) {
+    throw new ColloquyError("INVALID_OPTION", `openTimeoutMs: ${openTimeoutMs}`);
+  }
+  const { probeModule, limits, name = `process ${process.pid}` } = options;
+  const access = new Access(directory, {
+    clock,
+    random,
+    timeoutMs: openTimeoutMs,
+    ...(probeModule === undefined ? {} : { probeModule }),
+  });
+  const giveUpMs = clock.monotonicMs() + openTimeoutMs;
+  const open = (): Promise<HubBroker> =>
+    openHubBroker({
+      connect: (signal) => access.connect(signal),
+      clock,
+      random,
+      name,
+      limits: {
+        ...backoff,
+        welcomeTimeoutMs: openTimeoutMs,
+        ...limits,
+      },
+    });
+  for (;;) {
+    try {
+      return embedded(await open(), access);
+    } catch (error) {
+      // An owner that just ends may still take a link; its successor is near.
+      if (isColloquyError(error) && error.retryable && clock.monotonicMs() < giveUpMs) continue;
+      await access.close();
+      throw isColloquyError(error, "AGENT_UNREACHABLE") ? access.unanswered(error) : error;
+    }
+  }
+}
+
+function embedded(broker: HubBroker, access: Access): EmbeddedBroker {
+  return {
+    name: `embedded ${access.directory}`,
+    get owner() {
+      return access.owns;
+    },
+    get capabilities() {
+      return broker.capabilities;
+    },
+    topics: broker.topics,
+    queues: broker.queues,
+    store: broker.store,
+    log: broker.log,
+    statuses: (signal) => broker.statuses(signal),
+    close: async () => {
+      await broker.close();
+      await access.close();
+    },
+  };
+}

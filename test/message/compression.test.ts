@@ -1,0 +1,104 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { compressPayload, decompressPayload } from "../../src/message/compression.ts";
+import type { EncodedPayload } from "../../src/message/message.ts";
+import { SeededRandom } from "../../src/runtime/random.ts";
+
+const json = JSON.stringify(
+  Array.from({ length: 2_000 }, (_, index) => ({ index, symbol: "AAPL", price: index / 100 })),
+);
+const payload: EncodedPayload = { codec: 1, compression: 0, bytes: Buffer.from(json) };
+
+for (const [algorithm, number] of [
+  ["gzip", 1],
+  ["zstd", 2],
+] as const) {
+  describe(algorithm, () => {
+    test("a large payload gets smaller, and comes back as it was", () => {
+      const compressed = compressPayload(payload, { algorithm });
+      expect(compressed).toMatchObject({ codec: 1, compression: number });
+      expect(compressed.bytes.length).toBeLessThan(payload.bytes.length / 2);
+      const back = decompressPayload(compressed);
+      expect(back).toMatchObject({ codec: 1, compression: 0 });
+      expect(Buffer.compare(back.bytes, payload.bytes)).toBe(0);
+    });
+
+    test("a payload below the threshold is left as it is", () => {
+      const small = { ...payload, bytes: payload.bytes.subarray(0, 8_191) };
+      expect(compressPayload(small, { algorithm })).toBe(small);
+      expect(compressPayload(small, { algorithm, bytesMin: 8_191 })).not.toBe(small);
+    });
+
+    test("bytes that do not get smaller are left as they are", () => {
+      const random = new SeededRandom(1);
+      const noise = {
+        ...payload,
+        bytes: Uint8Array.from({ length: 20_000 }, () => random.uint32()),
+      };
+      expect(compressPayload(noise, { algorithm })).toBe(noise);
+    });
+
+    test("what is compressed already is left as it is", () => {
+      const compressed = compressPayload(payload, { algorithm });
+      expect(compressPayload(compressed, { algorithm, bytesMin: 0 })).toBe(compressed);
+    });
+
+    test("what would grow above the limit is refused", () => {
+      const bomb = compressPayload(
+        { ...payload, bytes: new Uint8Array(100_000_000) },
+        { algorithm },
+      );
+      expect(bomb.bytes.length).toBeLessThan(500_000);
+      expect(() => decompressPayload(bomb)).toThrow(
+        expect.objectContaining({
+          code: "MESSAGE_TOO_LARGE",
+          details: { field: "payload", limit: 1_048_576, unit: "bytes after decompression" },
+        }),
+      );
+      const exact = compressPayload({ ...payload, bytes: new Uint8Array(10_000) }, { algorithm });
+      expect(decompressPayload(exact, 10_000).bytes.length).toBe(10_000);
+      expect(() => decompressPayload(exact, 9_999)).toThrow(
+        expect.objectContaining({ code: "MESSAGE_TOO_LARGE" }),
+      );
+      expect(() => decompressPayload(exact, 0)).toThrow(
+        expect.objectContaining({ code: "MESSAGE_TOO_LARGE" }),
+      );
+    });
+
+    test("damaged bytes are refused, wherever the damage is", () => {
+      const { bytes } = compressPayload(payload, { algorithm });
+      const cut = bytes.subarray(0, bytes.length / 2);
+      for (const each of [cut, new Uint8Array(0), Buffer.from("no compression at all")]) {
+        expect(() => decompressPayload({ codec: 1, compression: number, bytes: each })).toThrow(
+          expect.objectContaining({
+            code: "INVALID_MESSAGE",
+            details: { field: "payload", limit: "undamaged compressed bytes" },
+          }),
+        );
+      }
+    });
+  });
+}
+
+test("without compression a payload stays as it is", () => {
+  expect(compressPayload(payload, { algorithm: "none" })).toBe(payload);
+  expect(decompressPayload(payload)).toBe(payload);
+});
+
+test("a sender cannot make a receiver set aside more than 8 MiB to look back at", () => {
+  /** A zstd frame (RFC 8878) of one raw block, the letter a, after a window of 2^(10 + exponent). */
+  const withWindow = (exponent: number): EncodedPayload => ({
+    codec: 1,
+    compression: 2,
+    bytes: Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, exponent << 3, 9, 0, 0, 0x61),
+  });
+  expect([...decompressPayload(withWindow(13)).bytes]).toEqual([0x61]);
+  expect(() => decompressPayload(withWindow(14))).toThrow(
+    expect.objectContaining({ code: "INVALID_MESSAGE" }),
+  );
+});
+
+test("an empty payload can have been compressed", () => {
+  const bytes = gzipSync(new Uint8Array(0));
+  expect(decompressPayload({ codec: 1, compression: 1, bytes }).bytes.length).toBe(0);
+});

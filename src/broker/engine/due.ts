@@ -1,0 +1,61 @@
+/** What happens when the time of a timer has come. */
+import type { Core } from "./core.ts";
+import type { Group, Operation } from "./group.ts";
+import { dueMsOf, returnedKey, scheduledKey } from "./returned.ts";
+import type { EngineTimer } from "./timers.ts";
+
+/** Scheduled messages become returned ones, entries end, and the rows of the timers go. */
+export class Due implements Operation {
+  readonly messages: number;
+  readonly bytes = 0;
+  readonly #core: Core;
+  readonly #timers: readonly EngineTimer[];
+  #nowMs = 0;
+
+  constructor(core: Core, timers: readonly EngineTimer[]) {
+    this.#core = core;
+    this.#timers = timers;
+    this.messages = timers.length;
+  }
+
+  decide(group: Group): void {
+    const { storage, directory, changes, entries, timers } = this.#core;
+    this.#nowMs = group.nowMs;
+    for (const timer of this.#timers) {
+      const { target } = timer;
+      timers.remove(group, timer);
+      if (target.kind === "entry") {
+        entries.expire(group, target.key, target.revision);
+      } else if (target.kind === "scheduled") {
+        const { queueNumber, lane, position } = target;
+        const queue = directory.numbered(queueNumber);
+        const row = storage.read("later", scheduledKey(queueNumber, lane), position);
+        if (queue !== undefined && row !== undefined) {
+          changes.of(queue, group).becomeDue(lane, position, row);
+        }
+      }
+    }
+  }
+
+  /** Messages that wait for their retry are where they belong already, and only have to be looked at. */
+  committed(): void {
+    const { storage, directory, changed } = this.#core;
+    for (const { target } of this.#timers) {
+      if (target.kind !== "returned") continue;
+      const { queueNumber, lane, position } = target;
+      const queue = directory.numbered(queueNumber);
+      if (queue?.active === undefined) continue;
+      const a = returnedKey(queueNumber, lane);
+      const value = storage.read("later", a, position);
+      const row = value === undefined ? undefined : { a, b: position, value };
+      // It may have been offered meanwhile, and wait for a later time now.
+      if (row === undefined || dueMsOf(row) > this.#nowMs) continue;
+      queue.active.arrive(lane, row);
+      changed(queue);
+    }
+  }
+
+  failed(): void {
+    this.#core.timers.postpone(this.#timers);
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The engine: queues, store, log and topics over one storage, in one thread. All broker objects that
+ * `connect` gives out share it.
+ */
+import { ColloquyError } from "../../errors.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Broker, Capabilities } from "../broker.ts";
+import { Changes } from "./changes.ts";
+import { Connection } from "./connection.ts";
+import type { Core } from "./core.ts";
+import { Counters } from "./counters.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { Directory } from "./directory.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { Due } from "./due.ts";
+import { Entries } from "./entries.ts";
+import { GroupCommit } from "./group.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { checkLimits, type EngineLimits } from "./limits.ts";
+import { Markers } from "./markers.ts";
+import { Outcomes } from "./outcomes.ts";
+import { Producers } from "./producers.ts";
+import { Queue } from "./queue.ts";
+import { decodeQueue } from "./queue-changes.ts";
+import { RecentFences } from "./recent-fences.ts";
+import { Serials } from "./serials.ts";
+import type { Storage } from "./storage.ts";
+import { Streams } from "./streams.ts";
+import { Timers } from "./timers.ts";
+import { TopicHub } from "./topics.ts";
+import { VolatileEnds } from "./volatile-ends.ts";
+import { Watchers } from "./watchers.ts";
+
+export interface EngineOptions {
+  /** Belongs to the engine from now on, which closes it. */
+  readonly storage: Storage;
+  readonly clock: Clock;
+  /** For people. */
+  readonly name: string;
+  readonly limits?: Partial<EngineLimits>;
+}
+
+export interface Engine {
+  /** A broker object of its own: it does not hear its own publications, and is closed on its own. */
+  connect(name?: string): Broker;
+  /** Resolves with the cause when the storage is lost and the engine has ended; never after `close`. */
+  readonly failed: Promise<ColloquyError>;
+  /** Commits what was asked for, closes every connection and the storage. Safe to repeat. */
+  close(): Promise<void>;
+}
+
+/** @throws INVALID_OPTION for a limit; STORE_FAILED where a row cannot be read. */
+export function openEngine(options: EngineOptions): Engine {
+  return new RunningEngine(options);
+}
+
+class RunningEngine implements Engine {
+  readonly failed: Promise<ColloquyError>;
+  readonly #name: string;
+  readonly #core: Core;
+  readonly #capabilities: Capabilities;
+  readonly #connections = new Set<Connection>();
+  readonly #housekeeping: Housekeeping;
+  readonly #volatileEnds: VolatileEnds;
+  #tellFailed: (cause: ColloquyError) => void = () => {};
+  #checkpointing = false;
+  #ended = false;
+
+  constructor({ storage, clock, name, limits: given }: EngineOptions) {
+    const limits = checkLimits(given);
+    this.#name = name;
+    this.failed = new Promise((resolve) => {
+      this.#tellFailed = resolve;
+    });
+    const dispatcher = new Dispatcher(clock);
+    const groups = new GroupCommit({
+      storage,
+      clock,
+      messagesMax: limits.groupMessagesMax,
+      bytesMax: limits.groupBytesMax,
+      dispatch: () => this.#afterGroup(dispatcher),
+      lost: (cause) => this.#fail(cause),
+    });
+    const counters = new Counters(storage);
+    const serials = new Serials(storage);
+    const { timersMax } = limits;
+    const timers = new Timers({
+      storage,
+      clock,
+      serials,
+      timersMax,
+      onDue: (due) => groups.stage(new Due(this.#core, due)),
+    });
+    this.#volatileEnds = new VolatileEnds(
+      clock,
+      () => groups,
+      () => this.#core.entries,
+    );
+    const entries = new Entries({
+      storage,
+      counters,
+      timers,
+      valueBytesMax: limits.frameBytesMax,
+      onChange: (changes) => this.#core.watchers.changed(changes),
+      onVolatile: (key, revision, atMs) => this.#volatileEnds.add(key, revision, atMs),
+    });
+    this.#core = {
+      clock,
+      storage,
+      limits,
+      groups,
+      counters,
+      serials,
+      timers,
+      changes: new Changes({ timers, onChanged: (queue) => dispatcher.mark(queue) }),
+      directory: new Directory(),
+      markers: new Markers({ storage, serials, nowMs: clock.nowMs(), ...limits }),
+      producers: new Producers({ storage, ...limits }),
+      recentFences: new RecentFences(),
+      outcomes: new Outcomes({ storage, serials, counters, ...limits }),
+      deadLetters: new DeadLetters({ storage, counters, ...limits }),
+      entries,
+      streams: new Streams({ storage, counters }),
+      watchers: new Watchers({
+        clock,
+        list: (prefix, after) => entries.list(prefix, after, 256, clock.nowMs()),
+      }),
+      topics: new TopicHub(clock),
+      changed: (queue) => dispatcher.mark(queue),
+      wake: (queue) => dispatcher.soon(queue),
+    };
+    this.#capabilities = capabilitiesOf(storage, limits);
+    this.#housekeeping = new Housekeeping(this.#core);
+    loadQueues(this.#core);
+    dispatcher.start(this.#core, storage.unclean ? limits.reconnectGraceMs : 0);
+    timers.start();
+  }
+
+  connect(name: string = this.#name): Broker {
+    const connection = new Connection({
+      core: this.#core,
+      name,
+      capabilities: this.#capabilities,
+      onClose: (closed) => this.#connections.delete(closed),
+      onRemoved: (queueNumber) => this.#housekeeping.removed(queueNumber),
+    });
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    const { groups, storage } = this.#core;
+    for (const connection of [...this.#connections]) await connection.close();
+    groups.flush();
+    if (this.#ended) return;
+    this.#end(new ColloquyError("CLOSED", `${this.#name} is closed`));
+    storage.close();
+  }
+
+  #afterGroup(dispatcher: Dispatcher): void {
+    dispatcher.run();
+    this.#housekeeping.look();
+    const { storage, clock } = this.#core;
+    if (!storage.checkpointDue || this.#checkpointing) return;
+    this.#checkpointing = true;
+    clock.defer(() => {
+      this.#checkpointing = false;
+      if (!this.#ended) this.#checkpoint();
+    });
+  }
+
+  #checkpoint(): void {
+    try {
+      this.#core.storage.checkpoint();
+    } catch (thrown) {
+      const message = "the checkpoint failed";
+      this.#fail(new ColloquyError("INDETERMINATE", message, { cause: thrown }));
+    }
+  }
+
+  #fail(cause: ColloquyError): void {
+    if (this.#ended) return;
+    const message = `${this.#name} failed before this was written`;
+    this.#end(new ColloquyError("STORE_FAILED", message, { cause }));
+    for (const connection of [...this.#connections]) connection.fail(cause);
+    this.#tellFailed(cause);
+  }
+
+  #end(error: ColloquyError): void {
+    this.#ended = true;
+    this.#core.timers.end();
+    this.#volatileEnds.end();
+    this.#core.groups.end(error);
+  }
+}
+
+function capabilitiesOf(storage: Storage, limits: EngineLimits): Capabilities {
+  return {
+    durability: storage.durability,
+    effects: "atomic",
+    store: true,
+    log: true,
+    priorities: true,
+    delay: true,
+    keyOrder: true,
+    exactlyOnce: true,
+    frameBytesMax: limits.frameBytesMax,
+  };
+}
+
+function loadQueues(core: Core): void {
+  const { storage, directory } = core;
+  for (let after = ""; ; ) {
+    const rows = storage.scanNamed("queue", "", after, { rows: 1_024 });
+    for (const { name, value } of rows) {
+      const queue = new Queue(name, core);
+      decodeQueue(queue, value);
+      if (storage.unclean && queue.live > 0) queue.recovered = queue.next;
+      directory.add(queue);
+      after = name;
+    }
+    if (rows.length < 1_024) return;
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * What one group changes in one queue: messages that arrive, messages that become final, messages that
+ * come back. Decided here in memory, sealed into rows, and undone when the commit fails.
+ */
+import { ByteReader } from "../../message/byte-reader.ts";
+import { ByteWriter } from "../../message/byte-writer.ts";
+import type { Lane as LaneNumber, MessageState, QueuedMessage } from "../broker.ts";
+import type { Group, Participant } from "./group.ts";
+import { encodePage, Page, pageBytesMax, storedBytes } from "./page.ts";
+import type { Queue } from "./queue.ts";
+import {
+  dueMsOf,
+  encodeReturned,
+  encodeScheduled,
+  type History,
+  laneKey,
+  returnedKey,
+  scheduledKey,
+} from "./returned.ts";
+import type { Slot, SlotState } from "./slot.ts";
+import type { NumberedRow, Write } from "./storage.ts";
+import type { Timers } from "./timers.ts";
+
+/** Messages that arrive in one lane, cut into pages. */
+class Arrivals {
+  readonly messages: QueuedMessage[] = [];
+  readonly positions: number[] = [];
+  /** Where each page begins, and its bytes. */
+  readonly pageStarts: number[] = [];
+  readonly pageBytes: number[] = [];
+
+  add(message: QueuedMessage, position: number): void {
+    const bytes = storedBytes(message);
+    const page = this.pageBytes.length - 1;
+    const filled = page < 0 ? Number.POSITIVE_INFINITY : (this.pageBytes[page] as number);
+    if (filled + bytes > pageBytesMax) {
+      this.pageStarts.push(this.messages.length);
+      this.pageBytes.push(bytes);
+    } else {
+      this.pageBytes[page] = filled + bytes;
+    }
+    this.messages.push(message);
+    this.positions.push(position);
+  }
+}
+
+/** A message that became final, or whose attempt ended. */
+interface Ended {
+  readonly slot: Slot;
+  readonly before: SlotState;
+  /** Undefined where it comes back. */
+  readonly state: MessageState | undefined;
+}
+
+interface Moved {
+  readonly lane: LaneNumber;
+  readonly row: NumberedRow;
+}
+
+export interface QueueChangesOptions {
+  readonly queue: Queue;
+  readonly group: Group;
+  readonly timers: Timers;
+  /** Runs once, after the changes were made or taken back. */
+  readonly onEnd: (changes: QueueChanges, committed: boolean) => void;
+}
+
+export class QueueChanges implements Participant {
+  readonly queue: Queue;
+  readonly ended: Ended[] = [];
+  readonly #options: QueueChangesOptions;
+  readonly #liveBefore: number;
+  readonly #bytesBefore: number;
+  readonly #nextBefore: number;
+  readonly #arrivals: (Arrivals | undefined)[] = [];
+  readonly #scheduled: { readonly message: QueuedMessage; readonly position: number }[] = [];
+  readonly #touched: Page[] = [];
+  /** Bits set in this group, to be cleared when it fails. */
+  readonly #settled: Slot[] = [];
+  readonly #taken: Slot[] = [];
+  readonly #returned: Moved[] = [];
+  readonly #due: Moved[] = [];
+  readonly #fresh: { readonly lane: LaneNumber; readonly page: Page }[] = [];
+
+  constructor(options: QueueChangesOptions) {
+    const { queue, group } = options;
+    this.queue = queue;
+    this.#options = options;
+    this.#liveBefore = queue.live;
+    this.#bytesBefore = queue.bytes;
+    this.#nextBefore = queue.next;
+    group.join(this);
+  }
+
+  /** @returns the position of the message. */
+  arrive(message: QueuedMessage): number {
+    const { queue } = this;
+    const position = queue.next++;
+    queue.live++;
+    queue.bytes += message.frame.length;
+    const { lane } = message;
+    let arrivals = this.#arrivals[lane];
+    if (arrivals === undefined) {
+      arrivals = new Arrivals();
+      this.#arrivals[lane] = arrivals;
+    }
+    arrivals.add(message, position);
+    return position;
+  }
+
+  /** As `arrive`, for a message that is not to be offered before `notBeforeMs`. */
+  schedule(message: QueuedMessage, notBeforeMs: number): number {
+    const { queue } = this;
+    const position = queue.next++;
+    queue.live++;
+    queue.bytes += message.frame.length;
+    this.#scheduled.push({ message, position });
+    const { lane } = message;
+    const target = { kind: "scheduled", queueNumber: queue.number, lane, position } as const;
+    this.#options.timers.set(this.#options.group, notBeforeMs, target);
+    return position;
+  }
+
+  /** The message is final. */
+  finish(slot: Slot, state: MessageState): void {
+    this.#end(slot, state);
+    if (!slot.taken) this.#settle(slot);
+  }
+
+  /** Final in storage, before it is offered to anybody: at most once. */
+  take(slot: Slot): void {
+    slot.taken = true;
+    this.#taken.push(slot);
+    this.#settle(slot);
+  }
+
+  /** The attempt ended; the message comes back, with what has happened to it, when `history.dueMs` has come. */
+  giveBack(slot: Slot, history: History): void {
+    this.#end(slot, undefined);
+    const { group, timers } = this.#options;
+    const { lane, position } = slot;
+    const a = returnedKey(this.queue.number, lane);
+    const row = { a, b: position, value: encodeReturned(slot.body, history) };
+    if (slot.page.table === "page") this.#setFinal(slot);
+    this.#returned.push({ lane, row });
+    if (history.dueMs <= group.nowMs) return;
+    const target = { kind: "returned", queueNumber: this.queue.number, lane, position } as const;
+    timers.set(group, history.dueMs, target);
+  }
+
+  /** The time of a scheduled message has come; `value` is its row. */
+  becomeDue(lane: LaneNumber, position: number, value: Uint8Array): void {
+    this.#due.push({ lane, row: { a: returnedKey(this.queue.number, lane), b: position, value } });
+  }
+
+  seal(writes: Write[]): void {
+    const { number } = this.queue;
+    for (const page of this.#touched) sealPage(page, writes);
+    for (const { lane, row } of this.#due) {
+      writes.push({ table: "later", a: scheduledKey(number, lane), b: row.b, value: undefined });
+      writes.push({ table: "later", ...row });
+    }
+    for (const { row } of this.#returned) writes.push({ table: "later", ...row });
+    for (const { message, position } of this.#scheduled) {
+      const a = scheduledKey(number, message.lane);
+      writes.push({ table: "later", a, b: position, value: encodeScheduled(message) });
+    }
+    for (let lane = 0; lane < this.#arrivals.length; lane++) {
+      const arrivals = this.#arrivals[lane];
+      if (arrivals !== undefined) this.#sealArrivals(lane as LaneNumber, arrivals, writes);
+    }
+    const { name, live, next } = this.queue;
+    if (live !== this.#liveBefore || next !== this.#nextBefore) {
+      writes.push({ table: "queue", name, value: encodeQueue(this.queue) });
+    }
+  }
+
+  committed(): void {
+    const { active, tracker } = this.queue;
+    for (const page of this.#touched) page.touched = false;
+    for (const { slot, before, state } of this.ended) {
+      const { holder, position, key } = slot;
+      holder?.letGo();
+      slot.holder = undefined;
+      if (active === undefined) continue;
+      const lane = active.lane(slot.lane);
+      active.held.delete(position);
+      if (before === "waiting") lane.leave(slot);
+      lane.forget(slot);
+      if (key !== undefined && state !== undefined) lane.release(key, position);
+    }
+    if (tracker !== undefined) {
+      for (const { slot, state } of this.ended) {
+        if (state !== undefined) tracker.note(slot.position, state);
+      }
+    }
+    if (active !== undefined) {
+      for (const { lane, page } of this.#fresh) active.append(lane, page);
+      for (const { lane, row } of this.#due) active.arrive(lane, row);
+      const { nowMs } = this.#options.group;
+      for (const { lane, row } of this.#returned) {
+        if (dueMsOf(row) <= nowMs) active.arrive(lane, row);
+      }
+    }
+    this.#options.onEnd(this, true);
+  }
+
+  reverted(): void {
+    const { queue } = this;
+    queue.live = this.#liveBefore;
+    queue.bytes = this.#bytesBefore;
+    for (const page of this.#touched) page.touched = false;
+    for (const slot of this.#settled) slot.page.unsetFinal(slot.index);
+    for (const slot of this.#taken) slot.taken = false;
+    for (const { slot, before } of this.ended) {
+      slot.state = before;
+      if (before === "loose") queue.active?.lane(slot.lane).forget(slot);
+    }
+    this.#options.onEnd(this, false);
+  }
+
+  #end(slot: Slot, state: MessageState | undefined): void {
+    this.ended.push({ slot, before: slot.state, state });
+    slot.state = "final";
+  }
+
+  #settle(slot: Slot): void {
+    this.queue.live--;
+    this.queue.bytes -= slot.frameBytes;
+    this.#setFinal(slot);
+  }
+
+  #setFinal(slot: Slot): void {
+    const { page } = slot;
+    page.setFinal(slot.index);
+    this.#settled.push(slot);
+    if (page.touched) return;
+    page.touched = true;
+    this.#touched.push(page);
+  }
+
+  #sealArrivals(lane: LaneNumber, arrivals: Arrivals, writes: Write[]): void {
+    const { messages, positions, pageStarts, pageBytes } = arrivals;
+    const a = laneKey(this.queue.number, lane);
+    for (let index = 0; index < pageStarts.length; index++) {
+      const from = pageStarts[index] as number;
+      const count = (pageStarts[index + 1] ?? messages.length) - from;
+      const value = encodePage(messages, positions, from, count, pageBytes[index] as number);
+      const key = { a, b: positions[from] as number };
+      writes.push({ table: "page", ...key, value });
+      this.#fresh.push({ lane, page: new Page("page", key, value, undefined) });
+    }
+  }
+}
+
+function sealPage(page: Page, writes: Write[]): void {
+  const { table, a, b } = page;
+  if (page.live > 0) {
+    writes.push({ table: "settled", a, b, value: page.settledBytes() });
+    page.settledStored = true;
+    return;
+  }
+  writes.push({ table, a, b, value: undefined });
+  if (page.settledStored) writes.push({ table: "settled", a, b, value: undefined });
+}
+
+// queue = number u53, next u53, live u53, bytes u53, forgotten u53
+const writer = new ByteWriter();
+
+export function encodeQueue(queue: Queue): Uint8Array {
+  writer.uint53(queue.number);
+  writer.uint53(queue.next);
+  writer.uint53(queue.live);
+  writer.uint53(queue.bytes);
+  writer.uint53(queue.forgotten);
+  return writer.take();
+}
+
+export function decodeQueue(queue: Queue, row: Uint8Array): void {
+  const reader = new ByteReader(row);
+  queue.number = reader.uint53("number");
+  queue.next = reader.uint53("next");
+  queue.live = reader.uint53("live");
+  queue.bytes = reader.uint53("bytes");
+  queue.forgotten = reader.uint53("forgotten");
+}

@@ -1,0 +1,136 @@
+/** A queue: what is known of it while nobody receives, and what is in memory while somebody does. */
+import type { Lane as LaneNumber } from "../broker.ts";
+import { Lane } from "./lane.ts";
+import type { EngineLimits } from "./limits.ts";
+import type { Page } from "./page.ts";
+import type { Receiver } from "./receiver.ts";
+import type { Slot } from "./slot.ts";
+import type { NumberedRow, Storage } from "./storage.ts";
+import type { Tracker } from "./tracker.ts";
+
+export const laneNumbers: readonly LaneNumber[] = [0, 1, 2, 3];
+
+/** Whose turn it is: of 15 turns 8, 4, 2 and 1, spread out; a lane with nothing to offer is passed over. */
+const turns: readonly LaneNumber[] = [0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0];
+
+export interface QueueOptions {
+  readonly storage: Storage;
+  readonly limits: EngineLimits;
+}
+
+export class Queue {
+  readonly name: string;
+  /** Of its rows; 0 while it is not declared. */
+  number = 0;
+  /** The position that the next message gets. */
+  next = 1;
+  /** Messages that are not final, and the bytes of their frames. */
+  live = 0;
+  bytes = 0;
+  /** Outcomes of messages up to this position may have been given up. */
+  forgotten = 0;
+  /** Positions below were there when the storage was opened after an unclean end. */
+  recovered = 0;
+  receivers: readonly Receiver[] = [];
+  /** Present while somebody receives or holds a message. */
+  active: ActiveQueue | undefined = undefined;
+  /** Present once somebody asked for the state of a message. */
+  tracker: Tracker | undefined = undefined;
+  readonly #options: QueueOptions;
+  #turn = 0;
+
+  constructor(name: string, options: QueueOptions) {
+    this.name = name;
+    this.#options = options;
+  }
+
+  activate(nowMs: number): ActiveQueue {
+    this.active ??= new ActiveQueue(this.#options, this, nowMs);
+    return this.active;
+  }
+
+  /** Drops what is in memory when nobody needs it. */
+  rest(): void {
+    if (this.receivers.length === 0 && this.active?.held.size === 0) this.active = undefined;
+  }
+
+  /** The next receiver in turn that has room. */
+  nextReceiver(): Receiver | undefined {
+    const { receivers } = this;
+    for (let tries = receivers.length; tries > 0; tries--) {
+      this.#turn = this.#turn + 1 < receivers.length ? this.#turn + 1 : 0;
+      const receiver = receivers[this.#turn];
+      if (receiver !== undefined && receiver.room > 0) return receiver;
+    }
+    return undefined;
+  }
+}
+
+export class ActiveQueue {
+  /** Messages in somebody's hands, by position. */
+  readonly held: Map<number, Slot> = new Map();
+  /** Not offered before the grace has ended. */
+  readonly withheld: Slot[] = [];
+  readonly #options: QueueOptions;
+  readonly #queue: Queue;
+  readonly #lanes: (Lane | undefined)[] = [];
+  #turn = 0;
+
+  constructor(options: QueueOptions, queue: Queue, nowMs: number) {
+    this.#options = options;
+    this.#queue = queue;
+    // A lane of an empty queue comes into being with its first message.
+    if (queue.live > 0) for (const lane of laneNumbers) this.#open(lane, nowMs, false);
+  }
+
+  get unfinished(): boolean {
+    return this.#lanes.some((lane) => lane?.unfinished === true);
+  }
+
+  resume(): void {
+    for (const lane of this.#lanes) lane?.resume();
+  }
+
+  /** The next message to offer, lanes weighted 8:4:2:1. */
+  next(nowMs: number): Slot | undefined {
+    for (let tries = turns.length; tries > 0; tries--) {
+      const lane = this.#lanes[turns[this.#turn] as LaneNumber];
+      this.#turn = this.#turn === turns.length - 1 ? 0 : this.#turn + 1;
+      const slot = lane?.next(nowMs);
+      if (slot !== undefined) return slot;
+    }
+    return undefined;
+  }
+
+  lane(lane: LaneNumber): Lane {
+    return this.#lanes[lane] ?? this.#open(lane, 0, true);
+  }
+
+  append(lane: LaneNumber, page: Page): void {
+    this.lane(lane).append(page);
+  }
+
+  arrive(lane: LaneNumber, row: NumberedRow): void {
+    this.lane(lane).arrive(row);
+  }
+
+  /** The live message at `position`; it may be in no list, see `Lane.keep`. */
+  find(position: number): Slot | undefined {
+    const held =
+      this.held.get(position) ?? this.withheld.find((slot) => slot.position === position);
+    if (held !== undefined) return held;
+    for (const lane of laneNumbers) {
+      const slot = this.#lanes[lane]?.find(position);
+      if (slot !== undefined) return slot;
+    }
+    return undefined;
+  }
+
+  #open(lane: LaneNumber, nowMs: number, empty: boolean): Lane {
+    const isHeld = (position: number) => this.held.has(position);
+    const queueNumber = this.#queue.number;
+    const opened = new Lane({ ...this.#options, queueNumber, lane, empty, isHeld, nowMs });
+    this.#lanes[lane] = opened;
+    return opened;
+  }
+}

@@ -1,0 +1,145 @@
+/** The port `Queues` of one connection. */
+import { ColloquyError, isColloquyError } from "../../errors.ts";
+import { onAbort, throwIfAborted } from "../../runtime/abort.ts";
+import type {
+  Delivery,
+  EnqueueOutcome,
+  MailboxInfo,
+  QueuedMessage,
+  Queues,
+  ReceiveOptions,
+  Settlement,
+  SettleOutcome,
+} from "../broker.ts";
+import { browse } from "./browse.ts";
+import { Purge, Replay } from "./dead-letter-operations.ts";
+import { Enqueue } from "./intake.ts";
+import { openReceiver } from "./leases.ts";
+import { checkQueueName, Declare, Remove } from "./mailboxes.ts";
+import type { Receiver } from "./receiver.ts";
+import { answer, type Session } from "./session.ts";
+import { Settle } from "./settle.ts";
+import { track } from "./track.ts";
+
+/** Messages or settlements in one operation; a longer batch becomes several. */
+const batchMax = 1_024;
+
+export function queuesPort(session: Session, onRemoved: (queueNumber: number) => void): Queues {
+  const { core, check } = session;
+  const enqueueBatch = (queue: string, batch: readonly QueuedMessage[], signal?: AbortSignal) =>
+    answer<readonly EnqueueOutcome[]>(session, signal, (resolve) =>
+      core.groups.stage(new Enqueue(core, queue, batch, resolve)),
+    );
+  const settleBatch = (batch: readonly Settlement[]) =>
+    answer<readonly SettleOutcome[]>(session, undefined, (resolve) =>
+      core.groups.stage(new Settle(core, batch, resolve)),
+    );
+  return {
+    declare: (queues) =>
+      answer(session, undefined, (resolve, reject) => {
+        for (const queue of queues) checkQueueName(queue);
+        const tell = (error: unknown) => (error === undefined ? resolve() : reject(error));
+        core.groups.stage(new Declare(core, queues, tell));
+      }),
+    remove: (queues) =>
+      answer(session, undefined, (resolve, reject) => {
+        const tell = (error: unknown) => (error === undefined ? resolve() : reject(error));
+        core.groups.stage(new Remove(core, queues, onRemoved, tell));
+      }),
+    mailboxes: () => answer(session, undefined, (resolve) => resolve(mailboxes(session))),
+    enqueue: (queue, messages, signal) =>
+      messages.length <= batchMax
+        ? enqueueBatch(queue, messages, signal)
+        : inBatches(messages, (batch) => enqueueBatch(queue, batch, signal)),
+    receive: (queue, options, signal) => receive(session, queue, options, signal),
+    settle: (settlements) =>
+      settlements.length <= batchMax
+        ? settleBatch(settlements)
+        : inBatches(settlements, settleBatch),
+    track: async (queue, position, options = {}) => {
+      check();
+      throwIfAborted(options.signal);
+      return track(core, queue, position, options, session.signal);
+    },
+    browse: (queue, range, signal) => browse(session, queue, range, signal),
+    deadLetters: async function* (range, signal) {
+      check();
+      let { after = 0, limit: left = Number.POSITIVE_INFINITY } = range;
+      while (left > 0 && !signal.aborted) {
+        const letters = core.deadLetters.list(after, Math.min(left, 64));
+        const last = letters.at(-1);
+        if (last === undefined) return;
+        after = last.number;
+        left -= letters.length;
+        yield letters.map(({ message: _, ...letter }) => letter);
+      }
+    },
+    replay: (numbers) =>
+      answer(session, undefined, (resolve, reject) =>
+        core.groups.stage(new Replay(core, numbers, resolve, reject)),
+      ),
+    purge: (numbers) =>
+      answer(session, undefined, (resolve, reject) =>
+        core.groups.stage(new Purge(core, numbers, resolve, reject)),
+      ),
+  };
+}
+
+function receive(
+  session: Session,
+  queue: string,
+  options: ReceiveOptions,
+  signal: AbortSignal,
+): AsyncIterable<readonly Delivery[]> {
+  return {
+    [Symbol.asyncIterator]: () => {
+      const { core, check, signal: closing } = session;
+      const { credit, consumer, claims = [] } = options;
+      try {
+        check();
+        checkQueueName(queue);
+        if (!(credit >= 1)) throw new ColloquyError("INVALID_OPTION", `credit: ${credit}`);
+      } catch (error) {
+        return { next: () => Promise.reject(error) };
+      }
+      if (signal.aborted) return { next: () => Promise.resolve({ done: true, value: undefined }) };
+      const forget: (() => void)[] = [];
+      const onEnd = () => {
+        for (const each of forget) each();
+      };
+      const receiver = openReceiver(core, { queue, credit, consumer, claims, onEnd });
+      forget.push(onAbort(signal, () => receiver.end(endOf(signal))));
+      forget.push(onAbort(closing, () => close(receiver, closing)));
+      return receiver;
+    },
+  };
+}
+
+/** A receiver that loses its connection in order just ends; when the engine failed its reader is told. */
+function close(receiver: Receiver, closing: AbortSignal): void {
+  if (isColloquyError(closing.reason, "CLOSED")) receiver.end("release");
+  else receiver.fail(closing.reason);
+}
+
+function endOf(signal: AbortSignal): "crash" | "release" {
+  return isColloquyError(signal.reason, "AGENT_UNREACHABLE") ? "crash" : "release";
+}
+
+function mailboxes({ core }: Session): readonly MailboxInfo[] {
+  return [...core.directory.all()].map((queue) => {
+    let offered = 0;
+    for (const slot of queue.active?.held.values() ?? []) if (slot.state === "held") offered++;
+    const { name, live: waiting, receivers } = queue;
+    return { queue: name, waiting, offered, receivers: receivers.length };
+  });
+}
+
+async function inBatches<Item, Result>(
+  items: readonly Item[],
+  run: (batch: readonly Item[]) => Promise<readonly Result[]>,
+): Promise<readonly Result[]> {
+  const runs: Promise<readonly Result[]>[] = [];
+  for (let at = 0; at < items.length; at += batchMax)
+    runs.push(run(items.slice(at, at + batchMax)));
+  return (await Promise.all(runs)).flat();
+}

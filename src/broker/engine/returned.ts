@@ -1,0 +1,103 @@
+/**
+ * A message that is on its own in the table `later`, under the key of its queue and lane and its
+ * position, which it keeps for life. Two regions, above every time a timer can have:
+ *
+ *   returned    a = 2^44 + queue number * 4 + lane   b = position    back from an attempt, or due
+ *   scheduled   a = 2^45 + queue number * 4 + lane   b = position    waits for its time
+ *
+ *   row = failures u32, pickups u32, crashes u32, firstFailureMs f64, lastFailureMs f64,
+ *         fence f64, dueMs f64, body as in page.ts
+ */
+import type { Attempts, Lane, QueuedMessage } from "../broker.ts";
+import { bodyBytes, encodeBody, Page } from "./page.ts";
+import type { NumberedRow } from "./storage.ts";
+
+/** What happened to a message before. */
+export interface History {
+  readonly attempts: Attempts;
+  /** Wall clock, milliseconds; 0 when nothing failed yet. */
+  readonly firstFailureMs: number;
+  readonly lastFailureMs: number;
+  /** Of the last attempt; an older one that still comes in is stale. */
+  readonly fence: number;
+  /** Not offered before. */
+  readonly dueMs: number;
+}
+
+export const freshHistory: History = Object.freeze({
+  attempts: Object.freeze({ failures: 0, pickups: 0, crashes: 0 }),
+  firstFailureMs: 0,
+  lastFailureMs: 0,
+  fence: 0,
+  dueMs: 0,
+});
+
+const returnedRegion = 2 ** 44;
+const scheduledRegion = 2 ** 45;
+const bodyStart = 44;
+
+/** Times of timers lie below: until the year 2527. */
+export const timeMax: number = returnedRegion - 1;
+
+/** The first part of the key of a lane's pages. */
+export function laneKey(queueNumber: number, lane: Lane): number {
+  return queueNumber * 4 + lane;
+}
+
+export function returnedKey(queueNumber: number, lane: Lane): number {
+  return returnedRegion + laneKey(queueNumber, lane);
+}
+
+export function scheduledKey(queueNumber: number, lane: Lane): number {
+  return scheduledRegion + laneKey(queueNumber, lane);
+}
+
+export function encodeScheduled(message: QueuedMessage): Uint8Array {
+  const bytes = new Uint8Array(bodyStart + bodyBytes(message));
+  const view = new DataView(bytes.buffer);
+  encodeHistory(view, { ...freshHistory, dueMs: message.notBeforeMs ?? 0 });
+  encodeBody(message, bytes, view, bodyStart);
+  return bytes;
+}
+
+/** @param body - as it lies in the page the message comes from. */
+export function encodeReturned(body: Uint8Array, history: History): Uint8Array {
+  const bytes = new Uint8Array(bodyStart + body.length);
+  encodeHistory(new DataView(bytes.buffer), history);
+  bytes.set(body, bodyStart);
+  return bytes;
+}
+
+export function returnedPage(row: NumberedRow): Page {
+  return new Page("later", row, row.value, undefined, bodyStart);
+}
+
+/** When the message of such a row may be offered, without reading the rest. */
+export function dueMsOf({ value }: NumberedRow): number {
+  return new DataView(value.buffer, value.byteOffset).getFloat64(36);
+}
+
+export function decodeHistory(page: Page): History {
+  const { view } = page;
+  return {
+    attempts: {
+      failures: view.getUint32(0),
+      pickups: view.getUint32(4),
+      crashes: view.getUint32(8),
+    },
+    firstFailureMs: view.getFloat64(12),
+    lastFailureMs: view.getFloat64(20),
+    fence: view.getFloat64(28),
+    dueMs: view.getFloat64(36),
+  };
+}
+
+function encodeHistory(view: DataView, history: History): void {
+  view.setUint32(0, history.attempts.failures);
+  view.setUint32(4, history.attempts.pickups);
+  view.setUint32(8, history.attempts.crashes);
+  view.setFloat64(12, history.firstFailureMs);
+  view.setFloat64(20, history.lastFailureMs);
+  view.setFloat64(28, history.fence);
+  view.setFloat64(36, history.dueMs);
+}

@@ -1,0 +1,159 @@
+/** Settlements: one attempt at a message ends, together with what its handler wants to have effect. */
+import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
+import type { Outcome, Settlement, SettleOutcome } from "../broker.ts";
+import { bury, comeBack, failed, finish, retry } from "./attempts.ts";
+import type { Core } from "./core.ts";
+import { applyEffects, obstacleToEffects } from "./effects.ts";
+import type { Group, Operation } from "./group.ts";
+import { full } from "./limits.ts";
+import type { Queue } from "./queue.ts";
+import type { Slot } from "./slot.ts";
+
+const settled: SettleOutcome = Object.freeze({ kind: "settled" });
+const stale: SettleOutcome = Object.freeze({ kind: "stale" });
+const done = Object.freeze({ state: "done" });
+
+export class Settle implements Operation {
+  readonly messages: number;
+  readonly bytes: number;
+  readonly #core: Core;
+  readonly #settlements: readonly Settlement[];
+  readonly #tell: (outcomes: readonly SettleOutcome[]) => void;
+  #outcomes: readonly SettleOutcome[] = [];
+
+  constructor(
+    core: Core,
+    settlements: readonly Settlement[],
+    tell: (outcomes: readonly SettleOutcome[]) => void,
+  ) {
+    this.#core = core;
+    this.#settlements = settlements;
+    this.#tell = tell;
+    this.messages = settlements.length;
+    let bytes = 0;
+    for (const settlement of settlements) bytes += bytesOf(settlement);
+    this.bytes = bytes;
+  }
+
+  decide(group: Group): void {
+    const outcomes: SettleOutcome[] = [];
+    for (const settlement of this.#settlements) outcomes.push(this.#settle(group, settlement));
+    this.#outcomes = outcomes;
+  }
+
+  committed(): void {
+    this.#tell(this.#outcomes);
+  }
+
+  failed(error: ColloquyError): void {
+    const kind = error.code === "INDETERMINATE" ? "indeterminate" : "refused";
+    const outcome: SettleOutcome = { kind, error: errorInfo(error) };
+    this.#tell(this.#settlements.map(() => outcome));
+  }
+
+  #settle(group: Group, settlement: Settlement): SettleOutcome {
+    const core = this.#core;
+    const { fence } = settlement;
+    if (core.recentFences.has(fence)) return settled;
+    const queue = core.directory.declared(settlement.queue);
+    const slot =
+      queue === undefined ? undefined : attemptOf(core, queue, settlement.position, fence);
+    if (queue === undefined || slot === undefined) return stale;
+    const obstacle = obstacleTo(core, group, settlement);
+    if (obstacle !== undefined) {
+      if (slot.state === "loose") queue.active?.lane(slot.lane).forget(slot);
+      return { kind: "refused", error: obstacle };
+    }
+    slot.fence = fence;
+    core.recentFences.add(group, fence);
+    apply(core, group, queue, slot, settlement.outcome);
+    if (settlement.effects !== undefined) applyEffects(core, group, settlement.effects);
+    return settled;
+  }
+}
+
+/**
+ * The message whose present attempt is `fence`: held under it, or, where the fence is from before this
+ * opening of the storage, not offered to anybody since.
+ */
+export function attemptOf(
+  core: Core,
+  queue: Queue,
+  position: number,
+  fence: number,
+): Slot | undefined {
+  const held = queue.active?.held.get(position);
+  if (held !== undefined) return held.state === "held" && held.fence === fence ? held : undefined;
+  if (fence > core.serials.base) return undefined;
+  const active = queue.activate(core.clock.nowMs());
+  core.changed(queue);
+  const slot = active.find(position);
+  if (slot === undefined || fence <= slot.history.fence) return undefined;
+  if (!slot.kept) {
+    active.lane(slot.lane).keep(slot);
+    slot.state = "loose";
+  }
+  const { state } = slot;
+  return state === "waiting" || state === "withheld" || state === "loose" ? slot : undefined;
+}
+
+function apply(core: Core, group: Group, queue: Queue, slot: Slot, outcome: Outcome): void {
+  switch (outcome.kind) {
+    case "done": {
+      const { result } = outcome;
+      const state = result === undefined ? done : ({ state: "done", result } as const);
+      finish(core, group, queue, slot, state);
+      break;
+    }
+    case "failed":
+      finish(core, group, queue, slot, { state: "failed", error: outcome.error });
+      break;
+    case "dead":
+      bury(core, group, queue, slot, failed(slot, group.nowMs, {}), outcome.error);
+      break;
+    case "retry":
+      if (slot.taken) finish(core, group, queue, slot, { state: "failed", error: outcome.error });
+      else retry(core, group, queue, slot, outcome.delayMs);
+      break;
+    case "release":
+      comeBack(core, group, queue, slot, "release");
+      break;
+  }
+}
+
+function obstacleTo(core: Core, group: Group, settlement: Settlement): ErrorInfo | undefined {
+  const { outcome, effects = [] } = settlement;
+  if (outcome.kind === "dead" && core.deadLetters.full) {
+    return errorInfo(full("deadLettersMax", core.limits.deadLettersMax));
+  }
+  if (outcome.kind === "retry" && !(outcome.delayMs >= 0)) {
+    return errorInfo(new ColloquyError("INVALID_OPTION", `delayMs: ${outcome.delayMs}`));
+  }
+  const ends = outcome.kind === "done" || outcome.kind === "failed" || outcome.kind === "dead";
+  if (effects.length > 0 && !ends) {
+    const message = `effects: a message that is given back (${outcome.kind}) has none`;
+    return errorInfo(new ColloquyError("INVALID_OPTION", message));
+  }
+  return effects.length === 0 ? undefined : obstacleToEffects(core, group, effects);
+}
+
+function bytesOf({ outcome, effects = [] }: Settlement): number {
+  let bytes = outcome.kind === "done" ? (outcome.result?.length ?? 0) : 0;
+  for (const effect of effects) {
+    switch (effect.kind) {
+      case "enqueue":
+        bytes += effect.message.frame.length;
+        break;
+      case "publish":
+        bytes += effect.frame.length;
+        break;
+      case "put":
+        bytes += effect.value?.length ?? 0;
+        break;
+      case "append":
+        for (const entry of effect.entries) bytes += entry.length;
+        break;
+    }
+  }
+  return bytes;
+}

@@ -1,0 +1,89 @@
+/** Live fan-out in one thread. */
+
+import { assertPattern, assertTopic } from "../../message/topic.ts";
+import { TopicTree } from "../../message/topic-tree.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { RingBuffer } from "../../runtime/ring-buffer.ts";
+import type { Publication, ReceivePublication } from "../broker.ts";
+
+/** Whoever publishes and subscribes through one broker object; it does not hear itself. */
+export type Party = object;
+
+interface Subscription {
+  readonly party: Party;
+  readonly receive: ReceivePublication;
+}
+
+interface Waiting {
+  readonly publication: Publication;
+  readonly from: Party | undefined;
+}
+
+/** Publications made by receivers while they receive, until other work has its turn. */
+const nestedMax = 256;
+
+export class TopicHub {
+  readonly #clock: Clock;
+  readonly #tree = new TopicTree<Subscription>();
+  /** Published by receivers: handed out behind what is being handed out, never on top of it. */
+  readonly #waiting = new RingBuffer<Waiting>();
+  #publishing = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * @param from - is left out; undefined for what nobody published who could hear it.
+   * @throws INVALID_ADDRESS for a topic, before any of the publications is handed out.
+   */
+  publish(publications: readonly Publication[], from: Party | undefined): void {
+    for (const { topic } of publications) assertTopic(topic, "internal");
+    if (this.#publishing || this.#waiting.size > 0) {
+      for (const publication of publications) this.#waiting.push({ publication, from });
+      return;
+    }
+    this.#publishing = true;
+    try {
+      for (const publication of publications) this.#handOut(publication, from);
+      this.#handOutWaiting();
+    } finally {
+      this.#publishing = false;
+    }
+  }
+
+  /** @returns ends the subscription; safe to repeat. @throws INVALID_ADDRESS for the pattern. */
+  subscribe(pattern: string, receive: ReceivePublication, party: Party): () => void {
+    assertPattern(pattern, "internal");
+    return this.#tree.add(pattern, { party, receive });
+  }
+
+  #handOut(publication: Publication, from: Party | undefined): void {
+    const { topic, frame } = publication;
+    let heard = false;
+    for (const { party, receive } of this.#tree.match(topic)) {
+      if (party === from) continue;
+      heard = true;
+      receive(topic, frame);
+    }
+    if (!heard) publication.onUnheard?.();
+  }
+
+  #handOutWaiting(): void {
+    for (let count = 0; count < nestedMax; count++) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#handOut(next.publication, next.from);
+    }
+    if (this.#waiting.size > 0) this.#clock.defer(() => this.#resume());
+  }
+
+  #resume(): void {
+    this.#publishing = true;
+    try {
+      this.#handOutWaiting();
+    } finally {
+      this.#publishing = false;
+    }
+  }
+}

@@ -44,7 +44,7 @@ export const workloads: readonly Workload[] = [
     name: "request-local",
     title: "Request in one process",
     operation:
-      "An agent's handler is called with the payload and returns it; the caller has the result. One request after the other.",
+      "An async handler is called with the payload and returns it; the caller has the result. One request after the other.",
     unit: "operations/s",
     inFlight: [1],
     subjects: [
@@ -80,7 +80,7 @@ export const workloads: readonly Workload[] = [
     name: "request-remote",
     title: "Request across processes",
     operation:
-      "A handler in another process gets the payload and returns it; the caller has the result. Colloquy: requester, owner of the store and handler are three processes, every message passes the owner. Moleculer: two processes that talk directly over TCP on loopback.",
+      "An async handler in another process gets the payload and returns it; the caller has the result. Colloquy: requester, owner of the store and handler are three processes, every message passes the owner. Moleculer: two processes that talk directly over TCP on loopback.",
     unit: "operations/s",
     inFlight: [1, 64, 256],
     subjects: [

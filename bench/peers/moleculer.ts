@@ -31,7 +31,7 @@ export async function createMoleculerBroker(options: object = {}): Promise<Molec
 
 export const echoService: MoleculerService = {
   name: "orders",
-  actions: { echo: (context) => context.params },
+  actions: { echo: async (context) => context.params },
 };
 
 /** The two ends know each other's address from the start: nothing is discovered by multicast. */

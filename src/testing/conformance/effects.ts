@@ -112,9 +112,9 @@ const enqueueCases: readonly ConformanceCase[] = [
   ),
 
   conformanceCase("a stale settlement has no effects", async (trial) => {
-    const { next, receiver, delivery } = await inHand(trial);
-    await settleOne(trial.broker, delivery, release);
-    await receiver.next();
+    const { queue, next, receiver, delivery } = await inHand(trial);
+    await receiver.stop();
+    await trial.receive(queue).next();
     const stale = await settle(trial.broker, delivery, undefined, [send(next, "output")]);
     assert.equal(stale.kind, "stale");
     assert.deepEqual(await waitingIn(trial, next), []);

@@ -220,19 +220,15 @@ export const queueCases: readonly ConformanceCase[] = [
 
   conformanceCase("settlements have an outcome each, in order", async (trial) => {
     const queue = await trial.queue();
-    await enqueue(trial.broker, queue, messages(numbered(3)));
-    const receiver = trial.receive(queue);
-    const [first, second, third] = await receiver.take(3);
-    assert.ok(first && second && third);
-    await settleOne(trial.broker, second, release);
-    await receiver.next();
+    const [first, third] = [await trial.queue(), await trial.queue()];
+    for (const each of [first, queue, third]) await enqueueOne(trial.broker, each, "work");
+    const leaver = trial.receive(queue);
+    const left = await leaver.next();
+    await leaver.stop();
+    await trial.receive(queue).next();
+    const held = [await trial.receive(first).next(), left, await trial.receive(third).next()];
     const outcomes = await trial.broker.queues.settle(
-      [first, second, third].map(({ position, fence }) => ({
-        queue,
-        position,
-        fence,
-        outcome: done,
-      })),
+      held.map(({ queue, position, fence }) => ({ queue, position, fence, outcome: done })),
     );
     assert.deepEqual(
       outcomes.map(({ kind }) => kind),

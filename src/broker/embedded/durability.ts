@@ -22,20 +22,19 @@ export function requireSqlite(version: string | undefined): void {
   }
 }
 
-/** File systems whose content ends with the operating system. */
-const volatileFileSystems: ReadonlyMap<number, string> = new Map([
+/** File systems on Linux that keep less than a disk of this machine. @see statfs(2) */
+const fileSystems: ReadonlyMap<number, string> = new Map([
   [0x01021994, "tmpfs"],
   [0x858458f6, "ramfs"],
-]);
-
-/** File systems that flush and lock as another machine pleases. */
-const remoteFileSystems: ReadonlyMap<number, string> = new Map([
   [0x6969, "nfs"],
   [0xff534d42, "cifs"],
   [0xfe534d42, "smb2"],
   [0x01021997, "9p"],
   [0x65735546, "fuse"],
 ]);
+
+/** These end with the operating system; the others flush as another program or machine pleases. */
+const inMemory: ReadonlySet<string> = new Set(["tmpfs", "ramfs"]);
 
 /** "os" when every commit is flushed to a disk of this machine before it returns, else "process". */
 export function claimDurability(database: DatabaseSync, directory: string): DurabilityClaim {
@@ -45,20 +44,23 @@ export function claimDurability(database: DatabaseSync, directory: string): Dura
     lockingMode: pragma(database, "locking_mode"),
     fullFsync: pragma(database, "fullfsync"),
   };
-  const type = process.platform === "linux" ? statfsSync(directory).type : 0;
-  const kept = volatileFileSystems.get(type);
-  const remote = remoteFileSystems.get(type);
+  const fileSystem = fileSystemOf(directory);
   const flushed =
     settings.journalMode === "wal" &&
     settings.synchronous === 2 &&
     (process.platform !== "darwin" || settings.fullFsync === 1);
   return {
-    level: flushed && kept === undefined && remote === undefined ? "os" : "process",
-    verified: remote === undefined,
-    evidence: {
-      sqlite: process.versions["sqlite"] ?? "",
-      ...settings,
-      fileSystem: kept ?? remote ?? "local",
-    },
+    level: flushed && fileSystem === "local" ? "os" : "process",
+    verified: fileSystem === "local" || inMemory.has(fileSystem),
+    evidence: { sqlite: process.versions["sqlite"] ?? "", ...settings, fileSystem },
   };
+}
+
+function fileSystemOf(directory: string): string {
+  if (process.platform !== "linux") return "local";
+  try {
+    return fileSystems.get(statfsSync(directory).type) ?? "local";
+  } catch {
+    return "unknown";
+  }
 }

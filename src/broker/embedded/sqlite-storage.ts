@@ -98,7 +98,7 @@ class SqliteStorage implements Storage {
   }
 
   read(table: NumberedTable, a: number, b: number): Uint8Array | undefined {
-    return this.#reading(() => this.#numberedRows(table).read(a, b));
+    return this.#reading(table, () => this.#numberedRows(table).read(a, b));
   }
 
   scan(
@@ -108,15 +108,15 @@ class SqliteStorage implements Storage {
     lastA: number,
     limits: ScanLimits,
   ): readonly NumberedRow[] {
-    return this.#reading(() => this.#numberedRows(table).scan(a, b, lastA, limits));
+    return this.#reading(table, () => this.#numberedRows(table).scan(a, b, lastA, limits));
   }
 
   floor(table: NumberedTable, a: number, b: number): NumberedRow | undefined {
-    return this.#reading(() => this.#numberedRows(table).floor(a, b));
+    return this.#reading(table, () => this.#numberedRows(table).floor(a, b));
   }
 
   readNamed(table: NamedTable, name: string): Uint8Array | undefined {
-    return this.#reading(() => this.#namedRows(table).read(name));
+    return this.#reading(table, () => this.#namedRows(table).read(name));
   }
 
   scanNamed(
@@ -125,7 +125,7 @@ class SqliteStorage implements Storage {
     after: string,
     limits: ScanLimits,
   ): readonly NamedRow[] {
-    return this.#reading(() => this.#namedRows(table).scan(prefix, after, limits));
+    return this.#reading(table, () => this.#namedRows(table).scan(prefix, after, limits));
   }
 
   /**
@@ -165,9 +165,9 @@ class SqliteStorage implements Storage {
     }
   }
 
-  #reading<Result>(read: () => Result): Result {
+  #reading<Result>(table: NumberedTable | NamedTable, read: () => Result): Result {
     this.#requireUsable();
-    return this.#transactions.read(read);
+    return this.#transactions.read(table, read);
   }
 
   #requireUsable(): void {

@@ -58,6 +58,17 @@ export function prepareFiles(files: StoreFiles): void {
   }
   // SQLite would take the log of a database that is not there for a left-over, and delete it.
   if (bytesOf(database) === 0 && bytesOf(log) > 0) throw storeError("missing", { file: database });
+  makePrivately(database);
+}
+
+/** Messages are nobody else's business; SQLite gives its other files the same rights. */
+function makePrivately(file: string): void {
+  try {
+    closeSync(openSync(file, "wx", 0o600));
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return;
+    throw storeError(failureOf(error), { file }, { cause: error });
+  }
 }
 
 /** 0 for a file that is not there. */

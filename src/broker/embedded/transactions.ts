@@ -15,7 +15,7 @@ import { LogFile } from "./log-file.ts";
 import type { OpenedDatabase } from "./open-database.ts";
 import type { StoreState } from "./state.ts";
 import type { StoreFiles } from "./store-files.ts";
-import { pragma } from "./verify.ts";
+import { pragma, verifyTallies } from "./verify.ts";
 
 /** A longer log would hold up the commits behind its checkpoint for too long. */
 const checkpointBytes = 8 * 2 ** 20;
@@ -36,6 +36,7 @@ export class Transactions {
   readonly #measureLog: StatementSync;
   readonly #pageBytes: number;
   #logBytes = 0;
+  #checkpointAtBytes = checkpointBytes;
   #failure: unknown;
 
   constructor(files: StoreFiles, { database, checksum, state }: OpenedDatabase) {
@@ -57,7 +58,7 @@ export class Transactions {
   }
 
   get checkpointDue(): boolean {
-    return this.#logBytes >= checkpointBytes;
+    return this.#logBytes >= this.#checkpointAtBytes;
   }
 
   /** @throws STORE_FAILED after a failure. */
@@ -87,12 +88,12 @@ export class Transactions {
     this.#log.reserve(this.#logBytes);
   }
 
-  /** Reads a row. A disk that cannot be read cannot be trusted with writes. */
-  read<Result>(read: () => Result): Result {
+  /** Runs `read`, which reads `table`. A disk that cannot be read cannot be trusted with writes. */
+  read<Result>(table: string, read: () => Result): Result {
     try {
       return read();
     } catch (error) {
-      const failure = asStoreError(error, { file: this.#file });
+      const failure = asStoreError(error, { file: this.#file, table });
       if (isInputOutput(failure)) this.#failure = error;
       throw failure;
     }
@@ -102,15 +103,14 @@ export class Transactions {
   checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
     try {
       this.#moveLog(mode);
-      if (this.#isLoose()) {
-        this.#database.exec("VACUUM");
-        this.#moveLog(mode);
-      }
+      if (this.#isLoose() && this.#rewrite()) this.#moveLog(mode);
     } catch (error) {
-      if (!isFull(error)) this.#failure = error;
+      if (isFull(error)) this.#checkpointAtBytes = this.#logBytes + checkpointBytes / 8;
+      else this.#failure = error;
       throw asStoreError(error, { file: this.#file });
     }
     this.#logBytes = 0;
+    this.#checkpointAtBytes = checkpointBytes;
   }
 
   /** Leaves no transaction open. @returns what to throw. */
@@ -137,6 +137,21 @@ export class Transactions {
     if (busy !== 0 || log !== checkpointed) {
       throw storeError("input-output", { busy, log, checkpointed });
     }
+  }
+
+  /**
+   * Rewrites the file without its gaps; on a full disk it stays as it is. Keys are made anew from the
+   * rows meanwhile, so that damage to a row could spread to its key: hence the second look.
+   */
+  #rewrite(): boolean {
+    try {
+      this.#database.exec("VACUUM");
+    } catch (error) {
+      if (isFull(error)) return false;
+      throw error;
+    }
+    verifyTallies(this.#database, this.#file, this.#state);
+    return true;
   }
 
   /** Whether most of the file is empty and the rest is soon rewritten: after a long queue has drained. */

@@ -1,6 +1,6 @@
 /** What a client can call. Parameters come from outside and are checked here. */
 
-import type { Log, Store, StoreChange } from "../broker/broker.ts";
+import type { Broker, Log, Store, StoreChange } from "../broker/broker.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Cursors } from "./cursors.ts";
 import {
@@ -14,10 +14,9 @@ import {
   text,
   texts,
 } from "./parameters.ts";
-import type { SessionBroker } from "./shared-broker.ts";
 
 export interface CallContext {
-  readonly broker: SessionBroker;
+  readonly broker: Broker;
   readonly cursors: Cursors;
   /** Of the call. */
   readonly number: number;
@@ -135,12 +134,12 @@ async function* listAfter(
   }
 }
 
-function storeOf({ store, name }: SessionBroker): Store {
+function storeOf({ store, name }: Broker): Store {
   if (store !== undefined) return store;
   throw new ColloquyError("UNSUPPORTED", `${name} has no store`);
 }
 
-function logOf({ log, name }: SessionBroker): Log {
+function logOf({ log, name }: Broker): Log {
   if (log !== undefined) return log;
   throw new ColloquyError("UNSUPPORTED", `${name} has no log`);
 }

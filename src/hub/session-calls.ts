@@ -1,5 +1,6 @@
 /** Calls of one session: each runs until it has answered, or for as long as it stays open. */
 
+import type { Broker } from "../broker/broker.ts";
 import {
   type CallOperation,
   readCall,
@@ -14,20 +15,19 @@ import { type CallContext, callMethod } from "./call-methods.ts";
 import { Cursors } from "./cursors.ts";
 import { checkOpen } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
-import type { SessionBroker } from "./shared-broker.ts";
 
 export class SessionCalls implements SessionPort {
   readonly #session: SessionContext;
-  readonly #broker: SessionBroker;
+  readonly #broker: Broker;
   readonly #cursors = new Cursors();
   readonly #open = new Map<number, AbortController>();
 
-  constructor(session: SessionContext, broker: SessionBroker) {
+  constructor(session: SessionContext, broker: Broker) {
     this.#session = session;
     this.#broker = broker;
     session.handleInOrder(frameTypes.CALL, (frame) => {
       checkOpen("calls", this.#open.size, session.limits);
-      void session.track(this.#run(readCall(frame)), 0);
+      session.guard(this.#run(readCall(frame)));
     });
     session.handleInOrder(frameTypes.HANGUP, (frame) => {
       const number = readNumbered(frame);

@@ -3,6 +3,7 @@
  * they end with the session is for its broker to say: it depends on whether the client has vanished.
  */
 
+import type { Broker } from "../broker/broker.ts";
 import { readNumbered } from "../broker/hub/operations/numbered.ts";
 import {
   type ReceiveOperation,
@@ -10,24 +11,29 @@ import {
   writeDeliver,
   writeEnded,
 } from "../broker/hub/operations/receive.ts";
-import { errorInfo } from "../errors.ts";
+import { ColloquyError, errorInfo, isColloquyError } from "../errors.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
 import { checkOpen } from "./limits.ts";
 import type { SessionContext } from "./session-port.ts";
-import type { SessionBroker } from "./shared-broker.ts";
 
 export class SessionDeliveries {
   readonly #session: SessionContext;
-  readonly #broker: SessionBroker;
+  readonly #broker: Broker;
   readonly #receivers = new Map<number, AbortController>();
 
-  constructor(session: SessionContext, broker: SessionBroker) {
+  constructor(session: SessionContext, broker: Broker) {
     this.#session = session;
     this.#broker = broker;
     session.handleInOrder(frameTypes.RECEIVE, (frame) => this.#receive(frame));
     session.handleInOrder(frameTypes.CANCEL, (frame) => {
       this.#receivers.get(readNumbered(frame))?.abort();
     });
+  }
+
+  /** Ends every receiver as one whose process is gone. */
+  abandon(): void {
+    const gone = new ColloquyError("AGENT_UNREACHABLE", "the receiver has vanished");
+    for (const receiver of this.#receivers.values()) receiver.abort(gone);
   }
 
   #receive(frame: Frame): void {
@@ -38,7 +44,7 @@ export class SessionDeliveries {
     const delivering = this.#deliver(receive, controller.signal).finally(() =>
       this.#receivers.delete(receive.receiver),
     );
-    void this.#session.track(delivering, 0);
+    this.#session.guard(delivering);
   }
 
   async #deliver(receive: ReceiveOperation, signal: AbortSignal): Promise<void> {
@@ -53,6 +59,8 @@ export class SessionDeliveries {
         if (output.backlogBytes >= limits.deliveryBacklogBytesMax) await output.drained();
       }
     } catch (error) {
+      // A store that failed has a successor, where the receiver goes on.
+      if (isColloquyError(error, "STORE_FAILED")) throw error;
       writeEnded(output.data, receiver, errorInfo(error));
       output.written();
     }

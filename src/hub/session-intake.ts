@@ -1,9 +1,8 @@
 /** Durable intake of one session: the messages of a chunk go to each queue in one call. */
-import type { QueuedMessage } from "../broker/broker.ts";
+import type { Broker, QueuedMessage } from "../broker/broker.ts";
 import { readEnqueue, writeEnqueued } from "../broker/hub/operations/enqueue.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
-import type { SessionBroker } from "./shared-broker.ts";
 
 interface Batch {
   readonly queue: string;
@@ -14,13 +13,13 @@ interface Batch {
 
 export class SessionIntake implements SessionPort {
   readonly #session: SessionContext;
-  readonly #broker: SessionBroker;
+  readonly #broker: Broker;
   readonly #incarnation: string;
   readonly #batches = new Map<string, Batch>();
   /** Of the queue that the last message was for: mostly the next one is for it too. */
   #last: Batch | undefined;
 
-  constructor(session: SessionContext, broker: SessionBroker, incarnation: string) {
+  constructor(session: SessionContext, broker: Broker, incarnation: string) {
     this.#session = session;
     this.#broker = broker;
     this.#incarnation = incarnation;
@@ -30,7 +29,7 @@ export class SessionIntake implements SessionPort {
   submit(): void {
     if (this.#last === undefined) return;
     for (const batch of this.#batches.values()) {
-      void this.#session.track(this.#enqueue(batch), batch.bytes);
+      this.#session.track(this.#enqueue(batch), batch.bytes);
     }
     this.#batches.clear();
     this.#last = undefined;

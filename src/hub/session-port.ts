@@ -19,8 +19,10 @@ export interface SessionContext {
   handle(type: FrameType, handler: (frame: Frame) => void): void;
   /** As `handle`, for frames that must not overtake what was collected before them. */
   handleInOrder(type: FrameType, handler: (frame: Frame) => void): void;
-  /** Counts work that is on its way to the broker, `bytes` large, until `work` is settled. */
-  track(work: Promise<void>, bytes: number): Promise<void>;
+  /** Counts work that the broker will certainly end, `bytes` large: what a goodbye waits for. */
+  track(work: Promise<void>, bytes: number): void;
+  /** Looks after work that may go on for as long as the session. */
+  guard(work: Promise<void>): void;
   /** Breaks the link, so that the client comes again with what it knows. */
   destroy(): void;
 }

@@ -1,18 +1,17 @@
 /** Settlements of one session: those of a chunk go to the broker in one call. */
-import type { Settlement } from "../broker/broker.ts";
+import type { Broker, Settlement } from "../broker/broker.ts";
 import { readSettle, writeSettled } from "../broker/hub/operations/settle.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
-import type { SessionBroker } from "./shared-broker.ts";
 
 export class SessionSettlements implements SessionPort {
   readonly #session: SessionContext;
-  readonly #broker: SessionBroker;
+  readonly #broker: Broker;
   #numbers: number[] = [];
   #settlements: Settlement[] = [];
   #bytes = 0;
 
-  constructor(session: SessionContext, broker: SessionBroker) {
+  constructor(session: SessionContext, broker: Broker) {
     this.#session = session;
     this.#broker = broker;
     session.handle(frameTypes.SETTLE, (frame) => this.#collect(frame));
@@ -20,7 +19,7 @@ export class SessionSettlements implements SessionPort {
 
   submit(): void {
     if (this.#numbers.length === 0) return;
-    void this.#session.track(this.#settle(this.#numbers, this.#settlements), this.#bytes);
+    this.#session.track(this.#settle(this.#numbers, this.#settlements), this.#bytes);
     this.#numbers = [];
     this.#settlements = [];
     this.#bytes = 0;

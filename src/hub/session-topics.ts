@@ -1,5 +1,5 @@
 /** Live fan-out of one session. */
-import type { Publication } from "../broker/broker.ts";
+import type { Broker, Publication } from "../broker/broker.ts";
 import { readNumbered, writeNumbered } from "../broker/hub/operations/numbered.ts";
 import {
   isControl,
@@ -12,17 +12,16 @@ import { type Frame, frameTypes } from "../message/frame.ts";
 import { assertPattern, assertTopic } from "../message/topic.ts";
 import { checkOpen } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
-import type { SessionBroker } from "./shared-broker.ts";
 
 export class SessionTopics implements SessionPort {
   readonly #session: SessionContext;
-  readonly #broker: SessionBroker;
+  readonly #broker: Broker;
   readonly #subscriptions = new Map<number, AbortController>();
   #collected: Publication[] = [];
   /** Publications that the client was too slow for, and does not know of yet. */
   #dropped = 0;
 
-  constructor(session: SessionContext, broker: SessionBroker) {
+  constructor(session: SessionContext, broker: Broker) {
     this.#session = session;
     this.#broker = broker;
     session.handle(frameTypes.PUBLISH, (frame) => this.#collect(frame));
@@ -74,7 +73,7 @@ export class SessionTopics implements SessionPort {
       writeNumbered(this.#session.output.control, frameTypes.SUBSCRIBED, number);
       this.#session.output.written();
     });
-    void this.#session.track(told, 0);
+    this.#session.guard(told);
   }
 
   #deliver(number: number, topic: string, payload: Uint8Array, control: boolean): void {

@@ -3,6 +3,7 @@
  * What came in one chunk goes to a port in one call; what must keep its order behind that, waits for it.
  */
 
+import type { Broker } from "../broker/broker.ts";
 import {
   type Hello,
   readGoodbye,
@@ -27,7 +28,7 @@ import { SessionIntake } from "./session-intake.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
 import { SessionSettlements } from "./session-settlements.ts";
 import { SessionTopics } from "./session-topics.ts";
-import type { SessionBroker, SharedBroker } from "./shared-broker.ts";
+import type { SharedBroker } from "./shared-broker.ts";
 
 /** What a session needs of the hub that serves it. */
 export interface SessionHost {
@@ -56,7 +57,8 @@ const closeTimeoutMs = 500;
 /** Who the client is, and what it has at the hub. */
 interface Membership {
   readonly hello: Hello;
-  readonly broker: SessionBroker;
+  readonly broker: Broker;
+  readonly deliveries: SessionDeliveries;
   readonly ports: readonly SessionPort[];
   /** Whose place this session takes, until it has claimed what it still holds. */
   predecessor: Session | undefined;
@@ -74,7 +76,8 @@ export class Session implements SessionContext {
   #silentTicks = 0;
   #inProgressBytes = 0;
   #inProgress = 0;
-  #room: (() => void) | undefined;
+  /** Called whenever something in progress has ended, while somebody waits for that. */
+  #progressed: (() => void) | undefined;
 
   constructor(host: SessionHost, link: Link) {
     this.#host = host;
@@ -105,19 +108,22 @@ export class Session implements SessionContext {
     };
   }
 
-  async track(work: Promise<void>, bytes: number): Promise<void> {
+  track(work: Promise<void>, bytes: number): void {
     this.#inProgress++;
     this.#inProgressBytes += bytes;
-    try {
-      await work;
-    } catch (error) {
-      // A broker that is closed answers nobody: clients ask its successor again.
-      if (!isColloquyError(error, "CLOSED")) this.#refuse(errorInfo(error));
-    } finally {
+    const ended = work.finally(() => {
       this.#inProgress--;
       this.#inProgressBytes -= bytes;
-      if (this.#inProgressBytes < this.limits.inProgressBytesMax) this.#room?.();
-    }
+      this.#progressed?.();
+    });
+    this.guard(ended);
+  }
+
+  guard(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      // Nobody knows what became of it. The client comes again, here or to a successor, and repeats.
+      if (!isColloquyError(error, "CLOSED")) this.destroy();
+    });
   }
 
   /** Resolves when the link has ended and nothing of it is left to do. Never rejects. */
@@ -144,15 +150,14 @@ export class Session implements SessionContext {
 
   /** What it held may have been started by somebody who is gone. */
   abandon(): void {
-    const broker = this.#finish();
-    if (broker !== undefined) void broker.abandon();
+    this.#membership?.deliveries.abandon();
+    this.release();
   }
 
   /** What it held and nobody claimed was never seen. */
   release(): void {
     this.destroy();
-    const broker = this.#finish();
-    if (broker !== undefined) void broker.close();
+    void this.#finish()?.close();
   }
 
   /** The hub ends: says so, and leaves everything else as it is. */
@@ -180,7 +185,8 @@ export class Session implements SessionContext {
       this.#submit();
       if (this.#membership === undefined) await greeting;
       if (this.#saidGoodbye) return;
-      if (this.#inProgressBytes >= this.limits.inProgressBytesMax) await this.#whenRoom();
+      const { inProgressBytesMax } = this.limits;
+      while (this.#inProgressBytes >= inProgressBytesMax) await this.#progress();
     }
   }
 
@@ -200,7 +206,7 @@ export class Session implements SessionContext {
     await this.#host.authenticate(hello, this.#link);
     const predecessor = this.#host.admit(this, hello.incarnation);
     predecessor?.suspend();
-    const broker = this.#host.broker.connect();
+    const broker = this.#host.broker.connect(hello.name);
     this.#parser.limits = sessionLimits;
     this.handle(frameTypes.PONG, () => {});
     this.handleInOrder(frameTypes.PING, (ping) => {
@@ -212,8 +218,14 @@ export class Session implements SessionContext {
       this.#saidGoodbye = true;
     });
     this.handleInOrder(frameTypes.RESUMED, () => this.#resumed());
-    const ports = this.#openPorts(broker, hello.incarnation);
-    this.#membership = { hello, broker, ports, predecessor };
+    const deliveries = new SessionDeliveries(this, broker);
+    const ports = [
+      new SessionTopics(this, broker),
+      new SessionIntake(this, broker, hello.incarnation),
+      new SessionSettlements(this, broker),
+      new SessionCalls(this, broker),
+    ];
+    this.#membership = { hello, broker, deliveries, ports, predecessor };
     const { name, capabilities } = broker;
     const { silenceMsMax } = this.limits;
     writeWelcome(this.output.data, {
@@ -223,16 +235,6 @@ export class Session implements SessionContext {
       silenceMsMax,
     });
     this.output.flush();
-  }
-
-  #openPorts(broker: SessionBroker, incarnation: string): readonly SessionPort[] {
-    new SessionDeliveries(this, broker);
-    return [
-      new SessionTopics(this, broker),
-      new SessionIntake(this, broker, incarnation),
-      new SessionSettlements(this, broker),
-      new SessionCalls(this, broker),
-    ];
   }
 
   /** The client has claimed all that it still holds; the rest of what its last session held is free. */
@@ -247,7 +249,6 @@ export class Session implements SessionContext {
     if (this.#state !== "open") return;
     this.#state = "suspended";
     this.destroy();
-    this.#membership?.broker.suspend();
   }
 
   #lost(): void {
@@ -265,7 +266,7 @@ export class Session implements SessionContext {
 
   async #goodbye(): Promise<void> {
     // What it sent before it left is still to be done.
-    while (this.#inProgress > 0) await this.#whenIdle();
+    while (this.#inProgress > 0) await this.#progress();
     const broker = this.#finish();
     await Promise.all([broker?.close(), this.#closeLink()]);
   }
@@ -278,7 +279,7 @@ export class Session implements SessionContext {
   }
 
   /** @returns the broker of a session that had not finished before. */
-  #finish(): SessionBroker | undefined {
+  #finish(): Broker | undefined {
     if (this.#state === "finished") return undefined;
     this.#state = "finished";
     const membership = this.#membership;
@@ -295,13 +296,9 @@ export class Session implements SessionContext {
     timer.cancel();
   }
 
-  #whenRoom(): Promise<void> {
+  #progress(): Promise<void> {
     return new Promise((resolve) => {
-      this.#room = resolve;
+      this.#progressed = resolve;
     });
-  }
-
-  #whenIdle(): Promise<void> {
-    return this.#whenRoom();
   }
 }

@@ -59,12 +59,12 @@ export class TopicHub {
   }
 
   #handOut(publication: Publication, from: Party | undefined): void {
-    const { topic, frame } = publication;
+    const { topic, frame, control } = publication;
     let heard = false;
     for (const { party, receive } of this.#tree.match(topic)) {
       if (party === from) continue;
       heard = true;
-      receive(topic, frame);
+      receive(topic, frame, control);
     }
     if (!heard) publication.onUnheard?.();
   }

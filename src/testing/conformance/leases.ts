@@ -183,7 +183,7 @@ export const leaseCases: readonly ConformanceCase[] = [
   }),
 
   conformanceCase(
-    "what was held comes back after a restart, with a higher fence and one attempt more",
+    "what was held comes back after a restart, with a higher fence",
     async (trial) => {
       const queue = await trial.queue();
       await enqueueOne(trial.broker, queue, "held");

@@ -42,4 +42,6 @@ export interface Core {
   readonly changed: (queue: Queue) => void;
   /** As `changed`, where there is no group. */
   readonly wake: (queue: Queue) => void;
+  /** The engine closes, and what receivers hold is theirs to claim from the next one. */
+  readonly handingOver: () => boolean;
 }

@@ -45,8 +45,13 @@ export interface Engine {
   connect(name?: string): Broker;
   /** Resolves with the cause when the storage is lost and the engine has ended; never after `close`. */
   readonly failed: Promise<ColloquyError>;
-  /** Commits what was asked for, closes every connection and the storage. Safe to repeat. */
-  close(): Promise<void>;
+  /**
+   * Commits what was asked for, closes every connection and the storage. Safe to repeat.
+   *
+   * @param options - with `handOver`, what receivers hold does not go back: the next engine over the
+   *   storage keeps it for them for as long as after an unclean end, and they claim it.
+   */
+  close(options?: { readonly handOver?: boolean }): Promise<void>;
 }
 
 /** @throws INVALID_OPTION for a limit; STORE_FAILED where a row cannot be read. */
@@ -64,6 +69,7 @@ class RunningEngine implements Engine {
   readonly #volatileEnds: VolatileEnds;
   #tellFailed: (cause: ColloquyError) => void = () => {};
   #checkpointing = false;
+  #handingOver = false;
   #ended = false;
 
   constructor({ storage, clock, name, limits: given }: EngineOptions) {
@@ -128,11 +134,13 @@ class RunningEngine implements Engine {
       topics: new TopicHub(clock),
       changed: (queue) => dispatcher.mark(queue),
       wake: (queue) => dispatcher.soon(queue),
+      handingOver: () => this.#handingOver,
     };
     this.#capabilities = capabilitiesOf(storage, limits);
     this.#housekeeping = new Housekeeping(this.#core);
-    loadQueues(this.#core);
-    dispatcher.start(this.#core, storage.unclean ? limits.reconnectGraceMs : 0);
+    const awaitsClaims = storage.unclean || storage.readNamed("meta", handOverRow) !== undefined;
+    loadQueues(this.#core, awaitsClaims);
+    dispatcher.start(this.#core, awaitsClaims ? limits.reconnectGraceMs : 0);
     timers.start();
   }
 
@@ -148,14 +156,33 @@ class RunningEngine implements Engine {
     return connection;
   }
 
-  async close(): Promise<void> {
+  async close({ handOver = false }: { readonly handOver?: boolean } = {}): Promise<void> {
     if (this.#ended) return;
     const { groups, storage } = this.#core;
+    this.#handingOver = handOver;
     for (const connection of [...this.#connections]) await connection.close();
     groups.flush();
     if (this.#ended) return;
+    if (!this.#recordHandOver()) return;
     this.#end(new ColloquyError("CLOSED", `${this.#name} is closed`));
     storage.close();
+  }
+
+  /** Whether the next engine must wait for claims. @returns false when the storage is lost. */
+  #recordHandOver(): boolean {
+    const { storage, directory } = this.#core;
+    const held = this.#handingOver && [...directory.all()].some(isHeld);
+    const recorded = storage.readNamed("meta", handOverRow) !== undefined;
+    if (held === recorded) return true;
+    try {
+      const value = held ? new Uint8Array(1) : undefined;
+      storage.commit([{ table: "meta", name: handOverRow, value }]);
+      return true;
+    } catch (thrown) {
+      const message = "the hand-over could not be written";
+      this.#fail(new ColloquyError("INDETERMINATE", message, { cause: thrown }));
+      return false;
+    }
   }
 
   #afterGroup(dispatcher: Dispatcher): void {
@@ -209,14 +236,23 @@ function capabilitiesOf(storage: Storage, limits: EngineLimits): Capabilities {
   };
 }
 
-function loadQueues(core: Core): void {
+/** Row of `meta` that is there when an engine was closed while receivers held messages. */
+const handOverRow = "held";
+
+function isHeld({ active }: Queue): boolean {
+  if (active === undefined) return false;
+  return [...active.held.values()].some(({ state }) => state === "held");
+}
+
+/** @param awaitsClaims - what is there may be in somebody's hands. */
+function loadQueues(core: Core, awaitsClaims: boolean): void {
   const { storage, directory } = core;
   for (let after = ""; ; ) {
     const rows = storage.scanNamed("queue", "", after, { rows: 1_024 });
     for (const { name, value } of rows) {
       const queue = new Queue(name, core);
       decodeQueue(queue, value);
-      if (storage.unclean && queue.live > 0) queue.recovered = queue.next;
+      if (awaitsClaims && queue.live > 0) queue.recovered = queue.next;
       directory.add(queue);
       after = name;
     }

@@ -68,7 +68,8 @@ function closeReceiver(core: Core, queue: Queue, receiver: Receiver, end: Receiv
       if (untaken.has(slot.position) && !slot.taken) putBack(queue, slot);
       else held.push(slot);
     }
-    if (held.length > 0) core.groups.stage(new ComeBack(core, queue, receiver, held, end));
+    if (held.length > 0 && !core.handingOver())
+      core.groups.stage(new ComeBack(core, queue, receiver, held, end));
   }
   if (queue.number === 0 && queue.receivers.length === 0) directory.remove(queue, 0);
   core.wake(queue);

@@ -1,7 +1,7 @@
 /** An identity with an inbox, handlers, capabilities, capacity and a state that others can see. */
 
 import { retryPolicy } from "../delivery/retry.ts";
-import { ColloquyError, toColloquyError } from "../errors.ts";
+import { ColloquyError } from "../errors.ts";
 import type { Exchange, Speaker } from "../exchange/exchange.ts";
 import { closed, noHandler } from "../exchange/failures.ts";
 import type {
@@ -438,7 +438,7 @@ export class Agent implements LocalAgent {
 
   #fail(work: Work, context: HandlerContext, error: unknown): void {
     context.takeEffects();
-    work.fail(toColloquyError(error));
+    work.fail(error);
     this.#end();
   }
 

@@ -109,7 +109,7 @@ export interface StagedLog {
   append(stream: string, value: unknown, options?: Omit<AppendOptions, "signal">): void;
 }
 
-/** One a handler run; what is not asked for is not made. */
+/** One a handler run; what is not asked for is not made. Its methods work taken apart from it, too. */
 export class HandlerContext implements Context {
   readonly #work: Work;
   readonly #exchange: Exchange;
@@ -177,60 +177,59 @@ export class HandlerContext implements Context {
     };
   }
 
-  remainingMs(): number {
-    return Math.max(0, this.#work.deadlineAtMs - this.#exchange.site.clock.nowMs());
+  get remainingMs(): Context["remainingMs"] {
+    return () => Math.max(0, this.#work.deadlineAtMs - this.#exchange.site.clock.nowMs());
   }
 
-  progress(data?: unknown): void {
-    this.#work.progress(data);
+  get progress(): Context["progress"] {
+    return (data) => this.#work.progress(data);
   }
 
-  request(
-    to: Address,
-    method: string | RequestMember,
-    input?: unknown,
-    options?: RequestOptions,
-  ): Promise<never> {
-    return this.#exchange.request(
-      this.#speaker,
-      to,
-      nameOf(method),
-      input,
-      options,
-    ) as Promise<never>;
+  get request(): Context["request"] {
+    return (
+      to: Address,
+      method: string | RequestMember,
+      input?: unknown,
+      options?: RequestOptions,
+    ) =>
+      this.#exchange.request(this.#speaker, to, nameOf(method), input, options) as Promise<never>;
   }
 
-  stream(
-    to: Address,
-    method: string | StreamMember,
-    input?: unknown,
-    options?: StreamOptions,
-  ): StreamReply<never, never> {
-    const reply = this.#exchange.stream(this.#speaker, to, nameOf(method), input, options);
-    return reply as StreamReply<never, never>;
+  get stream(): Context["stream"] {
+    return (to: Address, method: string | StreamMember, input?: unknown, options?: StreamOptions) =>
+      this.#exchange.stream(this.#speaker, to, nameOf(method), input, options) as StreamReply<
+        never,
+        never
+      >;
   }
 
-  send(
-    to: Address | readonly Address[],
-    name: string | CommandMember,
-    payload?: unknown,
-    options: SendOptions = {},
-  ): void {
-    for (const address of typeof to === "string" ? [to] : to) {
-      for (const one of this.#exchange.recipients(address)) {
-        this.#stage(this.#exchange.sendEffect(this.#speaker, one, nameOf(name), payload, options));
+  get send(): Context["send"] {
+    return (
+      to: Address | readonly Address[],
+      name: string | CommandMember,
+      payload?: unknown,
+      options: SendOptions = {},
+    ) => {
+      for (const address of typeof to === "string" ? [to] : to) {
+        for (const one of this.#exchange.recipients(address)) {
+          this.#stage(
+            this.#exchange.sendEffect(this.#speaker, one, nameOf(name), payload, options),
+          );
+        }
       }
-    }
+    };
   }
 
-  publish(topic: string | EventMember, data?: unknown, options: PublishOptions = {}): void {
-    const name = nameOf(topic);
-    const { topics, site } = this.#exchange;
-    const message = this.#exchange.event(this.#speaker, name, options);
-    const frame = topics.encode(data, message());
-    this.#stage({ kind: "publish", topic: site.space.topic(name), frame }, () =>
-      topics.deliver(name, data, message),
-    );
+  get publish(): Context["publish"] {
+    return (topic: string | EventMember, data?: unknown, options: PublishOptions = {}) => {
+      const name = nameOf(topic);
+      const { topics, site } = this.#exchange;
+      const message = this.#exchange.event(this.#speaker, name, options);
+      const frame = topics.encode(data, message());
+      this.#stage({ kind: "publish", topic: site.space.topic(name), frame }, () =>
+        topics.deliver(name, data, message),
+      );
+    };
   }
 
   /** What was staged, to be committed; nothing more can be staged after. */

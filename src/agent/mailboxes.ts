@@ -62,7 +62,7 @@ export class Mailboxes {
     return this.#declaring;
   }
 
-  /** Takes nothing new; what is held and not started goes back. */
+  /** Takes nothing new. */
   stop(): void {
     this.#stopping = true;
   }
@@ -95,10 +95,8 @@ export class Mailboxes {
     const { queue, position, fence } = delivery;
     const settle = (settlement: Omit<Settlement, keyof Claim>) =>
       this.#settle({ queue, position, fence, ...settlement });
-    if (this.#stopping) {
-      void settle({ outcome: { kind: "release" } });
-      return;
-    }
+    // Left as it is, it goes back when the queue is left; released now, it would be offered here again.
+    if (this.#stopping) return;
     try {
       const message = decodeMessage(delivery.frame);
       const retry = this.#agent.handlerOf(message.envelope.name)?.retry ?? defaultRetry;

@@ -3,7 +3,7 @@
  * asked for (an id, an envelope, a signal) is not made.
  */
 import type { Lane } from "../broker/broker.ts";
-import { ColloquyError } from "../errors.ts";
+import { ColloquyError, toColloquyError } from "../errors.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { assertPlain } from "../message/plain.ts";
 import { copyPlain } from "../message/plain-copy.ts";
@@ -194,7 +194,7 @@ class LocalCall extends Timed implements Work {
       return;
     }
     this.#finish();
-    this.#reject(error);
+    this.#reject(toColloquyError(error));
   }
 
   async #succeedWith(result: unknown, effects: readonly StagedEffect[]): Promise<void> {

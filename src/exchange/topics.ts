@@ -89,7 +89,7 @@ export class LocalTopics {
   deliver(topic: string, data: unknown, message: () => Envelope): void {
     if (!this.#valid.has(topic)) this.#check(topic);
     this.#site.counters.published++;
-    if (!this.#site.copy) assertPlain(data);
+    assertPlain(data);
     for (const shared of this.#tree.match(topic)) {
       for (const subscriber of shared.subscribers) {
         const own = this.#site.copy ? copyPlain(data) : data;

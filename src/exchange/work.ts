@@ -35,6 +35,7 @@ export interface Work {
   answerWith(chunks: AsyncIterable<unknown>, effects: () => readonly StagedEffect[]): Promise<void>;
   /** @returns a promise only where the answer takes time to be safe. */
   succeed(result: unknown, effects: readonly StagedEffect[]): Promise<void> | undefined;
+  /** @param error - whatever was thrown. */
   fail(error: unknown): void;
 }
 

@@ -2,13 +2,14 @@
 import type { Broker } from "../broker/broker.ts";
 import { openHubBroker } from "../broker/hub.ts";
 import { openMemoryBroker } from "../broker/memory.ts";
-import { ColloquyError } from "../errors.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
 import { openEmbedded } from "../hub/embedded.ts";
 import { connectUnix } from "../link/unix.ts";
 import type { CompressionOptions } from "../message/compression.ts";
+import { throwIfAborted, withAbort } from "../runtime/abort.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
+import { homeDirectory } from "./home-directory.ts";
 import { Network } from "./network.ts";
 
 export interface JoinOptions {
@@ -54,7 +55,10 @@ export async function join(
   const url = typeof urlOrOptions === "string" ? urlOrOptions : options.url;
   const { clock = systemClock, random = systemRandom, space = "default", copy = false } = options;
   positive("drainMs", options.drainMs);
-  const broker = options.broker ?? (await openBroker(url, options, clock, random));
+  const { signal } = options;
+  throwIfAborted(signal);
+  const broker =
+    options.broker ?? (await orCancelled(openBroker(url, options, clock, random), signal));
   try {
     const network = new Network(broker, {
       clock,
@@ -81,27 +85,32 @@ function openBroker(
   random: Random,
 ): Promise<Broker> {
   const url = given ?? process.env["COLLOQUY_URL"] ?? "embedded:";
-  const name = options.name ?? defaultName();
-  const common = {
-    clock,
-    random,
-    name,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  };
+  const common = { clock, random, name: options.name ?? defaultName() };
   const [, scheme, rest = ""] = /^([a-z]+):(.*)$/s.exec(url) ?? [];
   switch (scheme) {
     case "memory":
       if (rest !== "") throw invalidOption("url", url, '"memory:" and nothing else');
-      return Promise.resolve(openMemoryBroker({ clock, random }));
+      return Promise.resolve(openMemoryBroker({ clock }));
     case "embedded":
-      return openEmbedded(rest === "" ? undefined : rest, common);
+      return openEmbedded(rest === "" ? homeDirectory(process.cwd()) : rest, common);
     case "unix":
       if (rest === "") throw invalidOption("url", url, "unix: and the path of a socket");
       return openHubBroker({ ...common, connect: connectUnix(rest) });
     default:
-      throw new ColloquyError("INVALID_OPTION", `url: no broker for "${url}"`, {
-        details: { field: "url", value: url, limit: "embedded:, memory: or unix:" },
-      });
+      throw invalidOption("url", url, "embedded:, embedded:PATH, memory: or unix:PATH");
+  }
+}
+
+/** The broker, unless `signal` aborts first: then it is closed as soon as it is there. */
+async function orCancelled(
+  opening: Promise<Broker>,
+  signal: AbortSignal | undefined,
+): Promise<Broker> {
+  try {
+    return await withAbort(opening, signal);
+  } catch (error) {
+    opening.then((broker) => broker.close()).catch(() => {});
+    throw error;
   }
 }
 

@@ -92,16 +92,18 @@ export class Connection implements Broker {
     this.#options.onClose(this);
   }
 
-  #topics({ core, check, signal: closing }: Session): Topics {
+  #topics(session: Session): Topics {
+    const { core, check, signal: closing } = session;
     return {
+      reaches: (topic) => core.topics.reaches(topic, session),
       publish: (publications) => {
         check();
-        core.topics.publish(publications, this);
+        core.topics.publish(publications, session);
       },
       subscribe: async (pattern, receive, signal) => {
         check();
         throwIfAborted(signal);
-        const unsubscribe = core.topics.subscribe(pattern, receive, this);
+        const unsubscribe = core.topics.subscribe(pattern, receive, session);
         onAbort(signal, unsubscribe);
         onAbort(closing, unsubscribe);
       },

@@ -7,6 +7,7 @@ import type { Effect } from "../broker.ts";
 import type { Core } from "./core.ts";
 import type { Group } from "./group.ts";
 import { problemOf, store, tooLarge, undeclared } from "./intake.ts";
+import type { Session } from "./session.ts";
 
 /** Why the effects cannot be had; undefined when they can. */
 export function obstacleToEffects(
@@ -38,7 +39,8 @@ export function obstacleToEffects(
 }
 
 /** Makes the effects, which `obstacleToEffects` has found possible. */
-export function applyEffects(core: Core, group: Group, effects: readonly Effect[]): void {
+export function applyEffects(session: Session, group: Group, effects: readonly Effect[]): void {
+  const { core } = session;
   const { directory, changes, entries, streams, topics } = core;
   for (const effect of effects) {
     switch (effect.kind) {
@@ -48,7 +50,7 @@ export function applyEffects(core: Core, group: Group, effects: readonly Effect[
         break;
       }
       case "publish":
-        group.afterwards(() => topics.publish([effect], undefined));
+        group.afterwards(() => topics.publish([effect], session));
         break;
       case "put":
         entries.write(group, effect);

@@ -32,7 +32,7 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
     );
   const settleBatch = (batch: readonly Settlement[]) =>
     answer<readonly SettleOutcome[]>(session, undefined, (resolve) =>
-      core.groups.stage(new Settle(core, batch, resolve)),
+      core.groups.stage(new Settle(session, batch, resolve)),
     );
   return {
     declare: (queues) =>

@@ -7,6 +7,7 @@ import { applyEffects, obstacleToEffects } from "./effects.ts";
 import type { Group, Operation } from "./group.ts";
 import { full } from "./limits.ts";
 import type { Queue } from "./queue.ts";
+import type { Session } from "./session.ts";
 import type { Slot } from "./slot.ts";
 
 const settled: SettleOutcome = Object.freeze({ kind: "settled" });
@@ -16,17 +17,17 @@ const done = Object.freeze({ state: "done" });
 export class Settle implements Operation {
   readonly messages: number;
   readonly bytes: number;
-  readonly #core: Core;
+  readonly #session: Session;
   readonly #settlements: readonly Settlement[];
   readonly #tell: (outcomes: readonly SettleOutcome[]) => void;
   #outcomes: readonly SettleOutcome[] = [];
 
   constructor(
-    core: Core,
+    session: Session,
     settlements: readonly Settlement[],
     tell: (outcomes: readonly SettleOutcome[]) => void,
   ) {
-    this.#core = core;
+    this.#session = session;
     this.#settlements = settlements;
     this.#tell = tell;
     this.messages = settlements.length;
@@ -52,7 +53,7 @@ export class Settle implements Operation {
   }
 
   #settle(group: Group, settlement: Settlement): SettleOutcome {
-    const core = this.#core;
+    const { core } = this.#session;
     const { fence } = settlement;
     if (core.recentFences.has(fence)) return settled;
     const queue = core.directory.declared(settlement.queue);
@@ -67,7 +68,7 @@ export class Settle implements Operation {
     slot.fence = fence;
     core.recentFences.add(group, fence);
     apply(core, group, queue, slot, settlement.outcome);
-    if (settlement.effects !== undefined) applyEffects(core, group, settlement.effects);
+    if (settlement.effects !== undefined) applyEffects(this.#session, group, settlement.effects);
     return settled;
   }
 }

@@ -16,7 +16,7 @@ interface Subscription {
 
 interface Waiting {
   readonly publication: Publication;
-  readonly from: Party | undefined;
+  readonly from: Party;
 }
 
 /** Publications made by receivers while they receive, until other work has its turn. */
@@ -34,10 +34,10 @@ export class TopicHub {
   }
 
   /**
-   * @param from - is left out; undefined for what nobody published who could hear it.
+   * @param from - is left out.
    * @throws INVALID_ADDRESS for a topic, before any of the publications is handed out.
    */
-  publish(publications: readonly Publication[], from: Party | undefined): void {
+  publish(publications: readonly Publication[], from: Party): void {
     for (const { topic } of publications) assertTopic(topic, "internal");
     if (this.#publishing || this.#waiting.size > 0) {
       for (const publication of publications) this.#waiting.push({ publication, from });
@@ -52,13 +52,18 @@ export class TopicHub {
     }
   }
 
+  /** True when somebody other than `from` would hear it. */
+  reaches(topic: string, from: Party): boolean {
+    return this.#tree.match(topic).some(({ party }) => party !== from);
+  }
+
   /** @returns ends the subscription; safe to repeat. @throws INVALID_ADDRESS for the pattern. */
   subscribe(pattern: string, receive: ReceivePublication, party: Party): () => void {
     assertPattern(pattern, "internal");
     return this.#tree.add(pattern, { party, receive });
   }
 
-  #handOut(publication: Publication, from: Party | undefined): void {
+  #handOut(publication: Publication, from: Party): void {
     const { topic, frame, control } = publication;
     let heard = false;
     for (const { party, receive } of this.#tree.match(topic)) {

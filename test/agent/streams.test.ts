@@ -1,0 +1,157 @@
+import { command, protocol, request, stream } from "colloquy";
+import { afterEach, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { type Fabric, openFabric } from "../support/fabric.ts";
+
+let fabric: Fabric;
+afterEach(() => fabric.close());
+
+describe.each([
+  { where: "in one process", processes: 1 },
+  { where: "across processes", processes: 2 },
+])("a stream $where", ({ processes }) => {
+  async function open() {
+    fabric = await openFabric(processes);
+    const asking = fabric.networks[0];
+    const handling = fabric.networks[processes - 1];
+    if (asking === undefined || handling === undefined) throw new Error("no network");
+    const reader = await fabric.until(asking.agent("reader"));
+    const writer = await fabric.until(handling.agent("writer"));
+    await fabric.clock.advance(10);
+    return { reader, writer };
+  }
+
+  test("gives every chunk in order, then the result", async () => {
+    const { reader, writer } = await open();
+    writer.handle("count", async function* (input) {
+      for (let n = 1; n <= (input as number); n++) yield { n };
+      return "counted";
+    });
+    const reply = reader.stream("agent:writer", "count", 1_000, { window: 7 });
+    const chunks: unknown[] = [];
+    await fabric.until(
+      (async () => {
+        for await (const chunk of reply) chunks.push(chunk);
+      })(),
+    );
+    expect(chunks).toEqual(Array.from({ length: 1_000 }, (_, index) => ({ n: index + 1 })));
+    expect(await reply.result).toBe("counted");
+  });
+
+  test("lets the writer be ahead of a slow reader by its window and no more", async () => {
+    const { reader, writer } = await open();
+    let written = 0;
+    writer.handle("endless", async function* () {
+      for (;;) yield ++written;
+    });
+    const reply = reader.stream("agent:writer", "endless", undefined, { window: 10 });
+    const chunks = reply[Symbol.asyncIterator]();
+    await fabric.clock.advance(100);
+    expect(written).toBeLessThanOrEqual(11);
+    for (let read = 1; read <= 50; read++) {
+      expect((await fabric.until(chunks.next())).value).toBe(read);
+    }
+    await fabric.clock.advance(100);
+    expect(written).toBeGreaterThan(50);
+    expect(written).toBeLessThanOrEqual(61);
+    await chunks.return?.();
+    await fabric.clock.advance(100);
+    const stopped = written;
+    await fabric.clock.advance(1_000);
+    expect(written).toBe(stopped);
+  });
+
+  test("left early ends the writer's loop, cleanup included", async () => {
+    const { reader, writer } = await open();
+    let cleaned = false;
+    writer.handle("endless", async function* () {
+      try {
+        for (let n = 0; ; n++) yield n;
+      } finally {
+        cleaned = true;
+      }
+    });
+    const reply = reader.stream("agent:writer", "endless", undefined, { window: 4 });
+    await fabric.until(
+      (async () => {
+        for await (const chunk of reply) if (chunk === 20) break;
+      })(),
+    );
+    await expect(reply.result).rejects.toMatchObject({ code: "CANCELLED" });
+    await fabric.clock.advance(100);
+    expect(cleaned).toBe(true);
+  });
+
+  test("that fails half-way gives what came before, then the error", async () => {
+    const { reader, writer } = await open();
+    writer.handle("broken", async function* () {
+      yield 1;
+      yield 2;
+      throw new Error("half-way");
+    });
+    const reply = reader.stream("agent:writer", "broken");
+    const chunks: unknown[] = [];
+    const reading = (async () => {
+      for await (const chunk of reply) chunks.push(chunk);
+    })();
+    await expect(fabric.until(reading)).rejects.toMatchObject({
+      code: "HANDLER_FAILED",
+      message: "half-way",
+    });
+    expect(chunks).toEqual([1, 2]);
+  });
+
+  test("is not what request asks for, and a plain answer is a stream without chunks", async () => {
+    const { reader, writer } = await open();
+    writer.handle("chunks", async function* () {
+      yield 1;
+    });
+    writer.handle("plain", () => 5);
+    await expect(fabric.until(reader.request("agent:writer", "chunks"))).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+    });
+    const reply = reader.stream("agent:writer", "plain");
+    expect(await fabric.until(reply.result)).toBe(5);
+  });
+
+  test("and everything else of a contract is checked by its schemas, with the path", async () => {
+    const { reader, writer } = await open();
+    const Risk = protocol("risk", {
+      assess: request({
+        input: z.object({ orders: z.array(z.object({ price: z.number() })) }),
+        output: z.object({ score: z.number() }),
+      }),
+      narrate: stream({ input: z.string(), chunk: z.string().max(5), output: z.number() }),
+      file: command({ input: z.object({ id: z.string() }) }),
+    });
+    writer.serve(Risk, {
+      assess: ({ orders }) => ({ score: orders.length > 1 ? ("two" as never) : 1 }),
+      async *narrate(text) {
+        yield text;
+        yield `${text}${text}`;
+        return 2;
+      },
+      file: () => undefined,
+    });
+    await fabric.clock.advance(10);
+    const risk = reader.client(Risk);
+    expect(await fabric.until(risk.assess({ orders: [{ price: 1 }] }))).toEqual({ score: 1 });
+    const wrong = risk.assess({ orders: [{ price: 1 }, { price: "1" as never }] });
+    await expect(fabric.until(wrong)).rejects.toMatchObject({
+      code: "INVALID_MESSAGE",
+      details: { field: "input", path: "orders[1].price" },
+    });
+    const worse = risk.assess({ orders: [{ price: 1 }, { price: 2 }] });
+    await expect(fabric.until(worse)).rejects.toMatchObject({
+      code: "INVALID_MESSAGE",
+      details: { field: "output", path: "score" },
+    });
+    const reply = risk.narrate("abc");
+    const chunks: string[] = [];
+    const reading = (async () => {
+      for await (const chunk of reply) chunks.push(chunk);
+    })();
+    await expect(fabric.until(reading)).rejects.toMatchObject({ details: { field: "chunk" } });
+    expect(chunks).toEqual(["abc"]);
+  });
+});

@@ -22,7 +22,7 @@ const bar = z.object({
 export type Bar = z.infer<typeof bar>;
 
 /** `day` counts from 1; nothing follows `lastDay`. */
-const tick = z.object({ day: whole, lastDay: whole, bar });
+export const tick = z.object({ day: whole, lastDay: whole, bar });
 export type Tick = z.infer<typeof tick>;
 
 const question = z.object({
@@ -49,7 +49,7 @@ const order = z.object({
 });
 export type Order = z.infer<typeof order>;
 
-const fill = z.object({
+export const fill = z.object({
   orderId: z.string(),
   strategy: strategyName,
   day: whole,
@@ -88,9 +88,8 @@ const figures = z.object({
 });
 export type Figures = z.infer<typeof figures>;
 
-/** Handlers of commands started by one agent, and how many of them not for the first time. */
-const startCount = z.object({ started: whole, repeated: whole });
-export type StartCount = z.infer<typeof startCount>;
+const begun = z.object({ command: z.string(), orderId: z.string(), agent: z.string() });
+export type Begun = z.infer<typeof begun>;
 
 /** Published live, at most once, and kept in the log for whoever missed some. */
 export const Market = protocol("market", {
@@ -110,8 +109,6 @@ export const Risk = protocol("risk", {
 
 export const Execution = protocol("execution", {
   executeOrder: command({ input: order }),
-  /** A worker has begun with an order. */
-  started: event({ data: z.object({ orderId: z.string(), worker: z.string() }) }),
 });
 
 export const Ledger = protocol("ledger", {
@@ -119,11 +116,7 @@ export const Ledger = protocol("ledger", {
   statement: request({ output: statement }),
 });
 
-/** Asked of every agent that takes commands. */
-export const Starts = protocol("starts", {
-  count: request({ output: startCount }),
+/** Said by an agent when it begins with a command, for whoever counts how often that happens. */
+export const Progress = protocol("progress", {
+  begun: event({ data: begun }),
 });
-
-/** The streams of the log: what happened, in order, for good. */
-export const ticksStream = "market.ticks";
-export const ledgerStream = "ledger.fills";

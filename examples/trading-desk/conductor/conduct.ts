@@ -1,0 +1,87 @@
+/** Sets the stage, lets the desk run, judges what it did, and clears everything away. */
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join as path } from "node:path";
+import { fileURLToPath } from "node:url";
+import { join } from "colloquy";
+import { readMarket } from "../rules/market.ts";
+import { ledger, others } from "./cast.ts";
+import { allPassed, checksOf } from "./checks.ts";
+import { Processes } from "./processes.ts";
+import { report, verdict } from "./report.ts";
+import { runDesk } from "./run.ts";
+import { bold, count, red, type Terminal } from "./terminal.ts";
+
+export interface ConductOptions {
+  readonly days: number;
+  /** Leaves the desk running until Ctrl-C. */
+  readonly keep: boolean;
+}
+
+/** From one trading day to the next: twenty years in twenty seconds. */
+const paceMs = 4;
+/** A desk that is not done by then has failed; on two idle cores it takes a quarter of that. */
+const runMsMax = 110_000;
+
+/** @returns whether everything came out as it should. */
+export async function conduct(options: ConductOptions, terminal: Terminal): Promise<boolean> {
+  const directory = await mkdtemp(path(tmpdir(), "colloquy-trading-desk-"));
+  const ending = new AbortController();
+  const end = (why: string) => ending.abort(new Error(why));
+  const interrupt = () => end("interrupted");
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  const processes = new Processes(`embedded:${directory}`, (name) =>
+    end(`${name} ended by itself`),
+  );
+  try {
+    return await perform(processes, options, terminal, ending);
+  } catch (error) {
+    const reason: unknown = ending.signal.aborted ? ending.signal.reason : error;
+    terminal.progress("");
+    terminal.say(red(bold(`FAILED: ${reason instanceof Error ? reason.message : reason}`)));
+    return false;
+  } finally {
+    await processes.endAll();
+    await rm(directory, { recursive: true, force: true });
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  }
+}
+
+async function perform(
+  processes: Processes,
+  { days, keep }: ConductOptions,
+  terminal: Terminal,
+  ending: AbortController,
+): Promise<boolean> {
+  const { signal } = ending;
+  const late = setTimeout(() => ending.abort(new Error("not done in time")), runMsMax).unref();
+  const startedMs = performance.now();
+  const bars = readMarket().slice(0, days);
+  const title = `${count(days)} days of the S&P 500, traded in ${others.length + 2} processes`;
+  terminal.say(bold(title));
+  await processes.start(ledger, signal);
+  await Promise.all(others.map((role) => processes.start(role, signal)));
+  const net = await join(processes.url, { name: "conductor", drainOnSignals: false, signal });
+  try {
+    const agent = await net.agent("conductor", { type: "conductor" });
+    const run = await runDesk({ net, agent, processes, terminal, signal }, { days, paceMs });
+    const checks = checksOf(run, bars);
+    terminal.say(report(run, bars, checks));
+    terminal.say(verdict(checks, performance.now() - startedMs));
+    clearTimeout(late);
+    if (keep) await keepRunning(processes.url, terminal, signal);
+    return allPassed(checks);
+  } finally {
+    await processes.endAll();
+    await net.close();
+  }
+}
+
+async function keepRunning(url: string, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const program = fileURLToPath(new URL("../explore.ts", import.meta.url));
+  const command = [process.execPath, ...process.execArgv, program, url].join(" ");
+  terminal.say(`\nThe desk goes on running until Ctrl-C. To look at it from another terminal:\n`);
+  terminal.say(`  ${command}`);
+  if (!signal.aborted) await once(signal, "abort");
+}

@@ -1,0 +1,83 @@
+/** Follows the desk live: for the progress line, and to know when half of the days have passed. */
+import type { Agent } from "colloquy";
+import { type Begun, Ledger, Market, Progress, type Statement, type Tick } from "../protocol.ts";
+import { profitCents } from "../rules/accounts.ts";
+import { firstWorker } from "./cast.ts";
+import { count, dollars, type Terminal } from "./terminal.ts";
+
+const intervalMs = 250;
+
+export class Observer {
+  readonly #agent: Agent;
+  readonly #terminal: Terminal;
+  #timer: NodeJS.Timeout | undefined;
+  #tick: Tick | undefined;
+  #statement: Statement = { entries: 0, accounts: [] };
+  /** How often each command was begun, by command and order. */
+  readonly #begun = new Map<string, number>();
+  #onBegun: (begun: Begun) => void = () => undefined;
+
+  constructor(agent: Agent, terminal: Terminal) {
+    this.#agent = agent;
+    this.#terminal = terminal;
+  }
+
+  async start(): Promise<void> {
+    await this.#agent.subscribe(Market.tick, (tick) => {
+      this.#tick = tick;
+    });
+    await this.#agent.subscribe(Progress.begun, (begun) => {
+      const key = `${begun.command} ${begun.orderId}`;
+      this.#begun.set(key, (this.#begun.get(key) ?? 0) + 1);
+      this.#onBegun(begun);
+    });
+    this.#timer = setInterval(() => void this.#refresh(), intervalMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#terminal.progress("");
+  }
+
+  /** Resolves in the second half, as soon as the first worker begins with an order: that order's id. */
+  halfway(signal: AbortSignal): Promise<string> {
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      this.#onBegun = ({ agent, orderId }) => {
+        const { day, lastDay } = this.#tick ?? { day: 0, lastDay: 1 };
+        if (agent === firstWorker.name && day * 2 >= lastDay) resolve(orderId);
+      };
+    });
+  }
+
+  /** Commands that were begun more than once: whoever had begun with them before was killed. */
+  get repeated(): readonly string[] {
+    return [...this.#begun.keys()].filter((key) => this.#begun.get(key) !== 1);
+  }
+
+  async #refresh(): Promise<void> {
+    this.#terminal.progress(this.#line());
+    try {
+      this.#statement = await this.#agent.request("agent:ledger", Ledger.statement, undefined);
+    } catch {
+      // Nobody keeps the ledger: it was killed, on purpose. The last known statement stays.
+    }
+  }
+
+  /** "day 2,553 of 5,105 · 2010-02-25 · S&P 500 1,102.94 · 1,480 orders booked · profit +$12,345.67" */
+  #line(): string {
+    if (this.#tick === undefined) return "";
+    const { day, lastDay, bar } = this.#tick;
+    const profit = this.#statement.accounts.reduce(
+      (sum, account) => sum + profitCents(account, bar.closeCents),
+      0,
+    );
+    return [
+      `day ${count(day)} of ${count(lastDay)}`,
+      bar.date,
+      `S&P 500 ${(bar.closeCents / 100).toFixed(2)}`,
+      `${count(this.#statement.entries)} orders booked`,
+      `profit ${dollars(profit)}`,
+    ].join(" · ");
+  }
+}

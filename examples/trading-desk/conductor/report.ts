@@ -1,0 +1,105 @@
+/** What the run has to say for itself. */
+import type { Bar, Statement } from "../protocol.ts";
+import { profitCents } from "../rules/accounts.ts";
+import type { Check } from "../rules/reconcile.ts";
+import { quantile } from "../rules/statistics.ts";
+import { firstWorker, ledger } from "./cast.ts";
+import { allPassed } from "./checks.ts";
+import type { Run } from "./run.ts";
+import { bold, count, dollars, green, milliseconds, red, table } from "./terminal.ts";
+
+/** Of a long list so many are named. */
+const namedMax = 5;
+
+export function report(run: Run, bars: readonly Bar[], checks: readonly Check[]): string {
+  const { date = "", closeCents = Number.NaN } = bars.at(-1) ?? {};
+  const sections = [
+    ["Messages", messages(run)],
+    ["Latency in milliseconds", latencies(run)],
+    [`Positions and profit at the close of ${date}`, positions(run.statement, closeCents)],
+    ["Killed on purpose, half-way", killed(run)],
+    ["Reconciliation with a replay in a single process", checks.map(checkLine).join("\n")],
+  ];
+  return sections.map(([title = "", text]) => `\n${bold(title)}\n${text}`).join("\n");
+}
+
+export function verdict(checks: readonly Check[], elapsedMs: number): string {
+  const seconds = (elapsedMs / 1_000).toFixed(1);
+  return allPassed(checks)
+    ? green(bold(`\nPASSED in ${seconds} s: every order was booked exactly once.`))
+    : red(bold(`\nFAILED after ${seconds} s: see the reconciliation.`));
+}
+
+function messages({ figures, booked }: Run): string {
+  const live = sum(figures.map(({ ticks }) => ticks.live));
+  const fromLog = sum(figures.map(({ ticks }) => ticks.log));
+  const questions = sum(figures.map(({ assessMs }) => assessMs.length));
+  const orders = sum(figures.map(({ settleMs }) => settleMs.length));
+  return table([
+    [
+      "event",
+      "market.tick",
+      count(live),
+      `heard live; ${count(fromLog)} missed, read from the log`,
+    ],
+    ["request", "risk.assess", count(questions), "answered"],
+    ["command", "execution.executeOrder", count(orders), "settled"],
+    ["command", "ledger.bookFill", count(booked.length), "booked"],
+  ]);
+}
+
+function latencies({ figures }: Run): string {
+  const assess = figures.flatMap(({ assessMs }) => assessMs);
+  const accept = figures.flatMap(({ acceptMs }) => acceptMs);
+  const settle = figures.flatMap(({ settleMs }) => settleMs);
+  return table([
+    ["", "p50", "p90", "p99", "max"],
+    ["risk.assess, until answered", ...quantiles(assess)],
+    ["execution.executeOrder, until safe on disk", ...quantiles(accept)],
+    ["execution.executeOrder, until settled", ...quantiles(settle)],
+  ]);
+}
+
+function quantiles(values: readonly number[]): readonly string[] {
+  const sorted = values.toSorted((a, b) => a - b);
+  return [0.5, 0.9, 0.99, 1].map((fraction) => milliseconds(quantile(sorted, fraction)));
+}
+
+function positions({ accounts }: Statement, closeCents: number): string {
+  const rows = accounts.map((account) => [
+    account.strategy,
+    count(account.fills),
+    count(account.shares),
+    dollars(account.cashCents),
+    dollars(profitCents(account, closeCents)),
+  ]);
+  return table([["", "orders", "shares", "cash", "profit"], ...rows]);
+}
+
+function killed({ disaster, repeated }: Run): string {
+  const { ledgerProcess, workerProcess, orderId, takeoverMs } = disaster;
+  const named = repeated.length === 0 ? "" : `: ${someOf(repeated)}`;
+  return table([
+    [ledger.name, `process ${ledgerProcess}, which owned the store`],
+    [firstWorker.name, `process ${workerProcess}, while it executed ${orderId}`],
+    [
+      "takeover",
+      `${milliseconds(takeoverMs)} ms from SIGKILL to the first durable acknowledgement`,
+    ],
+    ["begun again", `${count(repeated.length)} commands that were cut short${named}`],
+  ]);
+}
+
+function checkLine({ what, wrong }: Check): string {
+  if (wrong.length === 0) return `  ${green("✓")} ${what}`;
+  return `  ${red("✗")} ${what}: ${count(wrong.length)} wrong: ${someOf(wrong)}`;
+}
+
+function someOf(names: readonly string[]): string {
+  const rest = names.length - namedMax;
+  return names.slice(0, namedMax).join(", ") + (rest > 0 ? ` and ${count(rest)} more` : "");
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,13 @@
+/** What the conductor has at hand in a run. */
+import type { Agent, Network } from "colloquy";
+import type { Processes } from "./processes.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface Stage {
+  readonly net: Network;
+  readonly agent: Agent;
+  readonly processes: Processes;
+  readonly terminal: Terminal;
+  /** Aborts when the run has to end before its time. */
+  readonly signal: AbortSignal;
+}

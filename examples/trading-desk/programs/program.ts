@@ -1,0 +1,18 @@
+/** What every process of the desk does first and last. */
+import { type Agent, join, type Network } from "colloquy";
+
+/**
+ * Joins the fabric that COLLOQUY_URL names, lets `setUp` bring in agents, and tells the conductor
+ * once they can be spoken to. Leaves when the conductor hangs up, on purpose or because it died.
+ */
+export async function runProgram(
+  setUp: (net: Network) => Promise<readonly Agent[]>,
+): Promise<void> {
+  const hungUp = new Promise<void>((resolve) => process.once("disconnect", resolve));
+  const net = await join();
+  const agents = await setUp(net);
+  await Promise.all(agents.map((agent) => agent.ready()));
+  if (process.connected) process.send?.("ready");
+  await hungUp;
+  await net.close();
+}

@@ -1,0 +1,88 @@
+/** One strategy at work: day by day it forms a view, asks how much to trade on it, and orders. */
+import type { Agent, Network } from "colloquy";
+import {
+  type Advice,
+  Execution,
+  type Figures,
+  type Order,
+  type Question,
+  Risk,
+} from "../protocol.ts";
+import { orderFor, questionFor, type Strategy } from "../rules/strategies.ts";
+import { tradingDays } from "./trading-days.ts";
+
+/** A sign of life for the conductor, every so many days. */
+const progressDays = 100;
+
+export class Trader {
+  readonly #net: Network;
+  readonly #agent: Agent;
+  readonly #strategy: Strategy;
+  readonly #figures: Figures = {
+    ticks: { live: 0, log: 0 },
+    assessMs: [],
+    acceptMs: [],
+    settleMs: [],
+    failures: [],
+  };
+
+  constructor(net: Network, agent: Agent, strategy: Strategy) {
+    this.#net = net;
+    this.#agent = agent;
+    this.#strategy = strategy;
+  }
+
+  /**
+   * Resolves when `lastDay` has passed and every order is settled.
+   *
+   * @param progress - called every now and then, with the day.
+   */
+  async trade(lastDay: number, progress: (day: number) => void): Promise<Figures> {
+    const orders: Promise<void>[] = [];
+    const closesCents: number[] = [];
+    let shares = 0;
+    for await (const { tick, source } of tradingDays(this.#net, this.#agent, lastDay)) {
+      this.#figures.ticks[source]++;
+      if (tick.day % progressDays === 0) progress(tick.day);
+      closesCents.push(tick.bar.closeCents);
+      const question = questionFor(this.#strategy, closesCents, shares);
+      if (question === undefined) continue;
+      const advice = await this.#ask(question);
+      const order = orderFor(this.#strategy, tick, advice);
+      if (order === undefined) continue;
+      // Owned from here on: an accepted order is executed, sooner or later and exactly once.
+      shares += order.shares;
+      orders.push(this.#place(order));
+    }
+    await Promise.all(orders);
+    return this.#figures;
+  }
+
+  async #ask(question: Question): Promise<Advice> {
+    const sentMs = performance.now();
+    const advice = await this.#agent.request("skill:risk.assess", Risk.assess, question);
+    this.#figures.assessMs.push(performance.now() - sentMs);
+    return advice;
+  }
+
+  /** Never rejects: an order that fails is told of in the figures. */
+  async #place(order: Order): Promise<void> {
+    const sentMs = performance.now();
+    // Its own id makes a repetition a duplicate, also one by a trader that was started again.
+    const options = { guarantee: "exactly-once", id: order.id } as const;
+    try {
+      const receipt = await this.#agent.send(
+        "type:execution",
+        Execution.executeOrder,
+        order,
+        options,
+      );
+      this.#figures.acceptMs.push(performance.now() - sentMs);
+      const { state } = await receipt.settled();
+      this.#figures.settleMs.push(performance.now() - sentMs);
+      if (state !== "done") throw new Error(state);
+    } catch (error) {
+      this.#figures.failures.push(`${order.id}: ${error}`);
+    }
+  }
+}

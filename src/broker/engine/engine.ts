@@ -4,6 +4,7 @@
  */
 import { ColloquyError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { type Random, systemRandom } from "../../runtime/random.ts";
 import type { Broker, Capabilities } from "../broker.ts";
 import { Changes } from "./changes.ts";
 import { Connection } from "./connection.ts";
@@ -35,6 +36,8 @@ export interface EngineOptions {
   /** Belongs to the engine from now on, which closes it. */
   readonly storage: Storage;
   readonly clock: Clock;
+  /** Default: the operating system's. */
+  readonly random?: Random;
   /** For people. */
   readonly name: string;
   readonly limits?: Partial<EngineLimits>;
@@ -72,7 +75,8 @@ class RunningEngine implements Engine {
   #handingOver = false;
   #ended = false;
 
-  constructor({ storage, clock, name, limits: given }: EngineOptions) {
+  constructor(options: EngineOptions) {
+    const { storage, clock, random = systemRandom, name, limits: given } = options;
     const limits = checkLimits(given);
     this.#name = name;
     this.failed = new Promise((resolve) => {
@@ -120,7 +124,7 @@ class RunningEngine implements Engine {
       timers,
       changes: new Changes({ timers, onChanged: (queue) => dispatcher.mark(queue) }),
       directory: new Directory(),
-      markers: new Markers({ storage, serials, nowMs: clock.nowMs(), ...limits }),
+      markers: new Markers({ storage, serials, random, nowMs: clock.nowMs(), ...limits }),
       producers: new Producers({ storage, ...limits }),
       recentFences: new RecentFences(),
       outcomes: new Outcomes({ storage, serials, counters, ...limits }),

@@ -6,7 +6,7 @@
  */
 const placesMin = 1_024;
 
-/** Four words, the last of them evenly distributed. */
+/** Four words. */
 export type MarkerKey = Uint32Array;
 
 export class MarkerTable {
@@ -15,6 +15,12 @@ export class MarkerTable {
   #positions = new Float64Array(placesMin);
   #mask = placesMin - 1;
   #size = 0;
+  readonly #seed: number;
+
+  /** @param seed - drawn at random, so that nobody can choose ids that all fall into one place. */
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
 
   get size(): number {
     return this.#size;
@@ -42,7 +48,7 @@ export class MarkerTable {
     const keys = this.#keys;
     const mask = this.#mask;
     for (let place = (hole + 1) & mask; this.#positions[place] !== 0; place = (place + 1) & mask) {
-      const home = (keys[4 * place + 3] as number) & mask;
+      const home = this.#homeOf(keys, 4 * place);
       // Still found when it moves into the hole: its home is not cyclically behind the hole.
       if (((place - home) & mask) < ((place - hole) & mask)) continue;
       keys.copyWithin(4 * hole, 4 * place, 4 * place + 4);
@@ -56,7 +62,7 @@ export class MarkerTable {
   #placeOf(key: MarkerKey): number {
     const keys = this.#keys;
     const mask = this.#mask;
-    let place = (key[3] as number) & mask;
+    let place = this.#homeOf(key, 0);
     while (this.#positions[place] !== 0) {
       const at = 4 * place;
       if (
@@ -70,6 +76,18 @@ export class MarkerTable {
       place = (place + 1) & mask;
     }
     return place;
+  }
+
+  /** @see A. Appleby, MurmurHash3, 2011: its 32-bit finalizer, after each word. */
+  #homeOf(words: Uint32Array, at: number): number {
+    let hash = this.#seed;
+    for (let index = at; index < at + 4; index++) {
+      hash ^= words[index] as number;
+      hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+      hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+      hash ^= hash >>> 16;
+    }
+    return hash & this.#mask;
   }
 
   #grow(): void {

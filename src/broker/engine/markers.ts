@@ -6,6 +6,7 @@
  */
 import { ByteReader } from "../../message/byte-reader.ts";
 import { ByteWriter } from "../../message/byte-writer.ts";
+import type { Random } from "../../runtime/random.ts";
 import type { Group, Participant } from "./group.ts";
 import { markerKey } from "./marker-key.ts";
 import { MarkerTable } from "./marker-table.ts";
@@ -15,6 +16,7 @@ import type { NumberedRow, Storage, Write } from "./storage.ts";
 export interface MarkersOptions {
   readonly storage: Storage;
   readonly serials: Serials;
+  readonly random: Random;
   readonly nowMs: number;
   readonly dedupeHorizonMs: number;
   readonly dedupeIdsMax: number;
@@ -26,7 +28,7 @@ const loadRows = 256;
 
 export class Markers implements Participant {
   readonly #options: MarkersOptions;
-  readonly #table = new MarkerTable();
+  readonly #table: MarkerTable;
   /** The key asked for last; a message that is new is added under it. */
   readonly #key = new Uint32Array(4);
   /** Of the present group: four words and a position each. */
@@ -37,6 +39,7 @@ export class Markers implements Participant {
 
   constructor(options: MarkersOptions) {
     this.#options = options;
+    this.#table = new MarkerTable(options.random.uint32());
     this.#load();
   }
 

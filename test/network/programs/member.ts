@@ -1,0 +1,32 @@
+// A process of the fabric: joins the store in argv[2] with one agent named argv[3], and works.
+import { join } from "colloquy";
+
+const [, , directory = "", id = ""] = process.argv;
+const net = await join(`embedded:${directory}`);
+const agent = await net.agent(id, { type: "member", capacity: 50 });
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+agent.handle("pid", () => process.pid);
+agent.handle("slow", async (ms) => {
+  await wait(ms as number);
+  return `${id} after ${ms}`;
+});
+agent.handle("count", async function* (last) {
+  for (let n = 1; n <= (last as number); n++) {
+    await wait(5);
+    yield n;
+  }
+  return "counted";
+});
+agent.handle("BOOK", async (input, { log }) => {
+  await wait(2);
+  log.append("bookings", input);
+});
+agent.handle("LONG", async (ms, { log }) => {
+  process.send?.("started");
+  await wait(ms as number);
+  log.append("ended", id);
+});
+await agent.ready();
+process.send?.("ready");

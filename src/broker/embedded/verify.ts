@@ -89,11 +89,13 @@ function readState(database: DatabaseSync, file: string): VerifiedStore {
   throw storeError("damaged", { file, table: "state" });
 }
 
+/** Counts only rows of numbers: a key of another type counts as 0 in a sum, and sorts behind all. */
 function numberedTally(database: DatabaseSync, scan: string): Tally {
   const row = database
     .prepare(
-      `SELECT count(*) AS rows, coalesce(sum(a % ${keyModulus} * 3 + b % ${keyModulus} * 5 + crc)
-         % ${sumModulus}, 0) AS sum FROM ${scan}`,
+      `SELECT count(*) FILTER (WHERE max(a, b, crc) <= ${Number.MAX_SAFE_INTEGER}) AS rows,
+         coalesce(sum(a % ${keyModulus} * 3 + b % ${keyModulus} * 5 + crc) % ${sumModulus}, 0) AS sum
+       FROM ${scan}`,
     )
     .get();
   return row as unknown as Tally;

@@ -3,7 +3,7 @@
 import { retryPolicy } from "../delivery/retry.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Exchange, Speaker } from "../exchange/exchange.ts";
-import { closed, noHandler } from "../exchange/failures.ts";
+import { closed } from "../exchange/failures.ts";
 import type {
   PublishOptions,
   RequestOptions,
@@ -12,25 +12,18 @@ import type {
 } from "../exchange/options.ts";
 import type { Receipt } from "../exchange/receipt.ts";
 import type { StreamReply } from "../exchange/stream.ts";
-import type { LocalAgent, Work } from "../exchange/work.ts";
+import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import type { AgentCard, AgentStatus } from "../routing/card.ts";
 import { addressesOf } from "../routing/registry.ts";
 import { onAbort } from "../runtime/abort.ts";
-import { Deferred } from "../runtime/deferred.ts";
 import { type Client, makeClient } from "./client.ts";
 import type { Context } from "./context.ts";
-import { HandlerContext, nameOf } from "./context.ts";
-import {
-  composeHandler,
-  type Handler,
-  type HandlerFunction,
-  type HandlerOptions,
-  isChunks,
-  isPromise,
-} from "./handler.ts";
+import { nameOf } from "./context.ts";
+import { composeHandler, type HandlerFunction, type HandlerOptions, isPromise } from "./handler.ts";
 import type { Implementation } from "./implementation.ts";
+import { Inbox } from "./inbox.ts";
 import { Mailboxes } from "./mailboxes.ts";
 import {
   type AnySchema,
@@ -44,7 +37,6 @@ import {
   type Taken,
   validate,
 } from "./protocol.ts";
-import { Waiting } from "./waiting.ts";
 
 export interface AgentOptions {
   /** The pool it belongs to. Default: "agent". */
@@ -89,7 +81,7 @@ export interface Receipts<Result = unknown> {
   readonly receipts: readonly Receipt<Result>[];
 }
 
-export class Agent implements LocalAgent {
+export class Agent {
   readonly id: string;
   readonly type: string;
   readonly capacity: number;
@@ -100,14 +92,11 @@ export class Agent implements LocalAgent {
   readonly #self: Sender;
   readonly #speaker: Speaker;
   readonly #capabilities: Set<string>;
-  readonly #handlers = new Map<string, Handler>();
-  readonly #waiting: Waiting;
+  readonly #inbox: Inbox;
   readonly #mailboxes: Mailboxes;
   readonly #subscriptions = new Set<() => void>();
   #status: AgentStatus = "active";
   #reason: string | undefined;
-  #running = 0;
-  #idle: Deferred | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(home: AgentHome, id: string, options: Required<AgentOptions>) {
@@ -122,8 +111,8 @@ export class Agent implements LocalAgent {
     this.#self = Object.freeze({ agent: id, type: options.type, instance: site.instance });
     this.#speaker = Object.freeze({ from: this.#self, cause: undefined });
     this.#capabilities = new Set(options.capabilities);
-    this.#waiting = new Waiting(options.waitingMax);
-    this.#mailboxes = new Mailboxes(this.#exchange, this);
+    this.#inbox = new Inbox(this.#exchange, this.#self, options);
+    this.#mailboxes = new Mailboxes(this.#exchange, this.#inbox);
   }
 
   /** As the others see it. */
@@ -146,7 +135,7 @@ export class Agent implements LocalAgent {
 
   /** Handlers running and work waiting for one. */
   get load(): number {
-    return this.#running + this.#waiting.size;
+    return this.#inbox.load;
   }
 
   /**
@@ -176,22 +165,8 @@ export class Agent implements LocalAgent {
     options: HandlerOptions = {},
   ): Registration {
     if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
-    const name = nameOf(nameOrMember);
-    if (this.#handlers.has(name)) {
-      throw new ColloquyError("CONFLICT", `${this.id} has a handler for ${name} already`, {
-        details: { agent: this.id, name },
-      });
-    }
     const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
-    const run = composeHandler(member, handler as HandlerFunction);
-    const own: Handler = { name, run, retry: retryPolicy(options.retry) };
-    this.#handlers.set(name, own);
-    this.#mailboxes.open(this.#addresses);
-    return {
-      close: () => {
-        if (this.#handlers.get(name) === own) this.#handlers.delete(name);
-      },
-    };
+    return this.#handle(nameOf(nameOrMember), member, handler as HandlerFunction, options);
   }
 
   /**
@@ -208,12 +183,7 @@ export class Agent implements LocalAgent {
         });
       }
       this.#capabilities.add(member.name);
-      registrations.push(this.handle(member.name, handler as HandlerFunction));
-      const own = this.#handlers.get(member.name) as Handler;
-      this.#handlers.set(member.name, {
-        ...own,
-        run: composeHandler(member, handler as HandlerFunction),
-      });
+      registrations.push(this.#handle(member.name, member, handler as HandlerFunction, {}));
     }
     this.#home.announce(this);
     return {
@@ -381,91 +351,34 @@ export class Agent implements LocalAgent {
     this.#home.announce(this);
   }
 
+  /** For the network: what takes the work that is for this agent. */
+  get inbox(): LocalAgent {
+    return this.#inbox;
+  }
+
   /** Stops taking work, lets what runs end, and leaves the network. Safe to repeat. */
   close(): Promise<void> {
     this.#closing ??= this.#drain();
     return this.#closing;
   }
 
-  /** For the exchange: takes one piece of work. */
-  accept(work: Work): void {
-    const handler = this.#handlers.get(work.name);
-    if (handler === undefined) work.fail(noHandler(this.id, work.name));
-    else if (this.#running < this.capacity) this.#start(work, handler);
-    else if (!this.#waiting.push(work)) work.fail(this.#full());
-  }
-
-  /** For its mailboxes: when a command of this name is tried again. */
-  handlerOf(name: string): Handler | undefined {
-    return this.#handlers.get(name);
+  #handle(
+    name: string,
+    member: Member | undefined,
+    handler: HandlerFunction,
+    options: HandlerOptions,
+  ): Registration {
+    const remove = this.#inbox.add({
+      name,
+      run: composeHandler(member, handler),
+      retry: retryPolicy(options.retry),
+    });
+    this.#mailboxes.open(this.#addresses);
+    return { close: remove };
   }
 
   get #addresses(): readonly Address[] {
     return [`agent:${this.id}`, ...addressesOf(this.card)];
-  }
-
-  #start(work: Work, handler: Handler): void {
-    if (work.cancelled !== undefined) return this.#next();
-    this.#running++;
-    this.#exchange.site.counters.started++;
-    work.started();
-    const context = new HandlerContext(work, this.#exchange, this.#self);
-    let result: unknown;
-    try {
-      result = handler.run(work.input, context);
-    } catch (error) {
-      return this.#fail(work, context, error);
-    }
-    if (isPromise(result)) {
-      result.then(
-        (value) => this.#succeed(work, context, value),
-        (error: unknown) => this.#fail(work, context, error),
-      );
-    } else this.#succeed(work, context, result);
-  }
-
-  #succeed(work: Work, context: HandlerContext, result: unknown): void {
-    const ending = isChunks(result)
-      ? work.answerWith(result, () => context.takeEffects())
-      : work.succeed(result, context.takeEffects());
-    if (ending === undefined) this.#end();
-    else
-      ending.then(
-        () => this.#end(),
-        () => this.#end(),
-      );
-  }
-
-  #fail(work: Work, context: HandlerContext, error: unknown): void {
-    context.takeEffects();
-    work.fail(error);
-    this.#end();
-  }
-
-  #end(): void {
-    this.#running--;
-    this.#next();
-  }
-
-  #next(): void {
-    while (this.#running < this.capacity) {
-      const work = this.#waiting.shift();
-      if (work === undefined) break;
-      const handler = this.#handlers.get(work.name);
-      if (handler === undefined) work.fail(noHandler(this.id, work.name));
-      else this.#start(work, handler);
-    }
-    if (this.#running === 0) this.#idle?.resolve();
-  }
-
-  #full(): ColloquyError<"QUEUE_FULL"> {
-    return new ColloquyError(
-      "QUEUE_FULL",
-      `${this.id} has ${this.#waiting.size} requests waiting`,
-      {
-        details: { agent: this.id, waitingMax: this.#waiting.size },
-      },
-    );
   }
 
   async #drain(): Promise<void> {
@@ -473,11 +386,7 @@ export class Agent implements LocalAgent {
     this.#home.announce(this);
     for (const end of this.#subscriptions) end();
     this.#mailboxes.stop();
-    for (const work of this.#waiting.takeAll()) work.fail(closed(`agent ${this.id}`));
-    if (this.#running > 0) {
-      this.#idle = new Deferred();
-      await this.#idle.promise;
-    }
+    await this.#inbox.drain(closed(`agent ${this.id}`));
     await this.#mailboxes.close();
     await this.#home.release(this);
   }

@@ -3,17 +3,10 @@ import type { Claim, Delivery, Settlement, SettleOutcome } from "../broker/broke
 import { defaultRetry } from "../delivery/retry.ts";
 import { errorInfo } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { CommandWork } from "./command-work.ts";
-import type { Handler } from "./handler.ts";
-
-/** The agent that the mailboxes feed. */
-export interface MailboxAgent extends LocalAgent {
-  readonly capacity: number;
-  handlerOf(name: string): Handler | undefined;
-}
+import type { Inbox } from "./inbox.ts";
 
 interface Settling {
   readonly settlement: Settlement;
@@ -22,7 +15,7 @@ interface Settling {
 
 export class Mailboxes {
   readonly #exchange: Exchange;
-  readonly #agent: MailboxAgent;
+  readonly #inbox: Inbox;
   readonly #open = new Set<Address>();
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
@@ -31,9 +24,9 @@ export class Mailboxes {
   readonly #flushing = new Set<Promise<void>>();
   #stopping = false;
 
-  constructor(exchange: Exchange, agent: MailboxAgent) {
+  constructor(exchange: Exchange, inbox: Inbox) {
     this.#exchange = exchange;
-    this.#agent = agent;
+    this.#inbox = inbox;
   }
 
   /** Declares those that are new, and works them once the code that adds handlers has run. */
@@ -54,7 +47,7 @@ export class Mailboxes {
     );
     this.#declaring = Promise.all([this.#declaring, started]).then(() => {});
     started.catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) onError(error, `mailboxes of ${this.#agent.id}`);
+      if (!this.#stop.signal.aborted) onError(error, `mailboxes of ${this.#inbox.id}`);
     });
   }
 
@@ -80,14 +73,14 @@ export class Mailboxes {
 
   async #work(address: Address): Promise<void> {
     const { broker, space, onError } = this.#exchange.site;
-    const options = { credit: this.#agent.capacity, consumer: this.#agent.id };
+    const options = { credit: this.#inbox.capacity, consumer: this.#inbox.id };
     const { signal } = this.#stop;
     try {
       for await (const batch of broker.queues.receive(space.queue(address), options, signal)) {
         for (const delivery of batch) this.#take(delivery);
       }
     } catch (error) {
-      if (!signal.aborted) onError(error, `mailbox ${address} of ${this.#agent.id}`);
+      if (!signal.aborted) onError(error, `mailbox ${address} of ${this.#inbox.id}`);
     }
   }
 
@@ -99,9 +92,9 @@ export class Mailboxes {
     if (this.#stopping) return;
     try {
       const message = decodeMessage(delivery.frame);
-      const retry = this.#agent.handlerOf(message.envelope.name)?.retry ?? defaultRetry;
+      const retry = this.#inbox.handlerOf(message.envelope.name)?.retry ?? defaultRetry;
       const { site } = this.#exchange;
-      this.#agent.accept(new CommandWork(delivery, message, { site, retry, settle }));
+      this.#inbox.accept(new CommandWork(delivery, message, { site, retry, settle }));
     } catch (error) {
       void settle({ outcome: { kind: "dead", error: errorInfo(error) } });
     }
@@ -135,7 +128,7 @@ export class Mailboxes {
     } catch (error) {
       // The lease ends with the connection, and the message comes back to somebody.
       for (const { tell } of batch) tell({ kind: "indeterminate", error: errorInfo(error) });
-      if (!this.#stop.signal.aborted) onError(error, `settlements of ${this.#agent.id}`);
+      if (!this.#stop.signal.aborted) onError(error, `settlements of ${this.#inbox.id}`);
     }
   }
 }

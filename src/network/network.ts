@@ -127,7 +127,7 @@ export class Network {
   async agent(id: string, options: AgentOptions = {}): Promise<Agent> {
     if (this.#closing !== undefined) throw closed("the network");
     const agent = new Agent(this.#home, id, checkAgent(id, options));
-    this.#exchange.add(agent);
+    this.#exchange.add(agent.inbox);
     this.#agents.set(id, agent);
     await this.#presence.show(agent);
     return agent;
@@ -207,7 +207,7 @@ export class Network {
   async #release(agent: Agent): Promise<void> {
     if (this.#agents.get(agent.id) !== agent) return;
     this.#agents.delete(agent.id);
-    this.#exchange.remove(agent);
+    this.#exchange.remove(agent.inbox);
     await this.#within(farewellMs, this.#presence.hide(agent));
   }
 

@@ -166,6 +166,31 @@ describe.each([
     expect(most).toBe(2);
   });
 
+  test("waits with thousands of others for one busy handler, and all are answered in the end", async () => {
+    const { asker, handling } = await open();
+    const single = await fabric.until(handling.agent("single", { capacity: 1 }));
+    let release: () => void = () => {};
+    single.handle(
+      "block",
+      () =>
+        new Promise<void>((resolve) => {
+          release = resolve;
+        }),
+    );
+    single.handle("square", (n) => (n as number) ** 2);
+    await fabric.clock.advance(10);
+    const blocking = asker.request("agent:single", "block");
+    await fabric.clock.advance(10);
+    const many = Array.from({ length: 9_000 }, (_, n) =>
+      asker.request("agent:single", "square", n),
+    );
+    await fabric.clock.advance(10);
+    release();
+    await fabric.until(blocking);
+    const answers = await fabric.until(Promise.all(many));
+    expect(answers).toEqual(Array.from({ length: 9_000 }, (_, n) => n ** 2));
+  });
+
   test("is cancelled through its signal, and the handler hears of it", async () => {
     const { asker, handler } = await open();
     let reason: unknown;

@@ -31,9 +31,7 @@ export async function conduct(options: ConductOptions, terminal: Terminal): Prom
   const end = (why: string) => ending.abort(new Error(why));
   const interrupt = () => end("interrupted");
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
-  const processes = new Processes(`embedded:${directory}`, (name) =>
-    end(`${name} ended by itself`),
-  );
+  const processes = new Processes(directory, (name) => end(`${name} ended by itself`));
   try {
     return await perform(processes, options, terminal, ending);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** The desk's operating-system processes, as the conductor starts, kills and ends them. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 
 export interface Role {
   /** Names the process. */
@@ -16,12 +17,21 @@ const farewellMs = 5_000;
 export class Processes {
   /** What `join()` joins in every process. */
   readonly url: string;
+  readonly #environment: NodeJS.ProcessEnv;
   readonly #onUnexpectedEnd: (name: string) => void;
   readonly #running = new Map<string, ChildProcess>();
 
-  /** @param onUnexpectedEnd - a process ended that was neither killed nor told to end. */
-  constructor(url: string, onUnexpectedEnd: (name: string) => void) {
-    this.url = url;
+  /**
+   * @param directory - where they keep their store, and what Node has compiled of their programs.
+   * @param onUnexpectedEnd - a process ended that was neither killed nor told to end.
+   */
+  constructor(directory: string, onUnexpectedEnd: (name: string) => void) {
+    this.url = `embedded:${join(directory, ".colloquy")}`;
+    this.#environment = {
+      ...process.env,
+      COLLOQUY_URL: this.url,
+      NODE_COMPILE_CACHE: join(directory, "compiled"),
+    };
     this.#onUnexpectedEnd = onUnexpectedEnd;
   }
 
@@ -33,8 +43,7 @@ export class Processes {
   /** Resolves when the process says that its agents have joined. It inherits this one's Node flags. */
   async start({ name, program, parameters }: Role, signal: AbortSignal): Promise<void> {
     const file = new URL(`../programs/${program}.ts`, import.meta.url);
-    const environment = { ...process.env, COLLOQUY_URL: this.url };
-    const child = fork(file, parameters, { env: environment });
+    const child = fork(file, parameters, { env: this.#environment });
     this.#running.set(name, child);
     child.once("exit", () => {
       if (this.#running.get(name) !== child) return;

@@ -1,4 +1,5 @@
 /** What every process of the desk does first and last. */
+import { flushCompileCache } from "node:module";
 import { type Agent, join, type Network } from "colloquy";
 
 /**
@@ -12,6 +13,8 @@ export async function runProgram(
   const net = await join();
   const agents = await setUp(net);
   await Promise.all(agents.map((agent) => agent.ready()));
+  // The first process has compiled most of what the others need.
+  flushCompileCache();
   if (process.connected) process.send?.("ready");
   await hungUp;
   await net.close();

@@ -76,10 +76,11 @@ function outcomeOf(state: MessageState): Outcome {
 }
 
 function formatReceiptId({ queue, position, messageId }: Locator): string {
-  return `${position.toString(36)}.${messageId}.${queue}`;
+  return `${position.toString(36)},${messageId},${queue}`;
 }
 
-const receiptPattern = /^([0-9a-z]{1,11})\.([^.]{1,128})\.(.+)$/;
+/** No id and no name of a queue has a comma. */
+const receiptPattern = /^([0-9a-z]{1,11}),([^,]{1,128}),([^,]+)$/;
 
 /** @throws INVALID_OPTION when the text is no receipt id. */
 export function parseReceiptId(id: string): Locator {

@@ -1,3 +1,4 @@
+import { backlogCases } from "./backlog.ts";
 import type { ConformanceCase } from "./case.ts";
 import { deadLetterCases } from "./dead-letters.ts";
 import { timeCases } from "./delay.ts";
@@ -32,5 +33,6 @@ export const brokerCases: readonly ConformanceCase[] = [
   ...storePortCases,
   ...watchCases,
   ...logPortCases,
+  ...backlogCases,
   ...stressCases,
 ];

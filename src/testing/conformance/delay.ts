@@ -67,6 +67,27 @@ const delayCases: readonly ConformanceCase[] = [
   ),
 
   conformanceCase(
+    "many delayed messages all come, each in its time",
+    async (trial) => {
+      const queue = await trial.queue();
+      const nowMs = trial.clock.nowMs();
+      const dueMs = (index: number) => nowMs + 100 + ((7 * index) % 300);
+      const sent = Array.from({ length: 300 }, (_, index) =>
+        message(`${dueMs(index)}`, { notBeforeMs: dueMs(index) }),
+      );
+      await enqueue(trial.broker, queue, sent);
+      const receiver = trial.receive(queue, { credit: 300 });
+      for (const delivery of await receiver.take(300)) {
+        assert.ok(trial.clock.nowMs() >= Number(text(delivery.frame)), "it came early");
+        await settleOne(trial.broker, delivery);
+      }
+      await trial.quiet();
+      assert.equal(receiver.waiting, 0);
+    },
+    needsDelay,
+  ),
+
+  conformanceCase(
     "a time that has passed is no delay",
     async (trial) => {
       const queue = await trial.queue();

@@ -151,6 +151,24 @@ export const logPortCases: readonly ConformanceCase[] = [
     assert.ok(entries.every((entry, index) => entry === `${index + 1} ${index + 1}`));
   }),
 
+  logCase("one append may hold many large entries", async (trial, log) => {
+    const entries = Array.from({ length: 12 }, (_, index) => new Uint8Array(50_000).fill(index));
+    const outcome = await log.append("s", [bytes("first"), ...entries, bytes("last")]);
+    assert.deepEqual(outcome, { kind: "appended", position: 1 });
+    assert.equal(await append(log, "s", ["after"]), 15);
+    const found = await collect(log.read("s", 1, {}, trial.signal));
+    assert.deepEqual(
+      found.map(({ position, data }) => `${position}: ${data.length} of ${data[0]}`),
+      [
+        "1: 5 of 102",
+        ...entries.map((_, index) => `${index + 2}: 50000 of ${index}`),
+        "14: 4 of 108",
+        "15: 5 of 97",
+      ],
+    );
+    assert.deepEqual(await history(trial, log, "s", 14), ["14 last", "15 after"]);
+  }),
+
   logCase("entries come back as they were: empty, binary", async (trial, log) => {
     const every = Uint8Array.from({ length: 512 }, (_, index) => index & 255);
     await log.append("s", [new Uint8Array(), every.subarray(100, 400)]);

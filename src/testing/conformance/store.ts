@@ -168,6 +168,26 @@ const listCases: readonly ConformanceCase[] = [
     assert.equal(all.length, keys.length);
   }),
 
+  storeCase("a list has volatile entries among the others, each once", async (trial, store) => {
+    const keys = Array.from({ length: 900 }, (_, index) => `n/${String(index).padStart(5, "0")}`);
+    for (let begin = 0; begin < keys.length; begin += 100) {
+      const writes = keys.slice(begin, begin + 100).map((key, index) => ({
+        key,
+        value: bytes(key),
+        // Runs of either kind that are longer than any page, and short ones.
+        volatile: begin % 200 === 0 ? index % 2 === 0 : begin > 400,
+      }));
+      await put(store, ...writes);
+    }
+    await putText(store, "m/before", "x");
+    await put(store, { key: "o/after", value: bytes("x"), volatile: true });
+    const entries = await collect(store.list("n/", trial.signal));
+    assert.deepEqual(
+      entries.map(({ key }) => key),
+      keys,
+    );
+  }),
+
   storeCase("a list of nothing is empty", async (trial, store) => {
     await putText(store, "a", "1");
     await put(store, { key: "a" });

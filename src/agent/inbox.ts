@@ -1,0 +1,138 @@
+/** Where an agent's work arrives, waits for a free handler, and is run. */
+import { ColloquyError } from "../errors.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import { noHandler } from "../exchange/failures.ts";
+import type { LocalAgent, Work } from "../exchange/work.ts";
+import type { Sender } from "../message/envelope.ts";
+import { Deferred } from "../runtime/deferred.ts";
+import { HandlerContext } from "./context.ts";
+import { type Handler, isChunks, isPromise } from "./handler.ts";
+import { Waiting } from "./waiting.ts";
+
+export interface InboxOptions {
+  /** Handlers that run at a time. */
+  readonly capacity: number;
+  /** Work that may wait for one. */
+  readonly waitingMax: number;
+}
+
+export class Inbox implements LocalAgent {
+  readonly id: string;
+  readonly type: string;
+  readonly capacity: number;
+  readonly #exchange: Exchange;
+  readonly #self: Sender;
+  readonly #handlers = new Map<string, Handler>();
+  readonly #waiting: Waiting;
+  readonly #waitingMax: number;
+  #running = 0;
+  #advancing = false;
+  #idle: Deferred | undefined;
+
+  constructor(exchange: Exchange, self: Sender, options: InboxOptions) {
+    this.id = self.agent;
+    this.type = self.type;
+    this.capacity = options.capacity;
+    this.#exchange = exchange;
+    this.#self = self;
+    this.#waiting = new Waiting(options.waitingMax);
+    this.#waitingMax = options.waitingMax;
+  }
+
+  /** Handlers running and work waiting for one. */
+  get load(): number {
+    return this.#running + this.#waiting.size;
+  }
+
+  /** @returns what takes the handler away again. @throws CONFLICT when there is one of its name. */
+  add(handler: Handler): () => void {
+    const { name } = handler;
+    if (this.#handlers.has(name)) {
+      throw new ColloquyError("CONFLICT", `${this.id} has a handler for ${name} already`, {
+        details: { agent: this.id, name },
+      });
+    }
+    this.#handlers.set(name, handler);
+    return () => {
+      if (this.#handlers.get(name) === handler) this.#handlers.delete(name);
+    };
+  }
+
+  handlerOf(name: string): Handler | undefined {
+    return this.#handlers.get(name);
+  }
+
+  accept(work: Work): void {
+    const handler = this.#handlers.get(work.name);
+    if (handler === undefined) work.fail(noHandler(this.id, work.name));
+    else if (this.#running < this.capacity) this.#start(work, handler);
+    else if (!this.#waiting.push(work)) work.fail(this.#full());
+  }
+
+  /** Fails what waits with `error`; resolves when nothing runs any more. */
+  async drain(error: ColloquyError): Promise<void> {
+    for (const work of this.#waiting.takeAll()) work.fail(error);
+    if (this.#running === 0) return;
+    this.#idle ??= new Deferred();
+    await this.#idle.promise;
+  }
+
+  #start(work: Work, handler: Handler): void {
+    this.#running++;
+    this.#exchange.site.counters.started++;
+    work.started();
+    const context = new HandlerContext(work, this.#exchange, this.#self);
+    let result: unknown;
+    try {
+      result = handler.run(work.input, context);
+    } catch (error) {
+      return this.#fail(work, context, error);
+    }
+    if (isPromise(result)) {
+      result.then(
+        (value) => this.#succeed(work, context, value),
+        (error: unknown) => this.#fail(work, context, error),
+      );
+    } else this.#succeed(work, context, result);
+  }
+
+  #succeed(work: Work, context: HandlerContext, result: unknown): void {
+    const ending = isChunks(result)
+      ? work.answerWith(result, () => context.takeEffects())
+      : work.succeed(result, context.takeEffects());
+    if (ending === undefined) return this.#end();
+    const end = () => this.#end();
+    ending.then(end, end);
+  }
+
+  #fail(work: Work, context: HandlerContext, error: unknown): void {
+    context.takeEffects();
+    work.fail(error);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#running--;
+    if (this.#waiting.size > 0) this.#advance();
+    if (this.#running === 0) this.#idle?.resolve();
+  }
+
+  /** Starts what waits. A handler that ends at once comes back here: one loop, not a pile of calls. */
+  #advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    while (this.#running < this.capacity) {
+      const work = this.#waiting.shift();
+      if (work === undefined) break;
+      if (work.cancelled === undefined) this.accept(work);
+    }
+    this.#advancing = false;
+  }
+
+  #full(): ColloquyError<"QUEUE_FULL"> {
+    const waitingMax = this.#waitingMax;
+    return new ColloquyError("QUEUE_FULL", `${waitingMax} requests wait for ${this.id} already`, {
+      details: { agent: this.id, waitingMax },
+    });
+  }
+}

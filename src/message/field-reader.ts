@@ -1,6 +1,7 @@
 /**
- * Reads the fields of an envelope, each checked in full as it is read. The whole header becomes one
- * text first, of which the fields are pieces: one native call instead of one per field.
+ * Reads the fields of an envelope, each checked in full as it is read. The header becomes one text
+ * first, of which the fields are pieces: one native call instead of one per field. A piece keeps the
+ * whole text alive, so that covers only as much as an ordinary header takes.
  */
 import { type Address, isAddressOfIdClass } from "./address.ts";
 import { readUint53 } from "./byte-reader.ts";
@@ -27,6 +28,9 @@ import { decodeUtf8, textOfBytes } from "./text.ts";
 
 const dot = 46;
 
+/** A field that is kept keeps this much at most. */
+const sharedTextBytesMax = 1_024;
+
 /** Length of the longest address. */
 const addressBytesMax = "skill:".length + idCharactersMax;
 
@@ -43,7 +47,7 @@ export class FieldReader {
     this.#bytes = bytes;
     this.#at = start + skipped;
     this.#end = end;
-    this.#text = textOfBytes(bytes, start, end);
+    this.#text = textOfBytes(bytes, start, Math.min(end, start + sharedTextBytesMax));
     this.#textStart = start;
   }
 
@@ -82,7 +86,7 @@ export class FieldReader {
       begin = index + 1;
     }
     if (begin === end || tokens > topicTokensMax) throw invalidMessage(field, limit.topic);
-    return this.#text.substring(at - this.#textStart, end - this.#textStart);
+    return this.#ascii(at, end);
   }
 
   recipients(): readonly Address[] {
@@ -133,7 +137,7 @@ export class FieldReader {
     for (let index = at; index < end; index++) {
       if (characterClass[bytes[index] as number] !== 1) throw invalidMessage(field, expected);
     }
-    return this.#text.substring(at - this.#textStart, end - this.#textStart);
+    return this.#ascii(at, end);
   }
 
   #printable(field: string, length: number, expected: string): string {
@@ -146,6 +150,11 @@ export class FieldReader {
       if (!isPrintable(text)) throw invalidMessage(field, expected);
       return text;
     }
+    return this.#ascii(at, end);
+  }
+
+  #ascii(at: number, end: number): string {
+    if (end - this.#textStart > this.#text.length) return textOfBytes(this.#bytes, at, end);
     return this.#text.substring(at - this.#textStart, end - this.#textStart);
   }
 

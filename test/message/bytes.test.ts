@@ -167,6 +167,12 @@ test("bytes that are not UTF-8 are refused, not replaced", () => {
   }
 });
 
+test("a byte order mark is a character like any other", () => {
+  const writer = new ByteWriter();
+  writer.text8("\ufeffa");
+  expect(new ByteReader(writer.take()).text8("name")).toBe("\ufeffa");
+});
+
 test("a number above 2^53 - 1 is refused", () => {
   const bytes = Uint8Array.of(0, 0x20, 0, 0, 0, 0, 0, 0);
   expect(() => new ByteReader(bytes).uint53("fence")).toThrow(

@@ -113,7 +113,13 @@ test("each field that is cut short is refused", () => {
   for (let kept = 0; kept < headerLength; kept++) {
     const cut = new Uint8Array([...frame.subarray(0, 12 + kept), ...payload.bytes]);
     new DataView(cut.buffer).setUint32(4, kept);
-    expect(() => decodeMessage(cut)).toThrow(expect.objectContaining({ code: "INVALID_MESSAGE" }));
+    const limit = expect.stringMatching(kept < 12 ? /12 bytes or more/ : /more bytes of header/);
+    expect(() => decodeMessage(cut)).toThrow(
+      expect.objectContaining({
+        code: "INVALID_MESSAGE",
+        details: expect.objectContaining({ limit }),
+      }),
+    );
   }
 });
 

@@ -112,6 +112,10 @@ const damaged: readonly (readonly [name: string, payload: EncodedPayload])[] = [
   ["a place that is not there", jsonAndBytes('{"value":{"a":null},"bytes":[[["b"],1]]}', [1])],
   ["a place in a prototype", jsonAndBytes('{"value":{},"bytes":[[["__proto__"],1]]}', [1])],
   [
+    "a place in the prototype of a prototype",
+    jsonAndBytes('{"value":{},"bytes":[[["__proto__","__proto__"],1]]}', [1]),
+  ],
+  [
     "a place inside a byte array",
     jsonAndBytes('{"value":[null],"bytes":[[[0],1],[[0,0],0]]}', [1]),
   ],

@@ -1,26 +1,24 @@
 /** The store of a directory, for a hub to share. */
-import { openMemoryBroker } from "../../broker/memory.ts";
+import { openSqliteStorage } from "../../broker/embedded/sqlite-storage.ts";
+import { openEngine } from "../../broker/engine/engine.ts";
 import type { ColloquyError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import type { Random } from "../../runtime/random.ts";
 import type { SharedBroker } from "../shared-broker.ts";
 
 export interface SharedStore extends SharedBroker {
   /** Resolves with the cause when the store is lost; never after `close`. */
   readonly failed: Promise<ColloquyError>;
-  /** Commits what was asked for and closes the files. */
+  /** Commits what was asked for and closes the files, for the next owner to go on. */
   close(): Promise<void>;
 }
 
-export async function openSharedStore(
-  _directory: string,
-  clock: Clock,
-  _random: Random,
-): Promise<SharedStore> {
-  const broker = openMemoryBroker({ clock });
+/** @throws STORE_FAILED, INVALID_VERSION, or CONFLICT while somebody else has the files open. */
+export function openSharedStore(directory: string, clock: Clock): SharedStore {
+  const storage = openSqliteStorage(directory);
+  const engine = openEngine({ storage, clock, name: `embedded ${directory}` });
   return {
-    failed: new Promise(() => {}),
-    connect: (name) => broker.connect(name),
-    close: () => broker.close(),
+    failed: engine.failed,
+    connect: () => engine.connect(),
+    close: () => engine.close({ handOver: true }),
   };
 }

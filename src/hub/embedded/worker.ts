@@ -18,7 +18,7 @@ const ownPeer = "the owner's own process";
 
 async function serve(parent: MessagePort, options: WorkerOptions): Promise<void> {
   const probe = await loadProbe(options.probeModule);
-  const store = await openSharedStore(options.directory, systemClock, systemRandom);
+  const store = openSharedStore(options.directory, systemClock);
   probe?.("opened");
   const id = ulidSource(systemClock, systemRandom)();
   const hub = new Hub({

@@ -128,10 +128,7 @@ class SqliteStorage implements Storage {
     return this.#reading(table, () => this.#namedRows(table).scan(prefix, after, limits));
   }
 
-  /**
-   * @throws STORE_FAILED: "disk-full" leaves everything as it was, and the storage goes on; after any
-   * other reason every later call fails. What was committed is safe in the log either way.
-   */
+  /** A full disk puts it off. @throws STORE_FAILED after any other failure, as every later call does. */
   checkpoint(): void {
     this.#requireUsable();
     this.#transactions.checkpoint("PASSIVE");

@@ -1,9 +1,13 @@
 /**
  * Groups of writes, each whole or not at all, and the log that they are in until a checkpoint.
  *
- * After a flush that failed nobody knows what is on the disk, and a repeated flush may report success
- * without having written anything. So nothing is repeated: the group is indeterminate, and every later
- * call fails until the store was opened, and thereby verified, again.
+ *   full disk                   rolled back, nothing of it was kept     STORE_FAILED    and goes on
+ *   damage, before the commit   the same                                STORE_FAILED    and goes on
+ *   anything in the commit      nobody knows what is on the disk        INDETERMINATE   and ends
+ *   an error of the disk        nor what else it has lost               INDETERMINATE   and ends
+ *
+ * After a flush that failed, a second one may report success without having written anything. So
+ * nothing is repeated: every later call fails until the store is opened, and thereby verified, again.
  *
  * @see A. Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
  */
@@ -20,8 +24,9 @@ import { pragma, verifyTallies } from "./verify.ts";
 /** A longer log would hold up the commits behind its checkpoint for too long. */
 const checkpointBytes = 8 * 2 ** 20;
 
-/** What a file may have beyond twice its content before it is rewritten, and the most worth rewriting. */
-const slackBytes = 16 * 2 ** 20;
+/** A file is rewritten when it is several times as long as its content, and that is soon written. */
+const looseFactor = 8;
+const looseBytesMin = 16 * 2 ** 20;
 const rewriteBytesMax = 16 * 2 ** 20;
 
 export class Transactions {
@@ -99,15 +104,24 @@ export class Transactions {
     }
   }
 
-  /** @param mode - "TRUNCATE" also empties the log, for the end. */
+  /**
+   * Moves the log into the database. On a full disk it stays where it is, as safe as before, and the
+   * next checkpoint is due a little later.
+   *
+   * @param mode - "TRUNCATE" also empties the log, for the end.
+   * @throws STORE_FAILED, and every later call fails.
+   */
   checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
     try {
       this.#moveLog(mode);
       if (this.#isLoose() && this.#rewrite()) this.#moveLog(mode);
     } catch (error) {
-      if (isFull(error)) this.#checkpointAtBytes = this.#logBytes + checkpointBytes / 8;
-      else this.#failure = error;
-      throw asStoreError(error, { file: this.#file });
+      if (!isFull(error)) {
+        this.#failure = error;
+        throw asStoreError(error, { file: this.#file });
+      }
+      this.#checkpointAtBytes = this.#logBytes + checkpointBytes / 8;
+      return;
     }
     this.#logBytes = 0;
     this.#checkpointAtBytes = checkpointBytes;
@@ -123,8 +137,8 @@ export class Transactions {
     }
     const failure = asStoreError(error, { file: this.#file });
     if (isFull(error) || !isStoreFault(error)) return failure;
+    if (!committing && !isInputOutput(failure)) return failure;
     this.#failure ??= error;
-    if (!committing) return failure;
     return new ColloquyError("INDETERMINATE", "the commit failed: it may or may not be kept", {
       cause: error,
       details: { file: this.#file },
@@ -159,7 +173,7 @@ export class Transactions {
     const bytes = this.#pageBytes * (pragma(this.#database, "page_count") as number);
     const free = this.#pageBytes * (pragma(this.#database, "freelist_count") as number);
     const used = bytes - free;
-    return used <= rewriteBytesMax && bytes > 2 * used + slackBytes;
+    return used <= rewriteBytesMax && bytes > looseFactor * used + looseBytesMin;
   }
 }
 

@@ -100,7 +100,7 @@ function expectFilesKept(directory: string, run: () => void): void {
 }
 
 describe("a store that was closed", () => {
-  test(`${flips} flipped bits: no wrong row, no missing row`, { timeout: 30 * flips }, () => {
+  test(`${flips} flipped bits: no wrong row, no missing row`, { timeout: 60 * flips }, () => {
     const original = temporaryDirectory("memory");
     const expected = sampleStore(original);
     const { size } = statSync(join(original, database));

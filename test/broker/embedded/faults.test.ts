@@ -12,6 +12,9 @@ import { committedValue } from "./committed-value.ts";
 import { failureOf, summaryOf } from "./failures.ts";
 import { noLimit, temporaryDirectory } from "./stores.ts";
 
+/** For machines that are busy with other things. */
+const timeout = 120_000;
+
 const child = new URL("committing-child.ts", import.meta.url).pathname;
 const childFlags = ["--disable-warning=ExperimentalWarning", child];
 
@@ -27,11 +30,13 @@ function upTo(last: number): readonly number[] {
   return Array.from({ length: last }, (_, index) => index + 1);
 }
 
-test("owners killed at random moments: every acknowledged row is there, and no gap", async () => {
+test("owners killed at random moments: every acknowledged row is there, and no gap", {
+  timeout,
+}, async () => {
   const random = new SeededRandom(9);
   const directory = join(temporaryDirectory(), "store");
   let acknowledged = 0;
-  for (let round = 0; round < 25; round++) {
+  for (let round = 0; round < 16; round++) {
     const owner = spawn(process.execPath, [...childFlags, directory, "1000000"]);
     let output = "";
     owner.stdout.on("data", (chunk) => {
@@ -55,7 +60,9 @@ test("owners killed at random moments: every acknowledged row is there, and no g
   }
 });
 
-test("a flush that fails: the commit is indeterminate, and nothing works until it is opened again", (context) => {
+test("a flush that fails: the commit is indeterminate, and nothing works until it is opened again", {
+  timeout,
+}, (context) => {
   const library = join(temporaryDirectory(), "failing-fsync.so");
   const source = new URL("failing-fsync.c", import.meta.url).pathname;
   try {
@@ -64,7 +71,7 @@ test("a flush that fails: the commit is indeterminate, and nothing works until i
     context.skip("needs a C compiler");
   }
   const codes: unknown[] = [];
-  for (let failsAt = 1; failsAt <= 24; failsAt++) {
+  for (let failsAt = 1; failsAt <= 20; failsAt++) {
     const directory = temporaryDirectory();
     const close = failsAt % 2 === 0 ? ["close"] : [];
     const output = execFileSync(process.execPath, [...childFlags, directory, "12", ...close], {
@@ -87,7 +94,7 @@ test("a flush that fails: the commit is indeterminate, and nothing works until i
   }
   // While it is opened and in a checkpoint nothing is lost; SQLite lets the flush of a directory pass.
   const count = (code: unknown) => codes.filter((found) => found === code).length;
-  expect(count("INDETERMINATE")).toBeGreaterThanOrEqual(10);
+  expect(count("INDETERMINATE")).toBeGreaterThanOrEqual(6);
   expect(count("STORE_FAILED")).toBeGreaterThanOrEqual(8);
   expect(count(undefined)).toBeLessThanOrEqual(2);
   expect(codes.length).toBe(count("INDETERMINATE") + count("STORE_FAILED") + count(undefined));
@@ -114,8 +121,9 @@ test("a full disk of 1 MiB: what was acknowledged stays, and work goes on when t
     expect(refused()).toEqual(["STORE_FAILED", "disk-full"]);
   }
   expect(rowsOf(storage)).toEqual(upTo(next - 1));
-  const checkpoint = summaryOf(failureOf(() => storage.checkpoint()));
-  expect([undefined, "disk-full"]).toContain(checkpoint?.[1]);
+  storage.checkpoint();
+  expect(refused()).toEqual(["STORE_FAILED", "disk-full"]);
+  expect(rowsOf(storage)).toEqual(upTo(next - 1));
   failureOf(() => storage.close());
 
   execFileSync("mount", ["-o", "remount,size=8m", disk], { stdio: "ignore" });

@@ -1,6 +1,7 @@
 /** What the engine is promised by a storage, on SQLite: the storage in memory is the model. */
-import { statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openSqliteStorage } from "../../../src/broker/embedded/sqlite-storage.ts";
@@ -88,6 +89,34 @@ test("it does what the storage in memory does, across closing and opening", () =
     }),
     { numRuns: 60 },
   );
+});
+
+test("damage found while writing refuses the group, and other rows can still be written", () => {
+  const directory = temporaryDirectory();
+  const storage = openSqliteStorage(directory);
+  const value = Uint8Array.of(1);
+  storage.commit([{ table: "later", a: 1, b: 1, value }]);
+  storage.close();
+  const file = join(directory, "store.sqlite");
+  const bytes = readFileSync(file);
+  const database = new DatabaseSync(file);
+  const root = database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'later'").get();
+  database.close();
+  bytes[(Number(root?.["rootpage"]) - 1) * 4_096] = 0xff;
+  writeFileSync(file, bytes);
+
+  const again = openedStorage(directory);
+  const group: Write[] = [
+    { table: "page", a: 1, b: 1, value },
+    { table: "later", a: 1, b: 1, value: undefined },
+  ];
+  const failure = failureOf(() => again.commit(group));
+  expect(summaryOf(failure)).toEqual(["STORE_FAILED", "damaged"]);
+  expect(again.read("page", 1, 1)).toBeUndefined();
+  again.commit([{ table: "page", a: 1, b: 2, value }]);
+  expect(again.read("page", 1, 2)).toEqual(value);
+  const reading = failureOf(() => again.read("later", 1, 1));
+  expect(reading?.details).toMatchObject({ reason: "damaged", table: "later" });
 });
 
 describe("a group", () => {

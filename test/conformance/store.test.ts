@@ -7,7 +7,11 @@ import { brokerCases, casesFor, type Subject } from "../../src/testing/index.ts"
 import { Directories } from "./support/directory.ts";
 
 function openIn(directory: string): Engine {
-  return openEngine({ storage: openSqliteStorage(directory), clock: systemClock, name: directory });
+  return openEngine({
+    storage: openSqliteStorage(directory, { durability: "process" }),
+    clock: systemClock,
+    name: directory,
+  });
 }
 
 async function open(): Promise<Subject> {

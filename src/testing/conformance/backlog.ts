@@ -29,7 +29,7 @@ async function fill(trial: Trial, queue: string, key?: (index: number) => string
 
 /** Receives `count` messages and settles them, some at a time. */
 async function receiveAll(trial: Trial, queue: string, count: number): Promise<Delivery[]> {
-  const receiver = trial.receive(queue, { credit: 100 });
+  const receiver = trial.receive(queue, { credit: 500 });
   const received: Delivery[] = [];
   while (received.length < count) {
     const deliveries = [await receiver.next()];

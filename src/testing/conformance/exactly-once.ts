@@ -122,7 +122,7 @@ const originCases: readonly ConformanceCase[] = [
 
   conformanceCase("what was acknowledged need not be remembered, the rest is", async (trial) => {
     const queue = await trial.queue();
-    for (let sequence = 1; sequence <= 200; sequence++) {
+    for (let sequence = 1; sequence <= 50; sequence++) {
       const [stored] = await store(
         trial.broker,
         queue,
@@ -130,8 +130,8 @@ const originCases: readonly ConformanceCase[] = [
       );
       assert.equal(stored?.duplicate, false, `sequence ${sequence}`);
     }
-    for (const sequence of [198, 199, 200]) {
-      const [repeat] = await store(trial.broker, queue, sequenced("alpha", sequence, 197));
+    for (const sequence of [48, 49, 50]) {
+      const [repeat] = await store(trial.broker, queue, sequenced("alpha", sequence, 47));
       assert.equal(repeat?.duplicate, true, `sequence ${sequence}`);
     }
   }),

@@ -17,7 +17,7 @@ import { collect, dead, done, message, planted, release, retry, settle, text } f
 import type { Trial } from "./trial.ts";
 
 const senders = 3;
-const perSender = 120;
+const perSender = 70;
 const workersPerClient = 2;
 const keys = 8;
 

@@ -73,7 +73,7 @@ export const watchCases: readonly ConformanceCase[] = [
     };
     const writer = storeOf(await trial.connect());
     const writing = (async () => {
-      for (let round = 0; round < 200; round++) {
+      for (let round = 0; round < 70; round++) {
         const key = `s/${round % 17}`;
         if (round % 5 === 4) await put(writer, { key });
         else await putText(writer, key, `${round}`);

@@ -1,0 +1,81 @@
+/** Real processes on one directory. */
+import { afterEach, expect, test } from "vitest";
+import { openEmbedded } from "../../src/hub/embedded.ts";
+import { type Actor, Stage } from "./support/actors.ts";
+import { reckon } from "./support/reckoning.ts";
+
+const timeoutMs = 120_000;
+let stage = new Stage();
+
+afterEach(async () => {
+  await stage.leave();
+});
+
+test("processes exchange durable messages through the first of them", {
+  timeout: timeoutMs,
+}, async () => {
+  stage = new Stage();
+  const owner = await stage.enter();
+  const producer = await stage.enter();
+  expect(owner.reports).toEqual([{ kind: "open", owner: true }]);
+  expect(producer.reports).toEqual([{ kind: "open", owner: false }]);
+  const broker = await openEmbedded(stage.directory);
+  await broker.queues.declare(["work"]);
+  owner.tell({ kind: "consume", queue: "work", ledger: "ledger", dieBeforeSettling: false });
+  producer.tell({ kind: "produce", queue: "work", inFlight: 16, prefix: "p" });
+  await acknowledged(producer, 200);
+  producer.tell({ kind: "stop" });
+  await producer.until("stopped");
+  const { repeatedStarts } = await reckon(stage, broker, "work", "ledger");
+  expect(repeatedStarts).toBe(0);
+  await broker.close();
+});
+
+test("an owner that closes hands over: nothing is lost, and nothing is started twice", {
+  timeout: timeoutMs,
+}, async () => {
+  stage = new Stage();
+  const owner = await stage.enter();
+  const producer = await stage.enter();
+  const consumer = await stage.enter();
+  const broker = await openEmbedded(stage.directory);
+  await broker.queues.declare(["work"]);
+  consumer.tell({ kind: "consume", queue: "work", ledger: "ledger", dieBeforeSettling: false });
+  producer.tell({ kind: "produce", queue: "work", inFlight: 16, prefix: "p" });
+  await acknowledged(producer, 100);
+  owner.tell({ kind: "close" });
+  await owner.until("closed");
+  await owner.gone();
+  expect(owner.process.exitCode).toBe(0);
+  const before = producer.journaled("acknowledged").length;
+  await acknowledged(producer, before + 100);
+  producer.tell({ kind: "stop" });
+  await producer.until("stopped");
+  const { repeatedStarts } = await reckon(stage, broker, "work", "ledger");
+  expect(repeatedStarts).toBe(0);
+  await broker.close();
+});
+
+test("a blocked main thread of the owner holds up nobody else", {
+  timeout: timeoutMs,
+}, async () => {
+  stage = new Stage();
+  const owner = await stage.enter();
+  const [asking, answering] = [await stage.enter(), await stage.enter()];
+  answering.tell({ kind: "echo", topic: "questions" });
+  await answering.until("echoing");
+  owner.tell({ kind: "block", forMs: 5_000 });
+  await owner.until("blocking");
+  asking.tell({ kind: "exchange", topic: "questions", rounds: 300, queue: "notes" });
+  await asking.until("exchanged");
+  expect(owner.reports.at(-1)).toEqual({ kind: "blocking" });
+  await owner.until("unblocked");
+});
+
+/** Waits until so many messages of this producer are stored. */
+async function acknowledged(producer: Actor, count: number): Promise<void> {
+  while (producer.journaled("acknowledged").length < count) {
+    expect(producer.alive).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

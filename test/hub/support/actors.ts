@@ -1,0 +1,153 @@
+/** Starts, orders and kills the processes of a test. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readHubFile } from "../../../src/hub/embedded/hub-file.ts";
+import type { ProbePoint } from "../../../src/hub/probe.ts";
+import { sourceFlags } from "../../support/run-node.ts";
+
+export type ActorOrder =
+  | {
+      readonly kind: "produce";
+      readonly queue: string;
+      readonly inFlight: number;
+      readonly prefix: string;
+    }
+  | { readonly kind: "stop" }
+  | { readonly kind: "enqueue"; readonly queue: string; readonly id: string }
+  | {
+      readonly kind: "consume";
+      readonly queue: string;
+      readonly ledger: string;
+      readonly dieBeforeSettling: boolean;
+    }
+  | { readonly kind: "echo"; readonly topic: string }
+  | {
+      readonly kind: "exchange";
+      readonly topic: string;
+      readonly rounds: number;
+      readonly queue: string;
+    }
+  | { readonly kind: "block"; readonly forMs: number }
+  | { readonly kind: "close" };
+
+export type ActorReport =
+  | { readonly kind: "open"; readonly owner: boolean }
+  | { readonly kind: "enqueued"; readonly id: string }
+  | {
+      readonly kind: "stopped" | "echoing" | "exchanged" | "blocking" | "unblocked" | "closed";
+    };
+
+const program = fileURLToPath(new URL("./actor.ts", import.meta.url));
+
+export class Actor {
+  readonly process: ChildProcess;
+  readonly journal: string;
+  readonly reports: ActorReport[] = [];
+  readonly #news: (() => void)[] = [];
+
+  constructor(directory: string, journal: string, environment: NodeJS.ProcessEnv) {
+    this.journal = journal;
+    writeFileSync(journal, "");
+    this.process = spawn(process.execPath, [...sourceFlags, program, directory, journal], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      env: environment,
+    });
+    this.process.on("message", (report: ActorReport) => {
+      this.reports.push(report);
+      this.#wake();
+    });
+    this.process.on("exit", () => this.#wake());
+  }
+
+  get alive(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  tell(order: ActorOrder): void {
+    this.process.send(order);
+  }
+
+  /** Resolves once it has reported so. @throws when it ends before. */
+  async until(kind: ActorReport["kind"]): Promise<void> {
+    while (!this.reports.some((report) => report.kind === kind)) {
+      if (!this.alive) throw new Error(`the actor ended before it was ${kind}`);
+      await new Promise<void>((resolve) => this.#news.push(resolve));
+    }
+  }
+
+  kill(): Promise<void> {
+    if (this.alive) this.process.kill("SIGKILL");
+    return this.gone();
+  }
+
+  async gone(): Promise<void> {
+    if (this.alive) await once(this.process, "exit");
+  }
+
+  /** What it wrote down, by the first word of the line. */
+  journaled(word: "acknowledged" | "started"): readonly string[] {
+    const lines = readFileSync(this.journal, "utf8").split("\n");
+    return lines
+      .filter((line) => line.startsWith(`${word} `))
+      .map((line) => line.split(" ")[1] ?? "");
+  }
+
+  #wake(): void {
+    for (const wake of this.#news.splice(0)) wake();
+  }
+}
+
+/** A directory, and the processes on it. */
+export class Stage {
+  readonly directory: string;
+  readonly actors: Actor[] = [];
+  readonly #root = mkdtempSync(join(tmpdir(), "colloquy-stage-"));
+  readonly #fate = join(this.#root, "fate");
+  readonly #fated: boolean;
+
+  /** @param fated - whether a process can be told at which point it dies. */
+  constructor({ fated = false }: { readonly fated?: boolean } = {}) {
+    this.directory = join(this.#root, "data");
+    this.#fated = fated;
+  }
+
+  /** Starts a process and waits until it has opened the broker. */
+  async enter(): Promise<Actor> {
+    const actor = this.start();
+    await actor.until("open");
+    return actor;
+  }
+
+  start(): Actor {
+    const environment = { ...process.env };
+    if (this.#fated) environment["COLLOQUY_TEST_FATE"] = this.#fate;
+    const journal = join(this.#root, `journal-${this.actors.length}`);
+    const actor = new Actor(this.directory, journal, environment);
+    this.actors.push(actor);
+    return actor;
+  }
+
+  /** The first owner to come by this point dies there. */
+  decree(point: ProbePoint): void {
+    writeFileSync(this.#fate, point);
+  }
+
+  /** The process that owns the directory, as far as it has told. */
+  get owner(): Actor | undefined {
+    const id = readHubFile(join(this.directory, "hub.json"))?.process;
+    return this.actors.find((actor) => actor.alive && actor.process.pid === id);
+  }
+
+  journaled(word: "acknowledged" | "started"): readonly string[] {
+    return this.actors.flatMap((actor) => actor.journaled(word));
+  }
+
+  async leave(): Promise<void> {
+    await Promise.all(this.actors.map((actor) => actor.kill()));
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+}

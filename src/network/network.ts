@@ -15,6 +15,7 @@ import type { AgentInfo } from "../routing/card.ts";
 import { type AgentQuery, Registry } from "../routing/registry.ts";
 import { cancelledError, onAbort } from "../runtime/abort.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { keepAlive } from "../runtime/keep-alive.ts";
 import type { Random } from "../runtime/random.ts";
 import { onTermination } from "../runtime/termination.ts";
 import { TimerWheel } from "../runtime/timer-wheel.ts";
@@ -61,6 +62,8 @@ export class Network {
   readonly #stop = new AbortController();
   #status: BrokerStatus = { kind: "ready" };
   #forgetSignals: () => void = () => {};
+  /** Whatever the broker: who has joined is there until it leaves, also while nothing but a timer runs. */
+  #letGo: () => void = () => {};
   #closing: Promise<void> | undefined;
 
   /** Use `join`. */
@@ -100,6 +103,7 @@ export class Network {
   async open(): Promise<void> {
     await this.#exchange.open(this.#stop.signal);
     await this.#presence.open(this.#stop.signal);
+    this.#letGo = keepAlive();
     this.#follow().catch((error: unknown) => this.#options.onError(error, "the broker's status"));
     if (this.#options.drainOnSignals) this.#forgetSignals = onTermination(() => this.close());
   }
@@ -194,6 +198,7 @@ export class Network {
     this.#exchange.close();
     this.#stop.abort();
     await this.#site.broker.close();
+    this.#letGo();
     this.#status = { kind: "closed" };
   }
 

@@ -70,6 +70,13 @@ export interface Topics {
   /** False only when the broker is sure that nobody but this same broker object is subscribed: spares the encoding. */
   reaches?(topic: string): boolean;
   /**
+   * Looks out for the first subscription that `topic` will reach: calls `found` once, and for a
+   * moment the subscription waits for that to resolve before it is in force. It must not reject.
+   *
+   * @returns ends the look-out; undefined, and nothing is looked out for, where `reaches` is true.
+   */
+  onReached?(topic: string, found: () => Promise<void>): (() => void) | undefined;
+  /**
    * Resolves when the subscription is in force. It survives reconnects; what is published in between is lost.
    *
    * @param pattern - tokens joined by dots; `*` is any one token, a last `>` one or more.

@@ -6,17 +6,30 @@ import {
   readPublishNumber,
   readPublishTopic,
   readSubscribe,
+  writeLoud,
   writePublish,
+  writeQuiet,
 } from "../broker/hub/operations/topics.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
 import { assertPattern, assertTopic } from "../message/topic.ts";
+import { Deferred } from "../runtime/deferred.ts";
 import { checkOpen } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
+
+/** Topics of one session that its client is spared to publish. */
+const quietMax = 4_096;
+
+const internalToken = /(?:^|\.)_/;
 
 export class SessionTopics implements SessionPort {
   readonly #session: SessionContext;
   readonly #broker: Broker;
   readonly #subscriptions = new Map<number, AbortController>();
+  /** Topics that the client does not publish, because nobody else hears them, and what ends the look-out. */
+  readonly #quiet = new Map<string, () => void>();
+  /** LOUDs that the client has not answered. */
+  readonly #unheeded = new Map<number, Deferred>();
+  #louds = 0;
   #collected: Publication[] = [];
   /** Publications that the client was too slow for, and does not know of yet. */
   #dropped = 0;
@@ -31,6 +44,7 @@ export class SessionTopics implements SessionPort {
       this.#subscriptions.get(number)?.abort();
       this.#subscriptions.delete(number);
     });
+    session.handle(frameTypes.HEEDED, (frame) => this.#heeded(readNumbered(frame)));
   }
 
   submit(): void {
@@ -43,15 +57,45 @@ export class SessionTopics implements SessionPort {
   end(): void {
     for (const subscription of this.#subscriptions.values()) subscription.abort();
     this.#subscriptions.clear();
+    for (const endLookout of this.#quiet.values()) endLookout();
+    this.#quiet.clear();
+    for (const number of this.#unheeded.keys()) this.#heeded(number);
   }
 
   #collect(frame: Frame): void {
     const number = readPublishNumber(frame);
     const topic = readPublishTopic(frame);
     assertTopic(topic, "internal");
-    const publication = { topic, frame: frame.payload, control: isControl(frame) };
-    if (number === 0) this.#collected.push(publication);
-    else this.#collected.push({ ...publication, onUnheard: () => this.#unheard(number) });
+    const onUnheard = (): void => (number === 0 ? this.#quieten(topic) : this.#unheard(number));
+    this.#collected.push({ topic, frame: frame.payload, control: isControl(frame), onUnheard });
+  }
+
+  /** Spares the client what nobody hears. Inboxes come and go: of those it is told each time. */
+  #quieten(topic: string): void {
+    if (this.#quiet.has(topic) || this.#quiet.size >= quietMax || internalToken.test(topic)) return;
+    const endLookout = this.#broker.topics.onReached?.(topic, () => this.#wake(topic));
+    if (endLookout === undefined) return;
+    this.#quiet.set(topic, endLookout);
+    const { output } = this.#session;
+    writeQuiet(output.control, topic);
+    output.written();
+  }
+
+  /** Resolves when the client publishes again on the topic, or is gone. */
+  #wake(topic: string): Promise<void> {
+    const number = ++this.#louds;
+    const heeded = new Deferred();
+    this.#unheeded.set(number, heeded);
+    this.#quiet.delete(topic);
+    const { output } = this.#session;
+    writeLoud(output.control, number, topic);
+    output.written();
+    return heeded.promise;
+  }
+
+  #heeded(number: number): void {
+    this.#unheeded.get(number)?.resolve();
+    this.#unheeded.delete(number);
   }
 
   #unheard(number: number): void {

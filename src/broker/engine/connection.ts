@@ -96,6 +96,7 @@ export class Connection implements Broker {
     const { core, check, signal: closing } = session;
     return {
       reaches: (topic) => core.topics.reaches(topic, session),
+      onReached: (topic, found) => core.topics.onReached(topic, found, session),
       publish: (publications) => {
         check();
         core.topics.publish(publications, session);
@@ -106,6 +107,7 @@ export class Connection implements Broker {
         const unsubscribe = core.topics.subscribe(pattern, receive, session);
         onAbort(signal, unsubscribe);
         onAbort(closing, unsubscribe);
+        await core.topics.heeded(pattern);
       },
     };
   }

@@ -13,8 +13,10 @@ import type { HubConnection, SessionPart } from "./connection.ts";
 import { readNumbered, writeNumbered } from "./operations/numbered.ts";
 import {
   isControl,
+  readLoud,
   readPublishNumber,
   readPublishTopic,
+  readQuiet,
   writePublish,
   writeSubscribe,
 } from "./operations/topics.ts";
@@ -37,6 +39,8 @@ export class Subscriptions implements Topics, SessionPart {
   readonly #connection: HubConnection;
   readonly #byNumber = new Map<number, Subscription>();
   readonly #byPattern = new Map<string, Subscription>();
+  /** Topics that nobody else hears; the hub says when that is over. */
+  readonly #quiet = new Set<string>();
   /** What to call for a publication that nobody heard. Heard ones are never answered, see `#heard`. */
   readonly #questions = new Window<() => void>(1);
   /** Where the questions ended when a PING with that number went out; undefined when none is on its way. */
@@ -54,6 +58,8 @@ export class Subscriptions implements Topics, SessionPart {
     connection.handle(frameTypes.DROPPED, (frame) => {
       this.#droppedCount += readNumbered(frame);
     });
+    connection.handle(frameTypes.QUIET, (frame) => this.#quiet.add(readQuiet(frame)));
+    connection.handle(frameTypes.LOUD, (frame) => this.#heed(frame));
     connection.handle(frameTypes.PONG, (frame) => this.#heard(readNumbered(frame)));
     connection.add(this);
   }
@@ -61,6 +67,10 @@ export class Subscriptions implements Topics, SessionPart {
   /** Publications that the hub did not deliver here because this process was too slow. */
   get droppedCount(): number {
     return this.#droppedCount;
+  }
+
+  reaches(topic: string): boolean {
+    return !this.#quiet.has(topic);
   }
 
   publish(publications: readonly Publication[]): void {
@@ -103,6 +113,7 @@ export class Subscriptions implements Topics, SessionPart {
   lost(): void {
     this.#questions.dropBelow(this.#questions.next);
     this.#askedUpTo = undefined;
+    this.#quiet.clear();
   }
 
   closed(error: ColloquyError): void {
@@ -113,6 +124,15 @@ export class Subscriptions implements Topics, SessionPart {
     this.#byNumber.clear();
     this.#byPattern.clear();
     this.lost();
+  }
+
+  #heed(frame: Frame): void {
+    const { number, topic } = readLoud(frame);
+    this.#quiet.delete(topic);
+    const { output } = this.#connection;
+    if (output === undefined) return;
+    writeNumbered(output.control, frameTypes.HEEDED, number);
+    output.written();
   }
 
   #open(pattern: string): Subscription {

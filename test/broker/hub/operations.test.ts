@@ -40,10 +40,14 @@ import {
   writeSettled,
 } from "../../../src/broker/hub/operations/settle.ts";
 import {
+  readLoud,
   readPublishNumber,
   readPublishTopic,
+  readQuiet,
   readSubscribe,
+  writeLoud,
   writePublish,
+  writeQuiet,
   writeSubscribe,
 } from "../../../src/broker/hub/operations/topics.ts";
 import { type ErrorInfo, isColloquyError } from "../../../src/errors.ts";
@@ -229,6 +233,9 @@ test("subscriptions and publications arrive as they were sent", () => {
         expect(readPublishNumber(published)).toBe(number);
         expect(readPublishTopic(published)).toBe(topic);
         expect(published.payload).toEqual(sent);
+        expect(readQuiet(roundTrip((writer) => writeQuiet(writer, topic)))).toBe(topic);
+        const loud = roundTrip((writer) => writeLoud(writer, number, topic));
+        expect(readLoud(loud)).toEqual({ number, topic });
       },
     ),
   );

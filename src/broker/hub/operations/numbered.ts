@@ -1,6 +1,6 @@
 /**
  * Frames that carry a number and nothing else: PING, PONG, SUBSCRIBED, UNSUBSCRIBE, UNHEARD, DROPPED,
- * CANCEL, HANGUP.
+ * HEEDED, CANCEL, HANGUP.
  *
  *   number u64
  */

@@ -8,7 +8,11 @@
  *                subscription u64, topic text8; ...   to a client: the subscription it matched
  *   UNHEARD      number u64                           nobody was subscribed
  *   DROPPED      count u64                            publications lost because the client was slow
+ *   QUIET        topic text8                          nobody else hears it: not to be sent until LOUD
+ *   LOUD         number u64, topic text8              somebody will; to be answered
+ *   HEEDED       number u64                           whatever is published from here on is sent
  *
+ * A subscription waits a moment for the clients that were told QUIET to heed LOUD.
  * PUBLISH with the flag CONTROL passes data that waits. Its payload is opaque.
  */
 import { ByteReader } from "../../../message/byte-reader.ts";
@@ -55,6 +59,30 @@ export function readPublishTopic(frame: Frame): string {
 
 export function isControl(frame: Frame): boolean {
   return (frame.flags & frameFlags.CONTROL) !== 0;
+}
+
+export function writeQuiet(writer: FrameWriter, topic: string): void {
+  const frame = writer.begin(frameTypes.QUIET);
+  writer.text8(topic);
+  writer.endHeader(frame);
+  writer.end(frame);
+}
+
+export function readQuiet(frame: Frame): string {
+  return headerOf(frame).text8("topic");
+}
+
+export function writeLoud(writer: FrameWriter, number: number, topic: string): void {
+  const frame = writer.begin(frameTypes.LOUD);
+  writer.uint53(number);
+  writer.text8(topic);
+  writer.endHeader(frame);
+  writer.end(frame);
+}
+
+export function readLoud(frame: Frame): { number: number; topic: string } {
+  const reader = headerOf(frame);
+  return { number: reader.uint53("number"), topic: reader.text8("topic") };
 }
 
 function headerOf(frame: Frame): ByteReader {

@@ -38,6 +38,9 @@ interface Verdict {
 const flips = Number(process.env["COLLOQUY_FLIPS"] ?? 2_000);
 const seed = Number(process.env["COLLOQUY_SEED"] ?? 20);
 
+/** Where the header of the file says how many pages it has. @see https://www.sqlite.org/fileformat2.html */
+const pagesInHeader = 28;
+
 const database = "store.sqlite";
 const log = "store.sqlite-wal";
 
@@ -129,24 +132,36 @@ describe("a store that was closed", () => {
     expect(counts).toEqual({ refused: 100, found: 0, harmless: 0 });
   });
 
-  test("bytes that were added, and a page that is all zeros or another page", () => {
+  test("a file that is longer than its header says is refused: its end would be written over", () => {
+    const original = temporaryDirectory("memory");
+    const expected = sampleStore(original);
+    const counts = harm(original, expected, 2, (directory, round) => {
+      const file = join(directory, database);
+      if (round === 0) {
+        appendFileSync(file, Buffer.alloc(4096));
+        return "a page more";
+      }
+      const bytes = readFileSync(file);
+      bytes.writeUInt32BE(bytes.readUInt32BE(pagesInHeader) - 1, pagesInHeader);
+      writeFileSync(file, bytes);
+      return "a page less in the header";
+    });
+    expect(counts.refused).toBe(2);
+  });
+
+  test("a page that is all zeros, or another page: no wrong row, no missing row", () => {
     const original = temporaryDirectory("memory");
     const expected = sampleStore(original);
     const bytes = readFileSync(join(original, database));
     const pages = bytes.length / 4096;
     const random = new SeededRandom(seed);
     const counts = harm(original, expected, 200, (directory, round) => {
-      const file = join(directory, database);
-      if (round === 0) {
-        appendFileSync(file, Buffer.alloc(4096));
-        return "a page more";
-      }
       const to = random.uint32() % pages;
       const from = random.uint32() % pages;
       const changed = Buffer.from(bytes);
       const page = bytes.subarray(from * 4096, (from + 1) * 4096);
       changed.set(round % 2 === 0 ? page : Buffer.alloc(4096), to * 4096);
-      writeFileSync(file, changed);
+      writeFileSync(join(directory, database), changed);
       return round % 2 === 0 ? `page ${from} at ${to}` : `zeros at page ${to}`;
     });
     expect(counts.refused).toBeGreaterThan(20);

@@ -4,23 +4,17 @@
  *   0 none          undefined; no bytes
  *   1 json          JSON, UTF-8: what any tool can read
  *   2 bytes         the payload is a byte array, sent as it is
- *   3 jsonAndBytes  plain data with byte arrays inside
- *
- *   jsonAndBytes = jsonLength json bytes*      jsonLength  u32
- *   json         = {"value": V, "bytes": [[path, length], ...]}
- *
- * V is the payload with null in place of each byte array; `path` leads to that null as an array of keys
- * and indexes, `length` says how many of the trailing bytes belong there. Nothing in V is special, so
- * nothing needs escaping. At most 1,024 byte arrays.
+ *   3 jsonAndBytes  plain data with byte arrays inside: see json-and-bytes.ts
  */
-import { readUint32 } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { decompressPayload } from "./compression.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
-import { payloadByteArraysMax, payloadBytesMax, payloadDepthMax } from "./limits.ts";
+import { decodeJson } from "./json.ts";
+import { decodeJsonAndBytes, encodeJsonAndBytes } from "./json-and-bytes.ts";
+import { payloadBytesMax } from "./limits.ts";
 import { compressions, type EncodedPayload, type PayloadCodec, payloadCodecs } from "./message.ts";
 import { assertPlain } from "./plain.ts";
-import { decodeUtf8, encodeUtf8 } from "./text.ts";
+import { encodeUtf8 } from "./text.ts";
 
 /**
  * @throws SERIALIZATION_ERROR with `details.path` at what is not plain data, MESSAGE_TOO_LARGE above
@@ -50,11 +44,8 @@ export function decodePayload(
     case payloadCodecs.none:
       if (bytes.length > 0) throw invalidMessage("payload", "no bytes");
       return undefined;
-    case payloadCodecs.json: {
-      const value = parseJson(bytes, 0, bytes.length);
-      assertPlain(value);
-      return value;
-    }
+    case payloadCodecs.json:
+      return decodeJson(bytes);
     case payloadCodecs.bytes:
       return new Uint8Array(bytes);
     case payloadCodecs.jsonAndBytes:
@@ -67,7 +58,9 @@ export function decodePayload(
 function encode(value: unknown, bytesMax: number): EncodedPayload {
   if (value === undefined) return encoded(payloadCodecs.none, noBytes);
   if (value instanceof Uint8Array) return encoded(payloadCodecs.bytes, value);
-  if (assertPlain(value)) return encodeJsonAndBytes(value as object);
+  if (assertPlain(value)) {
+    return encoded(payloadCodecs.jsonAndBytes, encodeJsonAndBytes(value as object));
+  }
   const json = JSON.stringify(value);
   // Each character takes a byte or more.
   if (json.length > bytesMax) throw tooLarge("payload", bytesMax, "bytes");
@@ -86,113 +79,3 @@ const writer: ByteWriter = new ByteWriter();
 const pooledCharactersMax = 4_096;
 
 const noBytes = new Uint8Array(0);
-
-type Path = readonly (string | number)[];
-
-/** The JSON part of `jsonAndBytes`. */
-interface Skeleton {
-  readonly value: unknown;
-  readonly bytes: readonly (readonly [path: Path, length: number])[];
-}
-
-function encodeJsonAndBytes(value: object): EncodedPayload {
-  const lifted: (readonly [path: Path, bytes: Uint8Array])[] = [];
-  const bare = lift(value, [], lifted);
-  if (lifted.length > payloadByteArraysMax) {
-    throw tooLarge("payload", payloadByteArraysMax, "byte arrays", lifted.length);
-  }
-  const skeleton: Skeleton = {
-    value: bare,
-    bytes: lifted.map(([path, bytes]) => [path, bytes.length]),
-  };
-  const json = encodeUtf8(JSON.stringify(skeleton));
-  const length = lifted.reduce((sum, [, bytes]) => sum + bytes.length, 4 + json.length);
-  const payload = new Uint8Array(length);
-  new DataView(payload.buffer).setUint32(0, json.length);
-  payload.set(json, 4);
-  let at = 4 + json.length;
-  for (const [, bytes] of lifted) {
-    payload.set(bytes, at);
-    at += bytes.length;
-  }
-  return encoded(payloadCodecs.jsonAndBytes, payload);
-}
-
-/** A copy with null for each byte array, which goes to `lifted`. */
-function lift(value: unknown, path: Path, lifted: (readonly [Path, Uint8Array])[]): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Uint8Array) {
-    lifted.push([path, value]);
-    return null;
-  }
-  if (Array.isArray(value))
-    return value.map((inner, index) => lift(inner, [...path, index], lifted));
-  const bare: Record<string, unknown> = {};
-  for (const [key, inner] of Object.entries(value)) bare[key] = lift(inner, [...path, key], lifted);
-  return bare;
-}
-
-function decodeJsonAndBytes(payload: Uint8Array): unknown {
-  if (payload.length < 4) throw invalidMessage("payload", "4 bytes or more");
-  const jsonLength = readUint32(payload, 0);
-  if (jsonLength > payload.length - 4) {
-    throw invalidMessage("payload", `${jsonLength} bytes of JSON, found ${payload.length - 4}`);
-  }
-  let at = 4 + jsonLength;
-  const skeleton = parseJson(payload, 4, at);
-  assertPlain(skeleton);
-  if (!isSkeleton(skeleton)) throw invalidMessage("payload", "value and bytes");
-  for (const [path, length] of skeleton.bytes) {
-    if (length > payload.length - at) throw invalidMessage("payload", "all of its byte arrays");
-    place(skeleton.value, path, new Uint8Array(payload.subarray(at, at + length)));
-    at += length;
-  }
-  if (at !== payload.length) throw invalidMessage("payload", "no bytes after its byte arrays");
-  return skeleton.value;
-}
-
-function isSkeleton(json: unknown): json is Skeleton {
-  if (typeof json !== "object" || json === null || !Object.hasOwn(json, "value")) return false;
-  const { bytes } = json as Partial<Skeleton>;
-  return Array.isArray(bytes) && bytes.length <= payloadByteArraysMax && bytes.every(isLiftedPlace);
-}
-
-function isLiftedPlace(place: unknown): boolean {
-  if (!Array.isArray(place) || place.length !== 2) return false;
-  const [path, length] = place as readonly unknown[];
-  if (!Array.isArray(path) || path.length === 0 || path.length > payloadDepthMax) return false;
-  return Number.isSafeInteger(length) && (length as number) >= 0;
-}
-
-/** Puts `bytes` where `path` leads, which must be a null that is there. */
-function place(value: unknown, path: Path, bytes: Uint8Array): void {
-  let around = value;
-  for (let step = 0; ; step++) {
-    const key = path[step] as string | number;
-    if (!holds(around, key)) throw invalidMessage("payload", "paths that lead to a null");
-    const properties = around as Record<string | number, unknown>;
-    if (step < path.length - 1) {
-      around = properties[key];
-    } else if (properties[key] === null) {
-      properties[key] = bytes;
-      return;
-    } else {
-      throw invalidMessage("payload", "paths that lead to a null");
-    }
-  }
-}
-
-function holds(value: unknown, key: unknown): boolean {
-  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return false;
-  const rightKind = Array.isArray(value) ? Number.isSafeInteger(key) : typeof key === "string";
-  return rightKind && Object.hasOwn(value, key as PropertyKey);
-}
-
-function parseJson(bytes: Uint8Array, start: number, end: number): unknown {
-  const text = decodeUtf8("payload", bytes, start, end);
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw invalidMessage("payload", "valid JSON");
-  }
-}

@@ -10,10 +10,13 @@ function payload(codec: PayloadCodec, bytes: Uint8Array | string): EncodedPayloa
 }
 
 /** The codec for JSON with byte arrays, put together by hand. */
-function jsonAndBytes(json: string, bytes: readonly number[]): EncodedPayload {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(Buffer.byteLength(json));
-  return payload(3, Buffer.concat([length, Buffer.from(json), Uint8Array.from(bytes)]));
+function jsonAndBytes(value: string, places: string, bytes: readonly number[]): EncodedPayload {
+  const parts = [value, places].flatMap((json) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(Buffer.byteLength(json));
+    return [length, Buffer.from(json)];
+  });
+  return payload(3, Buffer.concat([...parts, Uint8Array.from(bytes)]));
 }
 
 test("any payload is the same after a journey, compressed or not", () => {
@@ -37,12 +40,7 @@ test("the codec is the simplest that can carry the payload", () => {
   expect(encodePayload(Uint8Array.of(1, 2))).toEqual(payload(2, Uint8Array.of(1, 2)));
   expect(
     encodePayload({ a: [Uint8Array.of(7), { b: Uint8Array.of(8, 9) }], c: undefined }),
-  ).toEqual(
-    jsonAndBytes(
-      '{"value":{"a":[null,{"b":null}]},"bytes":[[["a",0],1],[["a",1,"b"],2]]}',
-      [7, 8, 9],
-    ),
-  );
+  ).toEqual(jsonAndBytes('{"a":[null,{"b":null}]}', '[[["a",0],1],[["a",1,"b"],2]]', [7, 8, 9]));
 });
 
 test("absent properties are absent, -0 is 0, a lone surrogate stays", () => {
@@ -68,6 +66,12 @@ test("what arrives shares no memory with what lies beside it", () => {
   expect((arrived as Uint8Array).buffer.byteLength).toBe(2);
   const inside = decodePayload(encodePayload([Uint8Array.of(5)])) as [Uint8Array];
   expect(inside[0].buffer.byteLength).toBe(1);
+});
+
+test("a byte array may lie as deep as anything else", () => {
+  let value: unknown = Uint8Array.of(1);
+  for (let depth = 0; depth < 64; depth++) value = [value];
+  expect(decodePayload(encodePayload(value))).toEqual(value);
 });
 
 test("a payload above the limit is refused", () => {
@@ -103,34 +107,33 @@ const damaged: readonly (readonly [name: string, payload: EncodedPayload])[] = [
   ["bytes that are not UTF-8", payload(1, Uint8Array.of(0x22, 0xff, 0x22))],
   ["less than a length", payload(3, Uint8Array.of(0, 0, 0))],
   ["a JSON text longer than the payload", payload(3, Uint8Array.of(0, 0, 0, 9, 0x5b, 0x5d))],
-  ["no value", jsonAndBytes('{"bytes":[]}', [])],
-  ["no list of byte arrays", jsonAndBytes('{"value":1}', [])],
-  ["an array in place of value and bytes", jsonAndBytes("[]", [])],
-  ["a byte array that is missing", jsonAndBytes('{"value":{"a":null},"bytes":[[["a"],2]]}', [1])],
-  ["bytes left over", jsonAndBytes('{"value":{"a":null},"bytes":[[["a"],2]]}', [1, 2, 3])],
-  ["a place that is not null", jsonAndBytes('{"value":{"a":0},"bytes":[[["a"],1]]}', [1])],
-  ["a place that is not there", jsonAndBytes('{"value":{"a":null},"bytes":[[["b"],1]]}', [1])],
-  ["a place in a prototype", jsonAndBytes('{"value":{},"bytes":[[["__proto__"],1]]}', [1])],
+  ["no places", payload(3, Buffer.concat([Buffer.from([0, 0, 0, 1]), Buffer.from("1")]))],
+  ["places that are no array", jsonAndBytes("1", "{}", [])],
+  ["a place that is no pair", jsonAndBytes("[null]", "[[[0]]]", [])],
+  ["a byte array that is missing", jsonAndBytes('{"a":null}', '[[["a"],2]]', [1])],
+  ["bytes left over", jsonAndBytes('{"a":null}', '[[["a"],2]]', [1, 2, 3])],
+  ["a place that is not null", jsonAndBytes('{"a":0}', '[[["a"],1]]', [1])],
+  ["a place that is not there", jsonAndBytes('{"a":null}', '[[["b"],1]]', [1])],
+  ["a place in a prototype", jsonAndBytes("{}", '[[["__proto__"],1]]', [1])],
   [
     "a place in the prototype of a prototype",
-    jsonAndBytes('{"value":{},"bytes":[[["__proto__","__proto__"],1]]}', [1]),
+    jsonAndBytes("{}", '[[["__proto__","__proto__"],1]]', [1]),
   ],
+  ["a place inside a byte array", jsonAndBytes("[null]", "[[[0],1],[[0,0],0]]", [1])],
+  ["the same place twice", jsonAndBytes("[null]", "[[[0],1],[[0],1]]", [1, 2])],
+  ["the length of an array", jsonAndBytes("[null]", '[[["length"],1]]', [1])],
+  ["an index that is a text", jsonAndBytes("[null]", '[[["0"],1]]', [1])],
+  ["an empty path", jsonAndBytes("null", "[[[],1]]", [1])],
+  ["a negative length", jsonAndBytes("[null]", "[[[0],-1]]", [])],
   [
-    "a place inside a byte array",
-    jsonAndBytes('{"value":[null],"bytes":[[[0],1],[[0,0],0]]}', [1]),
+    "more byte arrays than allowed",
+    jsonAndBytes(JSON.stringify(Array(1_025).fill(null)), manyPlaces(), []),
   ],
-  ["the same place twice", jsonAndBytes('{"value":[null],"bytes":[[[0],1],[[0],1]]}', [1, 2])],
-  ["the length of an array", jsonAndBytes('{"value":[null],"bytes":[[["length"],1]]}', [1])],
-  ["an index that is a text", jsonAndBytes('{"value":[null],"bytes":[[["0"],1]]}', [1])],
-  ["an empty path", jsonAndBytes('{"value":null,"bytes":[[[],1]]}', [1])],
-  ["a negative length", jsonAndBytes('{"value":[null],"bytes":[[[0],-1]]}', [])],
-  ["more byte arrays than allowed", jsonAndBytes(manyPlaces(), [])],
   ["a batch", payload(4, "")],
 ];
 
 function manyPlaces(): string {
-  const places = Array.from({ length: 1_025 }, (_, index) => [[index], 0]);
-  return JSON.stringify({ value: Array(1_025).fill(null), bytes: places });
+  return JSON.stringify(Array.from({ length: 1_025 }, (_, index) => [[index], 0]));
 }
 
 describe("a damaged payload is refused: it has", () => {
@@ -154,7 +157,7 @@ test("data that no sender may send is refused on arrival too", () => {
     "[".repeat(65) + "]".repeat(65),
   ];
   for (const text of texts) {
-    for (const each of [payload(1, text), jsonAndBytes(`{"value":${text},"bytes":[]}`, [])]) {
+    for (const each of [payload(1, text), jsonAndBytes(text, "[]", [])]) {
       expect(() => decodePayload(each)).toThrow(
         expect.objectContaining({ code: "SERIALIZATION_ERROR" }),
       );

@@ -152,33 +152,42 @@ const hostileTexts = [
   `{"a":${"9".repeat(400)}}`,
 ];
 
-const hostileSkeletons = [
-  '{"value":{"a":null},"bytes":[[["a"],2]]}',
-  '{"value":{"a":null},"bytes":[[["a"],3]]}',
-  '{"value":{"a":null},"bytes":[[["a"],1]]}',
-  '{"value":{"a":null},"bytes":[[["a"],1],[["a"],1]]}',
-  '{"value":{"a":null},"bytes":[[["a"],1],[["a",0],1]]}',
-  '{"value":{"a":1},"bytes":[[["a"],2]]}',
-  '{"value":{"a":null},"bytes":[[["b"],2]]}',
-  '{"value":{"a":null},"bytes":[[["__proto__","x"],2]]}',
-  '{"value":[null],"bytes":[[["length"],2]]}',
-  '{"value":[null],"bytes":[[[0],2]]}',
-  '{"value":[null],"bytes":[[[1],2]]}',
-  '{"value":[null],"bytes":[[[],2]]}',
-  '{"value":null,"bytes":[[["a"],2]]}',
-  '{"value":{"a":null},"bytes":[[["a"],-2]]}',
-  '{"value":{"a":null},"bytes":[[["a"]]]}',
-  '{"value":{"a":null},"bytes":{}}',
-  '{"bytes":[]}',
-  "[]",
-];
+/** JSON and the places of byte arrays in it, of which there are two bytes. */
+const hostilePlaces = [
+  ['{"a":null}', '[[["a"],2]]'],
+  ['{"a":null}', '[[["a"],3]]'],
+  ['{"a":null}', '[[["a"],1]]'],
+  ['{"a":null}', '[[["a"],1],[["a"],1]]'],
+  ['{"a":null}', '[[["a"],1],[["a",0],1]]'],
+  ['{"a":1}', '[[["a"],2]]'],
+  ['{"a":null}', '[[["b"],2]]'],
+  ["{}", '[[["__proto__","__proto__"],2]]'],
+  ["[null]", '[[["length"],2]]'],
+  ["[null]", "[[[0],2]]"],
+  ["[null]", "[[[1],2]]"],
+  ["[null]", "[[[],2]]"],
+  ["null", '[[["a"],2]]'],
+  ['{"a":null}', '[[["a"],-2]]'],
+  ['{"a":null}', '[[["a"]]]'],
+  ['{"a":null}', "{}"],
+  ["[[[]]]", "[["],
+] as const;
+
+function hostileJsonAndBytes(draw: Draw): Uint8Array {
+  const parts = draw
+    .oneOf(hostilePlaces)
+    .flatMap((json) => [
+      uint32(draw.chance(0.05) ? draw.number() : json.length),
+      encoder.encode(json),
+    ]);
+  return joined([...parts, draw.bytes(2)]);
+}
 
 /** A valid header over a payload that is not what it says. */
 function withHostilePayload(draw: Draw): Uint8Array {
   const text = encoder.encode(draw.oneOf(hostileTexts));
-  const skeleton = encoder.encode(draw.oneOf(hostileSkeletons));
   const codec = draw.oneOf([0, 1, 1, 2, 3, 3, 3, 4] as const);
-  const plain = codec === 3 ? joined([uint32(skeleton.length), skeleton, draw.bytes(2)]) : text;
+  const plain = codec === 3 ? hostileJsonAndBytes(draw) : text;
   const bytes = codec === 4 ? hostileBatch(draw) : draw.chance(0.1) ? draw.bytes(9) : plain;
   const compression = draw.oneOf([0, 0, 0, 0, 0, 0, 0, 1, 2] as const);
   const envelope = validEnvelope(draw);

@@ -251,15 +251,18 @@ function isHeld({ active }: Queue): boolean {
 /** @param awaitsClaims - what is there may be in somebody's hands. */
 function loadQueues(core: Core, awaitsClaims: boolean): void {
   const { storage, directory } = core;
-  for (let after = ""; ; ) {
+  const queues: Queue[] = [];
+  for (let after: string | undefined = ""; after !== undefined; ) {
     const rows = storage.scanNamed("queue", "", after, { rows: 1_024 });
     for (const { name, value } of rows) {
       const queue = new Queue(name, core);
       decodeQueue(queue, value);
       if (awaitsClaims && queue.live > 0) queue.recovered = queue.next;
-      directory.add(queue);
-      after = name;
+      queues.push(queue);
     }
-    if (rows.length < 1_024) return;
+    after = rows.at(-1)?.name;
   }
+  // In the order of declaration, as they were before.
+  queues.sort((a, b) => a.number - b.number);
+  for (const queue of queues) directory.add(queue);
 }

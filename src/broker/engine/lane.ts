@@ -294,7 +294,8 @@ export class Lane {
       const slot = this.#options.isHeld(early.position)
         ? undefined
         : this.#materialise(early.position);
-      if (slot !== undefined) this.#admit(slot);
+      // One that was claimed and came back since has been admitted on its own.
+      if (slot !== undefined && !wasOffered(slot)) this.#admit(slot);
     }
   }
 

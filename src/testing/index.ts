@@ -1,3 +1,5 @@
+export { type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from "../broker/memory.ts";
+export { type BrokerRuntime, withRuntime } from "../broker/runtime.ts";
 export { SeededRandom } from "../runtime/random.ts";
 export { brokerCases } from "./conformance/broker-cases.ts";
 export type { Abilities, ConformanceCase, Feature } from "./conformance/case.ts";

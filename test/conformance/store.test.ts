@@ -1,34 +1,28 @@
 /** The embedded broker without its hub: the engine over SQLite, in this thread. */
 import { test } from "vitest";
-import { openSqliteStorage } from "../../src/broker/embedded/sqlite-storage.ts";
-import { type Engine, openEngine } from "../../src/broker/engine/engine.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
+import { openStoreBroker, type StoreBroker } from "../../src/broker/embedded/open.ts";
 import { brokerCases, casesFor, type Subject } from "../../src/testing/index.ts";
 import { Directories } from "./support/directory.ts";
 
-function openIn(directory: string): Engine {
-  return openEngine({
-    storage: openSqliteStorage(directory, { durability: "process" }),
-    clock: systemClock,
-    name: directory,
-  });
-}
+// Without the flushes, which embedded.test.ts has: a killed process loses nothing either way.
+const openIn = (directory: string): StoreBroker =>
+  openStoreBroker(directory, { durability: "process" });
 
 async function open(): Promise<Subject> {
   const directories = new Directories();
   let directory = directories.make();
-  let engine = openIn(directory);
+  let broker = openIn(directory);
   return {
-    broker: engine.connect(),
-    connect: async () => engine.connect(),
+    broker,
+    connect: async () => broker.connect(),
     restart: async (how) => {
       if (how === "crash") directory = directories.copyOf(directory);
-      await engine.close();
-      engine = openIn(directory);
-      return engine.connect();
+      await broker.close();
+      broker = openIn(directory);
+      return broker;
     },
     close: async () => {
-      await engine.close();
+      await broker.close();
       directories.remove();
     },
   };

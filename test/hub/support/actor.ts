@@ -27,6 +27,10 @@ async function obey(order: ActorOrder): Promise<void> {
   switch (order.kind) {
     case "produce":
       return produce(order.queue, order.inFlight, order.prefix);
+    case "declare":
+      await broker.queues.declare([order.queue]);
+      report({ kind: "declared" });
+      return;
     case "stop":
       producing.abort();
       return;

@@ -17,6 +17,7 @@ export type ActorOrder =
       readonly prefix: string;
     }
   | { readonly kind: "stop" }
+  | { readonly kind: "declare"; readonly queue: string }
   | { readonly kind: "enqueue"; readonly queue: string; readonly id: string }
   | {
       readonly kind: "consume";
@@ -38,7 +39,14 @@ export type ActorReport =
   | { readonly kind: "open"; readonly owner: boolean }
   | { readonly kind: "enqueued"; readonly id: string }
   | {
-      readonly kind: "stopped" | "echoing" | "exchanged" | "blocking" | "unblocked" | "closed";
+      readonly kind:
+        | "declared"
+        | "stopped"
+        | "echoing"
+        | "exchanged"
+        | "blocking"
+        | "unblocked"
+        | "closed";
     };
 
 const program = fileURLToPath(new URL("./actor.ts", import.meta.url));
@@ -72,11 +80,13 @@ export class Actor {
   }
 
   /** Resolves once it has reported so. @throws when it ends before. */
-  async until(kind: ActorReport["kind"]): Promise<void> {
-    while (!this.reports.some((report) => report.kind === kind)) {
-      if (!this.alive) throw new Error(`the actor ended before it was ${kind}`);
-      await new Promise<void>((resolve) => this.#news.push(resolve));
-    }
+  until(kind: ActorReport["kind"]): Promise<void> {
+    return this.#reported(kind, (report) => report.kind === kind);
+  }
+
+  /** Resolves once it has reported that the message of this id is stored. */
+  untilEnqueued(id: string): Promise<void> {
+    return this.#reported(id, (report) => report.kind === "enqueued" && report.id === id);
   }
 
   kill(): Promise<void> {
@@ -94,6 +104,13 @@ export class Actor {
     return lines
       .filter((line) => line.startsWith(`${word} `))
       .map((line) => line.split(" ")[1] ?? "");
+  }
+
+  async #reported(what: string, found: (report: ActorReport) => boolean): Promise<void> {
+    while (!this.reports.some(found)) {
+      if (!this.alive) throw new Error(`the actor ended before it reported: ${what}`);
+      await new Promise<void>((resolve) => this.#news.push(resolve));
+    }
   }
 
   #wake(): void {

@@ -1,10 +1,15 @@
-/** Stops the process at the point that the file named by COLLOQUY_TEST_FATE asks for, once. */
+/**
+ * Stops the process, or with COLLOQUY_TEST_VICTIM=thread the thread of the store, at the point that the
+ * file named by COLLOQUY_TEST_FATE asks for, once.
+ */
 import { readFileSync, unlinkSync } from "node:fs";
 import type { Probe } from "../../../src/hub/probe.ts";
 
 export const probe: Probe = (point) => {
   const file = process.env["COLLOQUY_TEST_FATE"];
-  if (file !== undefined && takes(file, point)) process.kill(process.pid, "SIGKILL");
+  if (file === undefined || !takes(file, point)) return;
+  if (process.env["COLLOQUY_TEST_VICTIM"] === "thread") process.exit(1);
+  process.kill(process.pid, "SIGKILL");
 };
 
 /** Of all processes that see the file, one removes it. */

@@ -32,7 +32,7 @@ export function openDatabase(files: StoreFiles, random: Random = systemRandom): 
   const file = files.database;
   let database: DatabaseSync | undefined;
   try {
-    if (bytesOf(files.log) > 0) lookAt(file);
+    const seen = bytesOf(files.log) > 0 ? lookAt(file) : undefined;
     database = new DatabaseSync(file);
     // The lock comes before anything is read: one owner, and no shared memory beside the file.
     database.exec(
@@ -41,7 +41,7 @@ export function openDatabase(files: StoreFiles, random: Random = systemRandom): 
     const verified =
       pragma(database, "page_count") === 0
         ? createStore(database, random)
-        : verifyOwned(database, files);
+        : verifyOwned(database, files, seen);
     configure(database);
     removeFile(files.sharedIndex);
     return { database, ...verified };
@@ -51,17 +51,21 @@ export function openDatabase(files: StoreFiles, random: Random = systemRandom): 
   }
 }
 
-function lookAt(file: string): void {
+function lookAt(file: string): StoreState {
   const database = new DatabaseSync(file, { readOnly: true });
   try {
-    verifyStore(database, file);
+    return verifyStore(database, file).state;
   } finally {
     database.close();
   }
 }
 
-function verifyOwned(database: DatabaseSync, files: StoreFiles): VerifiedStore {
-  const verified = verifyStore(database, files.database);
+function verifyOwned(
+  database: DatabaseSync,
+  files: StoreFiles,
+  seen: StoreState | undefined,
+): VerifiedStore {
+  const verified = verifyStore(database, files.database, seen);
   const logged = bytesOf(files.log) > 0;
   const bytes = Number(pragma(database, "page_count")) * Number(pragma(database, "page_size"));
   if (!logged && bytesOf(files.database) !== bytes) {

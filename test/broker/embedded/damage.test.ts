@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { isDeepStrictEqual } from "node:util";
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -37,6 +38,8 @@ interface Verdict {
 /** More of them, and others, for a soak. */
 const flips = Number(process.env["COLLOQUY_FLIPS"] ?? 2_000);
 const seed = Number(process.env["COLLOQUY_SEED"] ?? 20);
+
+const pageBytes = 4_096;
 
 /** Where the header of the file says how many pages it has. @see https://www.sqlite.org/fileformat2.html */
 const pagesInHeader = 28;
@@ -125,7 +128,8 @@ describe("a store that was closed", () => {
     const random = new SeededRandom(seed);
     const counts = harm(original, expected, 100, (directory, round) => {
       const anywhere = 1 + (random.uint32() % (size - 1));
-      const bytes = round % 2 === 0 ? anywhere : Math.max(4096, anywhere - (anywhere % 4096));
+      const bytes =
+        round % 2 === 0 ? anywhere : Math.max(pageBytes, anywhere - (anywhere % pageBytes));
       truncateSync(join(directory, database), bytes);
       return `cut to ${bytes} of ${size} bytes`;
     });
@@ -138,7 +142,7 @@ describe("a store that was closed", () => {
     const counts = harm(original, expected, 2, (directory, round) => {
       const file = join(directory, database);
       if (round === 0) {
-        appendFileSync(file, Buffer.alloc(4096));
+        appendFileSync(file, Buffer.alloc(pageBytes));
         return "a page more";
       }
       const bytes = readFileSync(file);
@@ -149,24 +153,60 @@ describe("a store that was closed", () => {
     expect(counts.refused).toBe(2);
   });
 
-  test("a page that is all zeros, or another page: no wrong row, no missing row", () => {
+  test("a page of zeros, a copied page, two pages exchanged: no wrong row, no missing row", {
+    timeout: 60_000,
+  }, () => {
     const original = temporaryDirectory("memory");
     const expected = sampleStore(original);
     const bytes = readFileSync(join(original, database));
-    const pages = bytes.length / 4096;
+    const pages = bytes.length / pageBytes;
     const random = new SeededRandom(seed);
-    const counts = harm(original, expected, 200, (directory, round) => {
-      const to = random.uint32() % pages;
-      const from = random.uint32() % pages;
+    const counts = harm(original, expected, 450, (directory, round) => {
+      const [one, other] = [random.uint32() % pages, random.uint32() % pages];
+      const page = (number: number) => bytes.subarray(number * pageBytes, (number + 1) * pageBytes);
       const changed = Buffer.from(bytes);
-      const page = bytes.subarray(from * 4096, (from + 1) * 4096);
-      changed.set(round % 2 === 0 ? page : Buffer.alloc(4096), to * 4096);
+      changed.set(round % 3 === 0 ? Buffer.alloc(pageBytes) : page(other), one * pageBytes);
+      if (round % 3 === 2) changed.set(page(one), other * pageBytes);
       writeFileSync(join(directory, database), changed);
-      return round % 2 === 0 ? `page ${from} at ${to}` : `zeros at page ${to}`;
+      return `pages ${one} and ${other}, kind ${round % 3}`;
     });
-    expect(counts.refused).toBeGreaterThan(20);
+    expect(counts.refused).toBeGreaterThan(100);
+    expect(counts.found).toBeGreaterThan(100);
   });
 });
+
+test("two leaves of one tree exchanged: every row counts, and not every one is found", () => {
+  const original = temporaryDirectory("memory");
+  const expected = sampleStore(original);
+  const pairs = pairsOfLeaves(join(original, database));
+  expect(pairs.map(([tree]) => tree)).toEqual(expect.arrayContaining(["page_key", "entry"]));
+  const counts = harm(original, expected, pairs.length, (directory, round) => {
+    const [tree = "", one = 0, other = 0] = pairs[round] ?? [];
+    const file = join(directory, database);
+    const bytes = readFileSync(file);
+    const page = (number: number) => bytes.subarray((number - 1) * pageBytes, number * pageBytes);
+    const kept = Buffer.from(page(one));
+    page(one).set(page(other));
+    page(other).set(kept);
+    writeFileSync(file, bytes);
+    return `leaves ${one} and ${other} of ${tree}`;
+  });
+  expect(counts.harmless).toBe(0);
+});
+
+/** The first two leaves of every tree that has as many. */
+function pairsOfLeaves(file: string): readonly (readonly [string, number, number])[] {
+  const opened = new DatabaseSync(file);
+  const leaves = opened
+    .prepare("SELECT name, pageno FROM dbstat WHERE pagetype = 'leaf' ORDER BY name, path")
+    .all() as unknown as readonly { readonly name: string; readonly pageno: number }[];
+  opened.close();
+  return leaves.flatMap((leaf, index): readonly (readonly [string, number, number])[] => {
+    const [before, next] = [leaves[index - 1], leaves[index + 1]];
+    if (before?.name === leaf.name || next?.name !== leaf.name) return [];
+    return [[leaf.name, leaf.pageno, next.pageno]];
+  });
+}
 
 describe("a store whose owner was killed", () => {
   test("opens with everything that was committed, and says that it was not closed", () => {

@@ -82,7 +82,7 @@ export function randomBytes(random: SeededRandom, length: number): Uint8Array {
 }
 
 /** How many rows each group puts into a table; enough, in some, for trees of several levels. */
-const rowsPerGroup: Readonly<Record<string, number>> = { page: 10, settled: 5, entry: 5 };
+const rowsPerGroup: Readonly<Record<string, number>> = { page: 14, settled: 5, entry: 5 };
 
 /** Groups that put rows of all sizes into all tables, then replace and delete some of them. */
 export function sampleGroups(seed: number): readonly (readonly Write[])[] {
@@ -93,7 +93,7 @@ export function sampleGroups(seed: number): readonly (readonly Write[])[] {
   for (let group = 0; group < 24; group++) {
     const writes: Write[] = [];
     for (const table of rows(numberedTables)) {
-      const length = 2 ** Math.floor(random.float() ** 3 * (table === "page" ? 14 : 9));
+      const length = 2 ** Math.floor(random.float() ** 3 * (table === "page" ? 13 : 9));
       const [a, b] = [random.uint32() % 5, random.uint32() % 900];
       writes.push({ table, a, b, value: randomBytes(random, length) });
       const gone = random.uint32() % 900;

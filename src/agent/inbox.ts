@@ -12,7 +12,7 @@ import { Waiting } from "./waiting.ts";
 export interface InboxOptions {
   /** Handlers that run at a time. */
   readonly capacity: number;
-  /** Work that may wait for one. */
+  /** Requests are refused when as much work waits for one. */
   readonly waitingMax: number;
 }
 

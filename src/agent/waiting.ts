@@ -1,4 +1,9 @@
-/** Work waiting for a free handler, by priority: under saturation the classes are served 8:4:2:1. */
+/**
+ * Work waiting for a free handler, by priority: under saturation the classes are served 8:4:2:1.
+ *
+ * What came from a mailbox always finds room: the credit of the mailbox bounds it, and handed back
+ * now it would be offered here again at once, until it counts as given up.
+ */
 import type { Work } from "../exchange/work.ts";
 import { RingBuffer } from "../runtime/ring-buffer.ts";
 
@@ -20,9 +25,9 @@ export class Waiting {
     return this.#size;
   }
 
-  /** @returns false when it is full. */
+  /** @returns false when there is no room for a request. */
   push(work: Work): boolean {
-    if (this.#size >= this.#max) return false;
+    if (this.#size >= this.#max && work.kind !== "command") return false;
     this.#lanes ??= Array.from({ length: 4 }, () => new RingBuffer<Work>());
     this.#lanes[work.lane]?.push(work);
     this.#size++;

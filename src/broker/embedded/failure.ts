@@ -42,7 +42,7 @@ function resultCode(error: unknown): number | undefined {
 }
 
 /** Why a call of SQLite failed. What it reports beyond these means that the file is not as we made it. */
-export function storeFailureOf(error: unknown): StoreFailure {
+function storeFailureOf(error: unknown): StoreFailure {
   switch (resultCode(error)) {
     case sqlite.busy:
     case sqlite.locked:

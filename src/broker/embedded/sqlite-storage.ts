@@ -24,7 +24,7 @@ import { Transactions } from "./transactions.ts";
 export interface SqliteStorageOptions {
   /** "os" flushes every commit to the disk; "process" leaves that to the system. Default: "os". */
   readonly durability?: "os" | "process";
-  /** Longest the database file may become, bytes; 64 KiB or more. Default: as the disk allows. */
+  /** Longest the database file may become, bytes; 256 KiB or more. Default: as the disk allows. */
   readonly bytesMax?: number;
   /** Draws the identity of a new store. Default: the system's. */
   readonly random?: Random;

@@ -17,7 +17,12 @@ export function finish(
   state: MessageState,
 ): void {
   core.changes.of(queue, group).finish(slot, state);
-  core.outcomes.record(group, queue.number, slot.position, state);
+  const { outcomes } = core;
+  if (slot.taken && state.state === "done" && state.result === undefined) {
+    outcomes.recordCompleted(group, queue.number, slot.position);
+  } else {
+    outcomes.record(group, queue.number, slot.position, state);
+  }
 }
 
 /** Makes the message a dead letter; the caller has seen that there is room. */
@@ -40,27 +45,34 @@ export function retry(core: Core, group: Group, queue: Queue, slot: Slot, delayM
   core.changes.of(queue, group).giveBack(slot, { ...history, dueMs });
 }
 
-/**
- * A receiver ended, or said that it did not start: the message goes back at once, unless that happened
- * too often. Where there is no room for another dead letter it goes on being offered.
- */
-export function comeBack(
+/** Nobody started it, says who had it: the message goes back at once. */
+export function release(core: Core, group: Group, queue: Queue, slot: Slot): void {
+  const { attempts } = slot.history;
+  const history = { ...slot.history, attempts: { ...attempts, pickups: attempts.pickups + 1 } };
+  comeBack(core, group, queue, slot, history);
+}
+
+/** The receiver that had it has ended, and nobody knows whether a handler has started. */
+export function abandon(
   core: Core,
   group: Group,
   queue: Queue,
   slot: Slot,
   end: ReceiverEnd,
 ): void {
-  const { limits, deadLetters } = core;
-  const { attempts } = slot.history;
   if (slot.taken) {
     finish(core, group, queue, slot, { state: "failed", error: lostAtMostOnce() });
-    return;
+  } else if (end === "release") {
+    release(core, group, queue, slot);
+  } else {
+    const crashes = slot.history.attempts.crashes + 1;
+    comeBack(core, group, queue, slot, failed(slot, group.nowMs, { crashes }));
   }
-  const history =
-    end === "crash"
-      ? failed(slot, group.nowMs, { crashes: attempts.crashes + 1 })
-      : { ...slot.history, attempts: { ...attempts, pickups: attempts.pickups + 1 } };
+}
+
+/** Unless that happened too often; where there is no room for another dead letter it is offered again. */
+function comeBack(core: Core, group: Group, queue: Queue, slot: Slot, history: History): void {
+  const { limits, deadLetters } = core;
   const error = exhausted(history.attempts, limits.pickupsMax, limits.crashesMax);
   if (error !== undefined && !deadLetters.full) {
     bury(core, group, queue, slot, history, error);

@@ -177,9 +177,12 @@ class Take implements Operation {
   }
 
   decide(group: Group): void {
-    const changes = this.#core.changes.of(this.#queue, group);
+    const { changes, outcomes } = this.#core;
     for (const { slot, receiver } of this.#taken) {
-      if (slot.state === "ending" && !receiver.ended) changes.take(slot);
+      if (slot.state !== "ending" || receiver.ended) continue;
+      changes.of(this.#queue, group).take(slot);
+      // One that came back has its record already.
+      if (slot.history.fence === 0) outcomes.recordTaken(group, this.#queue.number, slot.position);
     }
   }
 

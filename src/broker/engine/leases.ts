@@ -1,7 +1,7 @@
 /** Receivers come with claims, and go with messages in their hands. */
 
 import type { Claim } from "../broker.ts";
-import { comeBack } from "./attempts.ts";
+import { abandon } from "./attempts.ts";
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
 import { Queue } from "./queue.ts";
@@ -32,7 +32,8 @@ export function openReceiver(core: Core, request: ReceiverRequest): Receiver {
     closeReceiver(core, opened, receiver, end);
     request.onEnd(receiver);
   };
-  const receiver = new Receiver({ queue: name, credit, consumer, onEnd });
+  const onRoom = () => core.wake(opened);
+  const receiver = new Receiver({ queue: name, credit, consumer, onEnd, onRoom });
   opened.receivers = [...opened.receivers, receiver];
   for (const claim of request.claims) takeClaim(core, opened, receiver, claim);
   core.wake(opened);
@@ -68,8 +69,9 @@ function closeReceiver(core: Core, queue: Queue, receiver: Receiver, end: Receiv
       if (untaken.has(slot.position) && !slot.taken) putBack(queue, slot);
       else held.push(slot);
     }
-    if (held.length > 0 && !core.handingOver())
+    if (held.length > 0 && !core.handingOver()) {
       core.groups.stage(new ComeBack(core, queue, receiver, held, end));
+    }
   }
   if (queue.number === 0 && queue.receivers.length === 0) directory.remove(queue, 0);
   core.wake(queue);
@@ -102,7 +104,7 @@ class ComeBack implements Operation {
 
   decide(group: Group): void {
     for (const slot of this.#slots) {
-      if (this.#stillHeld(slot)) comeBack(this.#core, group, this.#queue, slot, this.#end);
+      if (this.#stillHeld(slot)) abandon(this.#core, group, this.#queue, slot, this.#end);
     }
   }
 

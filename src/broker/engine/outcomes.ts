@@ -1,10 +1,12 @@
 /**
  * What senders may ask about later: results, errors and expiries of messages that are final. A message
- * that is done without a result leaves nothing here.
+ * that is done without a result leaves nothing here, unless it is sent at most once: such a message is
+ * final before it is offered, and what came of it is unknown until its handler has said so.
  *
  *   block  a = queue number    b = first position   entry *, in order of position, within `blockSpan`
+ *   taken  a = 2^43 + queue number                  the same, of messages that were about to be offered
  *   entry  = position u53, kind u8, bytes u32, result or error
- *   index  a = 2^44 + time     b = serial           { queue number u53, b u53 } *
+ *   index  a = 2^44 + time     b = serial           { a u53, b u53 } *
  *
  * An index row names the blocks of one group, so that the oldest are found without reading the rest.
  */
@@ -21,15 +23,17 @@ import type { NumberedRow, Storage, Write } from "./storage.ts";
 const blockSpan = 1_024;
 const blockBytesMax = 2 ** 17;
 const entryHeadBytes = 13;
+const takenRegion = 2 ** 43;
 const indexRegion = 2 ** 44;
 const keyMax = Number.MAX_SAFE_INTEGER;
-const kinds = ["done", "failed", "dead", "expired"] as const;
+const kinds = ["done", "failed", "dead", "expired", "taken", "completed"] as const;
 const writer = new ByteWriter();
 
 interface Entry {
-  readonly queueNumber: number;
+  /** First part of the key of its block. */
+  readonly a: number;
   readonly position: number;
-  readonly kind: number;
+  readonly kind: (typeof kinds)[number];
   readonly bytes: Uint8Array;
 }
 
@@ -57,28 +61,24 @@ export class Outcomes {
 
   record(group: Group, queueNumber: number, position: number, state: MessageState): void {
     const entry = entryOf(queueNumber, position, state);
-    if (entry === undefined) return;
-    const { counters, serials } = this.#options;
-    if (this.#changes === undefined) {
-      this.#changes = new OutcomeChanges(indexRegion + group.nowMs, serials.next(), () => {
-        this.#changes = undefined;
-      });
-      group.join(this.#changes);
-    }
-    this.#changes.entries.push(entry);
-    counters.add(group, "results", entryHeadBytes + entry.bytes.length);
+    if (entry !== undefined) this.#add(group, entry);
+  }
+
+  /** At most once: the message is about to be offered for the first time, and may be lost. */
+  recordTaken(group: Group, queueNumber: number, position: number): void {
+    const a = takenRegion + queueNumber;
+    this.#add(group, { a, position, kind: "taken", bytes: noBytes });
+  }
+
+  /** At most once, and done without a result. */
+  recordCompleted(group: Group, queueNumber: number, position: number): void {
+    this.#add(group, { a: queueNumber, position, kind: "completed", bytes: noBytes });
   }
 
   find(queueNumber: number, position: number): MessageState | undefined {
-    const { storage } = this.#options;
-    for (let b = position; ; ) {
-      const row = storage.floor("outcome", queueNumber, b);
-      if (row === undefined || row.b <= position - blockSpan) return undefined;
-      for (const entry of entriesOf(queueNumber, row.value)) {
-        if (entry.position === position) return stateOf(entry);
-      }
-      b = row.b - 1;
-    }
+    const entry =
+      this.#entry(queueNumber, position) ?? this.#entry(takenRegion + queueNumber, position);
+    return entry === undefined ? undefined : stateOf(entry);
   }
 
   /** True when something is kept for too long, or too much of it. */
@@ -98,19 +98,40 @@ export class Outcomes {
       if (!this.#tooOld(row, group.nowMs) && counters.get("results") <= resultBytesMax) break;
       const reader = new ByteReader(row.value);
       while (reader.left > 0) {
-        const queueNumber = reader.uint53("queue");
-        const b = reader.uint53("first position");
-        const bytes = storage.read("outcome", queueNumber, b);
-        if (bytes === undefined) continue;
-        const last = [...entriesOf(queueNumber, bytes)].at(-1);
-        forgotten.push({ queueNumber, position: last?.position ?? b });
-        counters.add(group, "results", -bytes.length);
-        writes.push({ table: "outcome", a: queueNumber, b, value: undefined });
+        const a = reader.uint53("a");
+        const b = reader.uint53("b");
+        const value = storage.read("outcome", a, b);
+        if (value === undefined) continue;
+        const position = [...entriesOf({ a, b, value })].at(-1)?.position ?? b;
+        forgotten.push({ queueNumber: a % takenRegion, position });
+        counters.add(group, "results", -value.length);
+        writes.push({ table: "outcome", a, b, value: undefined });
       }
       writes.push({ table: "outcome", a: row.a, b: row.b, value: undefined });
     }
     group.join({ seal: (all) => void all.push(...writes), committed: nothing, reverted: nothing });
     return forgotten;
+  }
+
+  #add(group: Group, entry: Entry): void {
+    const { counters, serials } = this.#options;
+    if (this.#changes === undefined) {
+      this.#changes = new OutcomeChanges(indexRegion + group.nowMs, serials.next(), () => {
+        this.#changes = undefined;
+      });
+      group.join(this.#changes);
+    }
+    this.#changes.entries.push(entry);
+    counters.add(group, "results", entryHeadBytes + entry.bytes.length);
+  }
+
+  #entry(a: number, position: number): Entry | undefined {
+    for (let b = position; ; ) {
+      const row = this.#options.storage.floor("outcome", a, b);
+      if (row === undefined || row.b <= position - blockSpan) return undefined;
+      for (const entry of entriesOf(row)) if (entry.position === position) return entry;
+      b = row.b - 1;
+    }
   }
 
   #index(rows: number): readonly NumberedRow[] {
@@ -135,11 +156,11 @@ class OutcomeChanges implements Participant {
   }
 
   seal(writes: Write[]): void {
-    this.entries.sort((x, y) => x.queueNumber - y.queueNumber || x.position - y.position);
+    this.entries.sort((x, y) => x.a - y.a || x.position - y.position);
     const blocks: { readonly a: number; readonly b: number }[] = [];
     let bytes = 0;
     for (const entry of this.entries) {
-      const { queueNumber: a, position } = entry;
+      const { a, position } = entry;
       const block = blocks.at(-1);
       bytes += entryHeadBytes + entry.bytes.length;
       if (block?.a !== a || position >= block.b + blockSpan || bytes > blockBytesMax) {
@@ -169,43 +190,49 @@ class OutcomeChanges implements Participant {
 
 const nothing = () => {};
 const noBytes = new Uint8Array(0);
+const unknown: MessageState = Object.freeze({ state: "unknown" });
 
-function entryOf(queueNumber: number, position: number, state: MessageState): Entry | undefined {
+function entryOf(a: number, position: number, state: MessageState): Entry | undefined {
   switch (state.state) {
     case "done": {
       const { result } = state;
-      return result === undefined ? undefined : { queueNumber, position, kind: 0, bytes: result };
+      return result === undefined ? undefined : { a, position, kind: "done", bytes: result };
     }
     case "failed":
     case "dead":
-    case "expired": {
-      const kind = kinds.indexOf(state.state);
-      return { queueNumber, position, kind, bytes: encodeError(state.error) };
-    }
+    case "expired":
+      return { a, position, kind: state.state, bytes: encodeError(state.error) };
     default:
       return undefined;
   }
 }
 
 function stateOf({ kind, bytes }: Entry): MessageState {
-  const state = kinds[kind] ?? "done";
-  return state === "done" ? { state, result: bytes } : { state, error: decodeError(bytes) };
+  switch (kind) {
+    case "done":
+      return { state: "done", result: bytes };
+    case "completed":
+      return { state: "done" };
+    case "taken":
+      return unknown;
+    default:
+      return { state: kind, error: decodeError(bytes) };
+  }
 }
 
 function writeEntry({ position, kind, bytes }: Entry): void {
   writer.uint53(position);
-  writer.uint8(kind);
+  writer.uint8(kinds.indexOf(kind));
   writer.uint32(bytes.length);
   writer.bytes(bytes);
 }
 
-function* entriesOf(queueNumber: number, block: Uint8Array): Generator<Entry, void, undefined> {
-  const reader = new ByteReader(block);
+function* entriesOf({ a, value }: NumberedRow): Generator<Entry, void, undefined> {
+  const reader = new ByteReader(value);
   while (reader.left > 0) {
     const position = reader.uint53("position");
-    const kind = reader.uint8("kind");
+    const kind = kinds[reader.uint8("kind")] ?? "taken";
     const length = reader.uint32("bytes");
-    const bytes = length === 0 ? noBytes : reader.bytes("outcome", length);
-    yield { queueNumber, position, kind, bytes };
+    yield { a, position, kind, bytes: reader.bytes("outcome", length) };
   }
 }

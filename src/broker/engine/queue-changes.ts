@@ -94,10 +94,7 @@ export class QueueChanges implements Participant {
 
   /** @returns the position of the message. */
   arrive(message: QueuedMessage): number {
-    const { queue } = this;
-    const position = queue.next++;
-    queue.live++;
-    queue.bytes += message.frame.length;
+    const position = this.#countIn(message);
     const { lane } = message;
     let arrivals = this.#arrivals[lane];
     if (arrivals === undefined) {
@@ -110,13 +107,10 @@ export class QueueChanges implements Participant {
 
   /** As `arrive`, for a message that is not to be offered before `notBeforeMs`. */
   schedule(message: QueuedMessage, notBeforeMs: number): number {
-    const { queue } = this;
-    const position = queue.next++;
-    queue.live++;
-    queue.bytes += message.frame.length;
+    const position = this.#countIn(message);
     this.#scheduled.push({ message, position });
     const { lane } = message;
-    const target = { kind: "scheduled", queueNumber: queue.number, lane, position } as const;
+    const target = { kind: "scheduled", queueNumber: this.queue.number, lane, position } as const;
     this.#options.timers.set(this.#options.group, notBeforeMs, target);
     return position;
   }
@@ -141,7 +135,12 @@ export class QueueChanges implements Participant {
     const { lane, position } = slot;
     const a = returnedKey(this.queue.number, lane);
     const row = { a, b: position, value: encodeReturned(slot.body, history) };
-    if (slot.page.table === "page") this.#setFinal(slot);
+    if (slot.taken) {
+      this.queue.live++;
+      this.queue.bytes += slot.frameBytes;
+    } else if (slot.page.table === "page") {
+      this.#setFinal(slot);
+    }
     this.#returned.push({ lane, row });
     if (history.dueMs <= group.nowMs) return;
     const target = { kind: "returned", queueNumber: this.queue.number, lane, position } as const;
@@ -219,6 +218,16 @@ export class QueueChanges implements Participant {
     this.#options.onEnd(this, false);
   }
 
+  #countIn({ frame, expiresAtMs }: QueuedMessage): number {
+    const { queue } = this;
+    queue.live++;
+    queue.bytes += frame.length;
+    if (expiresAtMs !== undefined && expiresAtMs > queue.lastExpiryMs) {
+      queue.lastExpiryMs = expiresAtMs;
+    }
+    return queue.next++;
+  }
+
   #end(slot: Slot, state: MessageState | undefined): void {
     this.ended.push({ slot, before: slot.state, state });
     slot.state = "final";
@@ -264,7 +273,7 @@ function sealPage(page: Page, writes: Write[]): void {
   if (page.settledStored) writes.push({ table: "settled", a, b, value: undefined });
 }
 
-// queue = number u53, next u53, live u53, bytes u53, forgotten u53
+// queue = number u53, next u53, live u53, bytes u53, forgotten u53, lastExpiryMs f64
 const writer = new ByteWriter();
 
 export function encodeQueue(queue: Queue): Uint8Array {
@@ -273,6 +282,7 @@ export function encodeQueue(queue: Queue): Uint8Array {
   writer.uint53(queue.live);
   writer.uint53(queue.bytes);
   writer.uint53(queue.forgotten);
+  writer.float64(queue.lastExpiryMs);
   return writer.take();
 }
 
@@ -283,4 +293,5 @@ export function decodeQueue(queue: Queue, row: Uint8Array): void {
   queue.live = reader.uint53("live");
   queue.bytes = reader.uint53("bytes");
   queue.forgotten = reader.uint53("forgotten");
+  queue.lastExpiryMs = reader.float64("lastExpiryMs");
 }

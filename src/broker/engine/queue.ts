@@ -29,6 +29,8 @@ export class Queue {
   bytes = 0;
   /** Outcomes of messages up to this position may have been given up. */
   forgotten = 0;
+  /** No message expires after this, wall clock; 0 when none ever does. */
+  lastExpiryMs = 0;
   /** Positions below were there when the storage was opened after an unclean end. */
   recovered = 0;
   receivers: readonly Receiver[] = [];
@@ -51,7 +53,9 @@ export class Queue {
 
   /** Drops what is in memory when nobody needs it. */
   rest(): void {
-    if (this.receivers.length === 0 && this.active?.held.size === 0) this.active = undefined;
+    if (this.receivers.length > 0) return;
+    if (this.active?.held.size === 0) this.active = undefined;
+    if (this.tracker?.idle === true) this.tracker = undefined;
   }
 
   /** The next receiver in turn that has room. */

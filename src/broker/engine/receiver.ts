@@ -13,7 +13,12 @@ export interface ReceiverOptions {
   readonly consumer: string;
   /** Called once. */
   readonly onEnd: (receiver: Receiver, end: ReceiverEnd) => void;
+  /** Called when it has taken what waited, and has room again for that reason. */
+  readonly onRoom: () => void;
 }
+
+/** Bytes that wait to be taken: a reader that is slow holds no more, whatever its credit. */
+const pendingBytesMax = 2 ** 22;
 
 type Result = IteratorResult<readonly Delivery[], undefined>;
 
@@ -22,10 +27,10 @@ const done: Result = Object.freeze({ done: true, value: undefined });
 export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery[], undefined> {
   readonly queue: string;
   readonly consumer: string;
-  readonly #credit: number;
+  readonly #options: ReceiverOptions;
   #failure: unknown;
-  readonly #onEnd: (receiver: Receiver, end: ReceiverEnd) => void;
   #pending: Delivery[] = [];
+  #pendingBytes = 0;
   #holds = 0;
   #reader: Deferred<Result> | undefined;
   #ended = false;
@@ -33,13 +38,13 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
   constructor(options: ReceiverOptions) {
     this.queue = options.queue;
     this.consumer = options.consumer;
-    this.#credit = options.credit;
-    this.#onEnd = options.onEnd;
+    this.#options = options;
   }
 
   /** Messages it will take now. */
   get room(): number {
-    return this.#ended ? 0 : this.#credit - this.#holds;
+    if (this.#ended || this.#pendingBytes >= pendingBytesMax) return 0;
+    return this.#options.credit - this.#holds;
   }
 
   get ended(): boolean {
@@ -56,6 +61,7 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
     this.hold(slot);
     const { position, fence, frame, history } = slot;
     this.#pending.push({ queue: this.queue, position, fence, frame, attempts: history.attempts });
+    this.#pendingBytes += frame.length;
   }
 
   /** As `lease`, for a message that is in its hands already. */
@@ -100,7 +106,7 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
   end(end: ReceiverEnd): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#onEnd(this, end);
+    this.#options.onEnd(this, end);
     this.#pending = [];
     this.#reader?.resolve(done);
     this.#reader = undefined;
@@ -122,6 +128,8 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
   #takePending(): readonly Delivery[] {
     const pending = this.#pending;
     this.#pending = [];
+    if (this.#pendingBytes >= pendingBytesMax) this.#options.onRoom();
+    this.#pendingBytes = 0;
     return pending;
   }
 }

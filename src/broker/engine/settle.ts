@@ -1,7 +1,7 @@
 /** Settlements: one attempt at a message ends, together with what its handler wants to have effect. */
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
 import type { Outcome, Settlement, SettleOutcome } from "../broker.ts";
-import { bury, comeBack, failed, finish, retry } from "./attempts.ts";
+import { bury, failed, finish, release, retry } from "./attempts.ts";
 import type { Core } from "./core.ts";
 import { applyEffects, obstacleToEffects } from "./effects.ts";
 import type { Group, Operation } from "./group.ts";
@@ -86,10 +86,18 @@ export function attemptOf(
   const held = queue.active?.held.get(position);
   if (held !== undefined) return held.state === "held" && held.fence === fence ? held : undefined;
   if (fence > core.serials.base) return undefined;
+  const slot = unofferedAt(core, queue, position);
+  if (slot === undefined || fence > slot.history.fence) return slot;
+  if (slot.state === "loose") queue.active?.lane(slot.lane).forget(slot);
+  return undefined;
+}
+
+/** The live message at `position` that is in nobody's hands. When it is loose, the caller forgets it. */
+export function unofferedAt(core: Core, queue: Queue, position: number): Slot | undefined {
   const active = queue.activate(core.clock.nowMs());
   core.changed(queue);
   const slot = active.find(position);
-  if (slot === undefined || fence <= slot.history.fence) return undefined;
+  if (slot === undefined) return undefined;
   if (!slot.kept) {
     active.lane(slot.lane).keep(slot);
     slot.state = "loose";
@@ -117,7 +125,7 @@ function apply(core: Core, group: Group, queue: Queue, slot: Slot, outcome: Outc
       else retry(core, group, queue, slot, outcome.delayMs);
       break;
     case "release":
-      comeBack(core, group, queue, slot, "release");
+      release(core, group, queue, slot);
       break;
   }
 }

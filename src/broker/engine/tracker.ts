@@ -1,18 +1,21 @@
 /**
- * What is known in memory about the final states of one queue's messages, for those who ask. It
- * begins when the first one asks, because most queues have nobody who does.
+ * What is known in memory about which of one queue's messages are final, for those who ask. It begins
+ * when the first one asks, because most queues have nobody who does.
  */
 import type { MessageState } from "../broker.ts";
 
-/** Final states remembered of one queue; older ones are looked up. */
+/** Final messages remembered of one queue; older ones are looked up. */
 const finalsMax = 4_096;
+
+/** "done" without a result, or to be looked up among the outcomes. */
+export type Final = "done" | "recorded";
 
 export class Tracker {
   /** Everything that became final from this position on was noted here. */
   readonly #from: number;
-  readonly #finals = new Map<number, MessageState>();
+  readonly #finals = new Map<number, Final>();
   readonly #waiting = new Map<number, Set<(state: MessageState) => void>>();
-  /** The highest position whose final state was given up. */
+  /** The highest position that was given up. */
   #forgotten = 0;
 
   /** @param from - the position that the next message will get. */
@@ -25,17 +28,18 @@ export class Tracker {
     return this.#waiting.size === 0;
   }
 
-  final(position: number): MessageState | undefined {
+  final(position: number): Final | undefined {
     return this.#finals.get(position);
   }
 
-  /** Whether a message without a final state here has none. */
+  /** Whether a message that is not final here is not final at all. */
   covers(position: number): boolean {
     return position >= this.#from && position > this.#forgotten;
   }
 
   note(position: number, state: MessageState): void {
-    this.#finals.set(position, state);
+    const plain = state.state === "done" && state.result === undefined;
+    this.#finals.set(position, plain ? "done" : "recorded");
     if (this.#finals.size > finalsMax) this.#forgetOldest();
     const waiting = this.#waiting.get(position);
     if (waiting === undefined) return;

@@ -227,19 +227,29 @@ class History {
       outcomes = await this.rig.run(this.rig.broker.queues.settle(settlements));
     } else if (fault !== undefined) {
       expect(outcomes.every(({ kind }) => kind === "indeterminate")).toBe(true);
+      if (fault === "lose-after") this.#applied(settlements, nowMs);
       await this.#recover(false, settlements);
       outcomes = await this.rig.run(this.rig.broker.queues.settle(settlements));
     }
-    for (const [index, { kind }] of outcomes.entries()) {
-      const settlement = settlements[index] as Settlement;
-      // After a crash "stale" says that it had been written; an at-most-once message is gone by then.
-      const lost = fault === "lose" && this.#isAtMostOnce(settlement.position);
-      expect(kind).toBe(fault === "lose-after" || lost ? "stale" : "settled");
-      if (lost) continue;
-      if (settlement.effects !== undefined) this.#ledger.push(settlement.position);
-      if (this.#work.messages.get(settlement.position)?.state === "final") continue;
-      this.#work.settled(settlement.position, settlement.outcome, nowMs);
+    // After a crash "stale" says that it had been written; an at-most-once message is gone by then.
+    const expected = settlements.map(({ position }) => {
+      const lost = fault === "lose" && this.#isAtMostOnce(position);
+      return { kind: fault === "lose-after" || lost ? "stale" : "settled" };
+    });
+    expect(outcomes).toEqual(expected);
+    if (fault === "lose-after") return;
+    this.#applied(
+      settlements.filter((_, index) => expected[index]?.kind === "settled"),
+      nowMs,
+    );
+  }
+
+  #applied(settlements: readonly Settlement[], nowMs: number): void {
+    for (const settlement of settlements) {
+      const { position, outcome, effects } = settlement;
+      this.#work.settled(position, outcome, nowMs);
       this.#settled.push(settlement);
+      if (effects !== undefined) this.#ledger.push(position);
     }
   }
 

@@ -19,6 +19,8 @@ export interface Reference {
   /** Of the last attempt; 0 when there was none. */
   fence: number;
   state: "waiting" | "offered" | "final";
+  /** Offered since it was last known that no handler had started. */
+  mayHaveStarted: boolean;
   /** Set once the sender can be told. */
   final: MessageState | undefined;
   /** Which receiver has it. */
@@ -50,6 +52,7 @@ export class ReferenceQueue {
       attempts: { failures: 0, pickups: 0, crashes: 0 },
       fence: 0,
       state: "waiting",
+      mayHaveStarted: false,
       final: undefined,
       holder: undefined,
     });
@@ -70,13 +73,14 @@ export class ReferenceQueue {
     this.#demand((message.expiresAtMs ?? Infinity) > nowMs, "it has not expired", position);
     this.#demand(fence > reference.fence, `its fence is above ${reference.fence}`, position);
     const once = message.guarantee === "at-most-once";
-    this.#demand(!once || reference.fence === 0, "it is offered at most once", position);
+    this.#demand(!once || !reference.mayHaveStarted, "it is offered at most once", position);
     const found = JSON.stringify(attempts);
     const expected = JSON.stringify(reference.attempts);
     this.#demand(found === expected, `attempts ${found} are ${expected}`, position);
     const before = this.#blocking(reference);
     this.#demand(before === undefined, `its key waits for ${before?.position}`, position);
     reference.state = "offered";
+    reference.mayHaveStarted = true;
     reference.fence = fence;
     reference.holder = holder;
   }
@@ -96,14 +100,15 @@ export class ReferenceQueue {
       this.#end(reference, result === undefined ? { state: "done" } : { state: "done", result });
     } else if (outcome.kind === "dead" || outcome.kind === "failed") {
       this.#end(reference, { state: outcome.kind, error: outcome.error });
+    } else if (outcome.kind === "release") {
+      reference.mayHaveStarted = false;
+      this.cameBack(reference, "pickups");
     } else if (once) {
       this.#end(reference, undefined);
-    } else if (outcome.kind === "retry") {
+    } else {
       reference.attempts = { ...attempts, failures: attempts.failures + 1 };
       reference.dueMs = nowMs + outcome.delayMs;
       reference.state = "waiting";
-    } else {
-      this.cameBack(reference, "pickups");
     }
   }
 
@@ -114,7 +119,8 @@ export class ReferenceQueue {
     reference.state = "waiting";
     reference.holder = undefined;
     const dead = reference.attempts.crashes >= 3 || reference.attempts.pickups >= 20;
-    if (dead || message.guarantee === "at-most-once") this.#end(reference, undefined);
+    const lost = message.guarantee === "at-most-once" && reference.mayHaveStarted;
+    if (dead || lost) this.#end(reference, undefined);
   }
 
   /** The engine was killed: what was offered may be claimed, or is offered again. */

@@ -136,6 +136,57 @@ export const backlogCases: readonly ConformanceCase[] = [
     }
   }),
 
+  conformanceCase("many enqueues at once have an outcome each, in order", async (trial) => {
+    const queue = await trial.queue();
+    const calls = 36;
+    const outcomes = await trial.within(
+      "all outcomes",
+      Promise.all(
+        Array.from({ length: calls }, (_, call) =>
+          enqueue(trial.broker, queue, messages(Array.from({ length: perBatch }, () => `${call}`))),
+        ),
+      ),
+    );
+    const positions = outcomes.flat();
+    assert.equal(new Set(positions).size, calls * perBatch);
+    const rising = positions.every((position, at) => position > (positions[at - 1] ?? 0));
+    assert.ok(rising, "what one client sends first is first");
+  }),
+
+  conformanceCase(
+    "what is looked through across a broken connection is whole, and nothing twice",
+    async (trial) => {
+      const queue = await trial.queue();
+      const client = await trial.connect();
+      await fill(trial, queue);
+      const positions: number[] = [];
+      for await (const stored of client.queues.browse(queue, {}, trial.signal)) {
+        if (positions.length === 0) await trial.disconnect(client);
+        positions.push(...stored.map(({ position }) => position));
+      }
+      assert.equal(positions.length, many);
+      assert.ok(positions.every((position, at) => position > (positions[at - 1] ?? 0)));
+    },
+    { needs: ["disconnect"] },
+  ),
+
+  conformanceCase(
+    "a limit holds across a broken connection",
+    async (trial) => {
+      const queue = await trial.queue();
+      const client = await trial.connect();
+      await fill(trial, queue);
+      const limit = many - 700;
+      let seen = 0;
+      for await (const stored of client.queues.browse(queue, { limit }, trial.signal)) {
+        if (seen === 0) await trial.disconnect(client);
+        seen += stored.length;
+      }
+      assert.equal(seen, limit);
+    },
+    { needs: ["disconnect"] },
+  ),
+
   conformanceCase(
     "a long queue survives a crash, less what was settled",
     async (trial) => {

@@ -114,9 +114,8 @@ export class HandlerContext implements Context {
   readonly #work: Work;
   readonly #exchange: Exchange;
   readonly #from: Sender;
-  #effects: StagedEffect[] | undefined = undefined;
+  #staging: Staging | undefined = undefined;
   #controller: AbortController | undefined = undefined;
-  #ended = false;
 
   constructor(work: Work, exchange: Exchange, from: Sender) {
     this.#work = work;
@@ -150,15 +149,31 @@ export class HandlerContext implements Context {
     return this.#work.claim?.fence;
   }
 
+  /** For this file: where effects go. */
+  get staging(): Staging {
+    this.#staging ??= new Staging();
+    return this.#staging;
+  }
+
+  /** For this file: on whose behalf things are sent. */
+  get speaker(): Speaker {
+    return { from: this.#from, cause: this.#work };
+  }
+
   get store(): StagedStore {
     const state = new KeyedState(this.#exchange.site);
     const { space } = this.#exchange.site;
     return {
       get: (key) => state.get(key),
       put: (key, value, options = {}) =>
-        this.#stage({ kind: "put", key: space.storeKey(key), value: packValue(value), ...options }),
+        this.staging.stage({
+          kind: "put",
+          key: space.storeKey(key),
+          value: packValue(value),
+          ...options,
+        }),
       delete: (key, options = {}) =>
-        this.#stage({ kind: "put", key: space.storeKey(key), ...options }),
+        this.staging.stage({ kind: "put", key: space.storeKey(key), ...options }),
     };
   }
 
@@ -168,7 +183,7 @@ export class HandlerContext implements Context {
     return {
       read: (stream, from, options) => history.read(stream, from, options),
       append: (stream, value, options = {}) =>
-        this.#stage({
+        this.staging.stage({
           kind: "append",
           stream: space.stream(stream),
           entries: [packValue(value)],
@@ -191,13 +206,12 @@ export class HandlerContext implements Context {
       method: string | RequestMember,
       input?: unknown,
       options?: RequestOptions,
-    ) =>
-      this.#exchange.request(this.#speaker, to, nameOf(method), input, options) as Promise<never>;
+    ) => this.#exchange.request(this.speaker, to, nameOf(method), input, options) as Promise<never>;
   }
 
   get stream(): Context["stream"] {
     return (to: Address, method: string | StreamMember, input?: unknown, options?: StreamOptions) =>
-      this.#exchange.stream(this.#speaker, to, nameOf(method), input, options) as StreamReply<
+      this.#exchange.stream(this.speaker, to, nameOf(method), input, options) as StreamReply<
         never,
         never
       >;
@@ -212,8 +226,8 @@ export class HandlerContext implements Context {
     ) => {
       for (const address of typeof to === "string" ? [to] : to) {
         for (const one of this.#exchange.recipients(address)) {
-          this.#stage(
-            this.#exchange.sendEffect(this.#speaker, one, nameOf(name), payload, options),
+          this.staging.stage(
+            this.#exchange.sendEffect(this.speaker, one, nameOf(name), payload, options),
           );
         }
       }
@@ -224,9 +238,9 @@ export class HandlerContext implements Context {
     return (topic: string | EventMember, data?: unknown, options: PublishOptions = {}) => {
       const name = nameOf(topic);
       const { topics, site } = this.#exchange;
-      const message = this.#exchange.event(this.#speaker, name, options);
+      const message = this.#exchange.event(this.speaker, name, options);
       const frame = topics.encode(data, message());
-      this.#stage({ kind: "publish", topic: site.space.topic(name), frame }, () =>
+      this.staging.stage({ kind: "publish", topic: site.space.topic(name), frame }, () =>
         topics.deliver(name, data, message),
       );
     };
@@ -234,28 +248,30 @@ export class HandlerContext implements Context {
 
   /** What was staged, to be committed; nothing more can be staged after. */
   takeEffects(): readonly StagedEffect[] {
-    this.#ended = true;
-    return this.#effects ?? noEffects;
-  }
-
-  get #speaker(): Speaker {
-    return { from: this.#from, cause: this.#work };
-  }
-
-  #stage(effect: Effect, committed?: () => void): void {
-    if (this.#ended) {
-      throw new ColloquyError(
-        "CLOSED",
-        "the handler has returned: nothing can be staged any more",
-        {
-          details: { effect: effect.kind },
-        },
-      );
-    }
-    this.#effects ??= [];
-    this.#effects.push(committed === undefined ? { effect } : { effect, committed });
+    const staged = this.#staging;
+    this.#staging = ended;
+    return staged === undefined ? noEffects : staged.effects;
   }
 }
+
+/** What a handler has staged so far; made with the first. */
+class Staging {
+  readonly effects: StagedEffect[] = [];
+
+  stage(effect: Effect, committed?: () => void): void {
+    this.effects.push(committed === undefined ? { effect } : { effect, committed });
+  }
+}
+
+class Ended extends Staging {
+  override stage(effect: Effect): void {
+    throw new ColloquyError("CLOSED", "the handler has returned: nothing can be staged any more", {
+      details: { effect: effect.kind },
+    });
+  }
+}
+
+const ended = new Ended();
 
 export function nameOf(name: string | { readonly name: string }): string {
   return typeof name === "string" ? name : name.name;

@@ -46,9 +46,9 @@ export function envelopeOf(site: Site, input: EnvelopeInput): Envelope {
     priority: options.priority ?? "normal",
   };
   if (input.replyTo !== undefined) draft.replyTo = input.replyTo;
-  if (options.timeoutMs !== undefined) draft.timeoutMs = options.timeoutMs;
+  if (options.timeoutMs !== undefined) draft.timeoutMs = Math.ceil(options.timeoutMs);
   if (deadlineAtMs !== Number.POSITIVE_INFINITY) draft.deadlineMs = deadlineAtMs;
-  if (options.ttlMs !== undefined) draft.ttlMs = options.ttlMs;
+  if (options.ttlMs !== undefined) draft.ttlMs = Math.ceil(options.ttlMs);
   if (options.key !== undefined) draft.key = options.key;
   if (options.headers !== undefined) draft.headers = options.headers;
   if (options.conversationId !== undefined) draft.conversationId = options.conversationId;
@@ -75,5 +75,5 @@ export function deadlineOf(
 ): number {
   const inherited = cause?.deadlineAtMs ?? Number.POSITIVE_INFINITY;
   if (options.deadlineMs === undefined) return inherited;
-  return Math.min(inherited, clock.nowMs() + options.deadlineMs);
+  return Math.min(inherited, Math.ceil(clock.nowMs() + options.deadlineMs));
 }

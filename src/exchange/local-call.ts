@@ -64,19 +64,20 @@ const waiting = 0;
 const started = 1;
 const final = 2;
 
+/** Made for every request, and seen as `Work` only: plain members cost less than private methods. */
 class LocalCall extends Timed implements Work {
   readonly kind: "request" | "stream";
   readonly input: unknown;
   readonly deadlineAtMs: number;
   cancelled: ColloquyError | undefined = undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined = undefined;
-  readonly #call: LocalCallInput;
-  readonly #streaming: Streaming | undefined;
-  readonly #resolve: (result: unknown) => void;
-  readonly #reject: (error: unknown) => void;
-  #state: typeof waiting | typeof started | typeof final = waiting;
-  #forgetSignal: (() => void) | undefined = undefined;
-  #message: Envelope | undefined = undefined;
+  readonly call: LocalCallInput;
+  readonly streaming: Streaming | undefined;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  state: typeof waiting | typeof started | typeof final = waiting;
+  forgetSignal: (() => void) | undefined = undefined;
+  envelope: Envelope | undefined = undefined;
 
   constructor(
     kind: "request" | "stream",
@@ -89,14 +90,14 @@ class LocalCall extends Timed implements Work {
     this.kind = kind;
     this.input = call.site.copy ? copyPlain(call.input) : call.input;
     this.deadlineAtMs = deadlineOf(call.site.clock, call.options, call.cause);
-    this.#call = call;
-    this.#streaming = streaming;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.call = call;
+    this.streaming = streaming;
+    this.resolve = resolve;
+    this.reject = reject;
   }
 
   get name(): string {
-    return this.#call.name;
+    return this.call.name;
   }
 
   get attempt(): number {
@@ -108,12 +109,12 @@ class LocalCall extends Timed implements Work {
   }
 
   get lane(): Lane {
-    return laneOf[this.#call.options.priority ?? "normal"];
+    return laneOf[this.call.options.priority ?? "normal"];
   }
 
   get message(): Envelope {
-    const { site, from, agent, name, options, cause } = this.#call;
-    this.#message ??= envelopeOf(site, {
+    const { site, from, agent, name, options, cause } = this.call;
+    this.envelope ??= envelopeOf(site, {
       kind: "request",
       name,
       from,
@@ -122,50 +123,50 @@ class LocalCall extends Timed implements Work {
       cause,
       deadlineAtMs: this.deadlineAtMs,
     });
-    return this.#message;
+    return this.envelope;
   }
 
   begin(): void {
-    const { agent, options } = this.#call;
-    this.#call.site.timeouts.add(this, this.#waitMs());
-    if (options.signal !== undefined) this.#listen(options.signal);
-    if (this.#state !== final) agent.accept(this);
+    const { agent, options } = this.call;
+    this.call.site.timeouts.add(this, this.waitMs());
+    if (options.signal !== undefined) this.listen(options.signal);
+    if (this.state !== final) agent.accept(this);
   }
 
   cancel(reason: ColloquyError): void {
-    if (this.#state === final) return;
-    this.#giveUp(reason);
+    if (this.state === final) return;
+    this.giveUp(reason);
   }
 
   expire(): void {
-    const outcome = this.#state === started ? "in-progress" : "not-started";
-    const late = this.#call.site.clock.nowMs() >= this.deadlineAtMs;
-    this.#giveUp(
-      late ? pastDeadline(this.name, outcome) : timedOut(this.name, this.#timeoutMs, outcome),
+    const outcome = this.state === started ? "in-progress" : "not-started";
+    const late = this.call.site.clock.nowMs() >= this.deadlineAtMs;
+    this.giveUp(
+      late ? pastDeadline(this.name, outcome) : timedOut(this.name, this.timeoutMs, outcome),
     );
   }
 
   started(): void {
-    if (this.#state === waiting) this.#state = started;
+    if (this.state === waiting) this.state = started;
   }
 
   progress(data: unknown): void {
-    if (this.#state === final) return;
-    this.#call.site.timeouts.add(this, this.#waitMs());
-    this.#call.options.onProgress?.(data);
+    if (this.state === final) return;
+    this.call.site.timeouts.add(this, this.waitMs());
+    this.call.options.onProgress?.(data);
   }
 
   async answerWith(
     chunks: AsyncIterable<unknown>,
     effects: () => readonly StagedEffect[],
   ): Promise<void> {
-    const streaming = this.#streaming;
+    const streaming = this.streaming;
     if (streaming === undefined) return this.fail(notAskedInChunks(this.name));
     const { reader, gate } = streaming;
     await pump(chunks, gate, {
       chunk: (sequence, chunk) => {
-        reader.push(sequence, this.#handOver(chunk));
-        this.#call.site.timeouts.add(this, this.#waitMs());
+        reader.push(sequence, this.handOver(chunk));
+        this.call.site.timeouts.add(this, this.waitMs());
       },
       end: (result) => this.succeed(result, effects()),
       fail: (error) => this.fail(error),
@@ -173,15 +174,15 @@ class LocalCall extends Timed implements Work {
   }
 
   succeed(result: unknown, effects: readonly StagedEffect[]): Promise<void> | undefined {
-    if (this.#state === final) {
-      this.#call.site.counters.late++;
+    if (this.state === final) {
+      this.call.site.counters.late++;
       return undefined;
     }
-    if (effects.length > 0) return this.#succeedWith(result, effects);
+    if (effects.length > 0) return this.succeedWith(result, effects);
     try {
-      const answer = this.#handOver(result);
-      this.#finish();
-      this.#resolve(answer);
+      const answer = this.handOver(result);
+      this.finish();
+      this.resolve(answer);
     } catch (error) {
       this.fail(error);
     }
@@ -189,62 +190,59 @@ class LocalCall extends Timed implements Work {
   }
 
   fail(error: unknown): void {
-    if (this.#state === final) {
-      this.#call.site.counters.late++;
+    if (this.state === final) {
+      this.call.site.counters.late++;
       return;
     }
-    this.#finish();
-    this.#reject(toColloquyError(error));
+    this.finish();
+    this.reject(toColloquyError(error));
   }
 
-  async #succeedWith(result: unknown, effects: readonly StagedEffect[]): Promise<void> {
+  async succeedWith(result: unknown, effects: readonly StagedEffect[]): Promise<void> {
     try {
-      await writeEffects(this.#call.site.broker, effects);
+      await writeEffects(this.call.site.broker, effects);
     } catch (error) {
       return this.fail(error);
     }
     await this.succeed(result, []);
   }
 
-  #handOver(value: unknown): unknown {
-    if (this.#call.site.copy) return copyPlain(value);
+  handOver(value: unknown): unknown {
+    if (this.call.site.copy) return copyPlain(value);
     // Inputs are read-only: what comes back as it went in was checked on its way in.
     if (value !== this.input) assertPlain(value);
     return value;
   }
 
-  get #timeoutMs(): number {
-    return this.#call.options.timeoutMs ?? timeoutMsDefault;
+  get timeoutMs(): number {
+    return this.call.options.timeoutMs ?? timeoutMsDefault;
   }
 
-  #waitMs(): number {
-    if (this.deadlineAtMs === Number.POSITIVE_INFINITY) return this.#timeoutMs;
-    return Math.max(
-      0,
-      Math.min(this.#timeoutMs, this.deadlineAtMs - this.#call.site.clock.nowMs()),
-    );
+  waitMs(): number {
+    if (this.deadlineAtMs === Number.POSITIVE_INFINITY) return this.timeoutMs;
+    return Math.max(0, Math.min(this.timeoutMs, this.deadlineAtMs - this.call.site.clock.nowMs()));
   }
 
-  #listen(signal: AbortSignal): void {
-    this.#forgetSignal = onAbort(signal, () => {
+  listen(signal: AbortSignal): void {
+    this.forgetSignal = onAbort(signal, () => {
       this.cancel(
         new ColloquyError("CANCELLED", `${this.name} was cancelled`, { cause: signal.reason }),
       );
     });
   }
 
-  #giveUp(reason: ColloquyError): void {
-    this.#finish();
-    this.#streaming?.gate.shut();
+  giveUp(reason: ColloquyError): void {
+    this.finish();
+    this.streaming?.gate.shut();
     this.cancelled = reason;
-    this.#reject(reason);
+    this.reject(reason);
     this.onCancelled?.(reason);
   }
 
-  #finish(): void {
-    this.#state = final;
-    this.#call.site.timeouts.remove(this);
-    this.#forgetSignal?.();
+  finish(): void {
+    this.state = final;
+    this.call.site.timeouts.remove(this);
+    this.forgetSignal?.();
   }
 }
 

@@ -71,7 +71,7 @@ export class Sending {
     const { guarantee = "at-least-once", key, ttlMs, deliverAt } = options;
     const expiresAtMs = Math.min(
       deadlineAtMs,
-      ttlMs === undefined ? Number.POSITIVE_INFINITY : envelope.createdMs + ttlMs,
+      ttlMs === undefined ? Number.POSITIVE_INFINITY : Math.ceil(envelope.createdMs + ttlMs),
     );
     return {
       id: envelope.id,
@@ -79,7 +79,7 @@ export class Sending {
       lane: laneOf[envelope.priority],
       guarantee,
       ...(key === undefined ? {} : { key: `${from.agent}~${key}` }),
-      ...(deliverAt === undefined ? {} : { notBeforeMs: Number(deliverAt) }),
+      ...(deliverAt === undefined ? {} : { notBeforeMs: Math.ceil(Number(deliverAt)) }),
       ...(expiresAtMs === Number.POSITIVE_INFINITY ? {} : { expiresAtMs }),
     };
   }

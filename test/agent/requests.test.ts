@@ -225,6 +225,13 @@ describe.each([
     expect(seen[0]).toBeLessThanOrEqual(2_000);
   });
 
+  test("takes fractions of a millisecond", async () => {
+    const { asker, handler } = await open();
+    handler.handle("echo", (input) => input);
+    const options = { timeoutMs: 1_000.5, deadlineMs: 2_000.25 };
+    expect(await fabric.until(asker.request("agent:handler", "echo", 1, options))).toBe(1);
+  });
+
   test("options that make no sense are refused by name", async () => {
     const { asker } = await open();
     const ask = (options: object) => fabric.until(asker.request("agent:handler", "x", 1, options));

@@ -16,8 +16,17 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 const nothing = () => {};
 
+/** Who waits for one signal, behind the only listener it has. */
+interface Waiting {
+  readonly all: Set<{ readonly run: () => void }>;
+  readonly listener: () => void;
+}
+
+/** A signal goes through its listeners for every one that is added; thousands may wait for one signal. */
+const waitingFor = new WeakMap<AbortSignal, Waiting>();
+
 /**
- * Runs `run` once when `signal` aborts, at once if it has.
+ * Runs `run` once when `signal` aborts, at once if it has. It must not throw.
  *
  * @returns what takes the listener off again; safe to repeat.
  */
@@ -27,8 +36,27 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
     run();
     return nothing;
   }
-  signal.addEventListener("abort", run, { once: true });
-  return () => signal.removeEventListener("abort", run);
+  const waiting = waitingFor.get(signal) ?? listenTo(signal);
+  const one = { run };
+  waiting.all.add(one);
+  return () => {
+    if (!waiting.all.delete(one) || waiting.all.size > 0) return;
+    waitingFor.delete(signal);
+    signal.removeEventListener("abort", waiting.listener);
+  };
+}
+
+function listenTo(signal: AbortSignal): Waiting {
+  const all: Waiting["all"] = new Set();
+  const listener = () => {
+    waitingFor.delete(signal);
+    for (const { run } of all) run();
+    all.clear();
+  };
+  const waiting = { all, listener };
+  waitingFor.set(signal, waiting);
+  signal.addEventListener("abort", listener, { once: true });
+  return waiting;
 }
 
 /**

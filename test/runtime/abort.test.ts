@@ -42,6 +42,41 @@ test("onAbort runs at once, later, or never, and leaves no listener", () => {
   expect(runs).toBe(2);
 });
 
+test("many wait behind one listener, run in order, and one may forget another on the way", () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const order: number[] = [];
+  const forget = Array.from({ length: 1_000 }, (_, index) =>
+    onAbort(signal, () => {
+      order.push(index);
+      if (index === 20) forget[22]?.();
+    }),
+  );
+  expect(listeners(signal)).toBe(1);
+  for (const [index, one] of forget.entries()) if (index % 2 === 1) one();
+  forget[12]?.();
+  forget[12]?.();
+  controller.abort();
+  expect(order).toEqual(
+    Array.from({ length: 500 }, (_, half) => 2 * half).filter(
+      (index) => index !== 12 && index !== 22,
+    ),
+  );
+  expect(listeners(signal)).toBe(0);
+});
+
+test("a signal that everybody forgot can be waited for again", () => {
+  const controller = new AbortController();
+  const forget = onAbort(controller.signal, () => expect.unreachable());
+  forget();
+  expect(listeners(controller.signal)).toBe(0);
+  let runs = 0;
+  onAbort(controller.signal, () => void runs++);
+  forget();
+  controller.abort();
+  expect(runs).toBe(1);
+});
+
 test("withAbort passes both settlements on and rejects with CANCELLED in between", async () => {
   const controller = new AbortController();
   const { signal } = controller;

@@ -135,7 +135,8 @@ export class Session implements SessionContext {
     try {
       await this.#read();
     } catch (error) {
-      if (!isColloquyError(error, "AGENT_UNREACHABLE")) this.#refuse(errorInfo(error));
+      if (isAboutHub(error)) this.destroy();
+      else this.#refuse(errorInfo(error));
     }
     timer.cancel();
     this.#lost();
@@ -151,12 +152,14 @@ export class Session implements SessionContext {
   /** What it held may have been started by somebody who is gone. */
   abandon(): void {
     this.#membership?.deliveries.abandon();
+    this.#membership?.predecessor?.abandon();
     this.release();
   }
 
   /** What it held and nobody claimed was never seen. */
   release(): void {
     this.destroy();
+    this.#membership?.predecessor?.release();
     void this.#finish()?.close();
   }
 
@@ -178,13 +181,18 @@ export class Session implements SessionContext {
       if (this.#membership !== undefined) return this.#dispatch(frame);
       if (greeting !== undefined) throw invalidMessage("frame", "nothing before WELCOME");
       greeting = this.#greet(frame);
+      // Awaited below, unless what follows it in the chunk ends the session first.
+      greeting.catch(() => {});
     };
-    for await (const chunk of this.#link.receive()) {
+    // Not `for await`: leaving that early would break the link before it has carried the reason.
+    const chunks = this.#link.receive()[Symbol.asyncIterator]();
+    while (!this.#saidGoodbye) {
+      const { done, value } = await chunks.next();
+      if (done === true) return;
       this.#silentTicks = 0;
-      this.#parser.push(chunk, receive);
+      this.#parser.push(value, receive);
       this.#submit();
       if (this.#membership === undefined) await greeting;
-      if (this.#saidGoodbye) return;
       const { inProgressBytesMax } = this.limits;
       while (this.#inProgressBytes >= inProgressBytesMax) await this.#progress();
     }
@@ -244,10 +252,9 @@ export class Session implements SessionContext {
     predecessor?.release();
   }
 
-  /** Its link is gone, or a successor is here: nothing more goes to the client. */
+  /** A successor is here: nothing more comes from the old link or goes to it. */
   suspend(): void {
-    if (this.#state !== "open") return;
-    this.#state = "suspended";
+    if (this.#state === "open") this.#state = "suspended";
     this.destroy();
   }
 
@@ -259,7 +266,7 @@ export class Session implements SessionContext {
     } else if (this.#saidGoodbye) {
       void this.#goodbye();
     } else if (this.#state === "open") {
-      this.suspend();
+      this.#state = "suspended";
       this.#host.await(this, membership.hello);
     }
   }
@@ -267,6 +274,7 @@ export class Session implements SessionContext {
   async #goodbye(): Promise<void> {
     // What it sent before it left is still to be done.
     while (this.#inProgress > 0) await this.#progress();
+    this.#membership?.predecessor?.release();
     const broker = this.#finish();
     await Promise.all([broker?.close(), this.#closeLink()]);
   }
@@ -285,7 +293,6 @@ export class Session implements SessionContext {
     const membership = this.#membership;
     if (membership === undefined) return undefined;
     for (const port of membership.ports) port.end?.();
-    membership.predecessor?.abandon();
     this.#host.forget(this, membership.hello.incarnation);
     return membership.broker;
   }
@@ -301,4 +308,11 @@ export class Session implements SessionContext {
       this.#progressed = resolve;
     });
   }
+}
+
+/** Not the client's fault: it may come again, here or to a successor. */
+function isAboutHub(error: unknown): boolean {
+  if (!isColloquyError(error)) return false;
+  const { code } = error;
+  return code === "AGENT_UNREACHABLE" || code === "CLOSED" || code === "STORE_FAILED";
 }

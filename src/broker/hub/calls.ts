@@ -16,8 +16,6 @@ export interface CallOptions {
   readonly repeatable: boolean;
   /** With it the call stays open after its answer: called with every note, until the signal aborts. */
   readonly onNote?: (value: unknown) => void;
-  /** Called before an open call is asked again: what the notes said so far is void. */
-  readonly onRestart?: () => void;
 }
 
 interface Call {
@@ -27,8 +25,6 @@ interface Call {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   sent: boolean;
-  /** Notes have come in this session or an earlier one. */
-  noted: boolean;
   stopListening: () => void;
 }
 
@@ -59,7 +55,6 @@ export class Calls implements SessionPart {
         resolve,
         reject,
         sent: false,
-        noted: false,
         stopListening: onAbort(signal, () => this.#hangUp(number, call)),
       };
       const { output } = this.#connection;
@@ -69,10 +64,7 @@ export class Calls implements SessionPart {
   }
 
   begun(output: FrameOutput): void {
-    for (const [number, call] of this.#open) {
-      if (call.noted) call.options.onRestart?.();
-      this.#send(number, call, output);
-    }
+    for (const [number, call] of this.#open) this.#send(number, call, output);
   }
 
   lost(): void {
@@ -108,10 +100,7 @@ export class Calls implements SessionPart {
 
   #note(frame: Frame): void {
     const { number, value } = readNote(frame);
-    const call = this.#open.get(number);
-    if (call === undefined) return;
-    call.noted = true;
-    call.options.onNote?.(value);
+    this.#open.get(number)?.options.onNote?.(value);
   }
 
   #hangUp(number: number, call: Call): void {

@@ -46,7 +46,6 @@ export class HubStore implements Store {
         signal,
         repeatable: true,
         onNote: (changes) => change(changes as readonly StoreChange[]),
-        onRestart: () => change([{ kind: "reset" }]),
       },
     );
   }

@@ -1,0 +1,301 @@
+/** The client of a hub, when links break, hubs go away, and nobody answers. On a virtual clock. */
+import { expect, test } from "vitest";
+import type {
+  Broker,
+  BrokerStatus,
+  EnqueueOutcome,
+  QueuedMessage,
+  StoreChange,
+} from "../../../src/broker/broker.ts";
+import { writeGoodbye, writeWelcome } from "../../../src/broker/hub/operations/greeting.ts";
+import { type HubBroker, openHubBroker } from "../../../src/broker/hub.ts";
+import { openMemoryBroker } from "../../../src/broker/memory.ts";
+import { Hub } from "../../../src/hub/hub.ts";
+import type { Link } from "../../../src/link/link.ts";
+import { FrameWriter } from "../../../src/message/frame-writer.ts";
+import { SeededRandom } from "../../../src/runtime/random.ts";
+import { sleep } from "../../../src/runtime/sleep.ts";
+import { MemoryNetwork } from "../../../src/testing/memory-network.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+
+const never = new AbortController().signal;
+const message: QueuedMessage = {
+  frame: Uint8Array.of(1, 2, 3),
+  lane: 2,
+  guarantee: "at-least-once",
+  id: "",
+};
+
+class World {
+  readonly clock = new VirtualClock();
+  readonly random = new SeededRandom(11);
+  readonly network = new MemoryNetwork({ clock: this.clock, random: this.random });
+  readonly broker = openMemoryBroker({ clock: this.clock });
+  readonly hub = new Hub({ broker: this.broker, clock: this.clock, id: "hub" });
+
+  async open(): Promise<this> {
+    await this.network.listen("hub", (link) => this.hub.accept(link));
+    await this.broker.queues.declare(["jobs"]);
+    return this;
+  }
+
+  client(name = "client", address = "hub"): Promise<HubBroker> {
+    const { clock, random } = this;
+    const connect = this.network.connect(address, name);
+    return openHubBroker({
+      connect,
+      clock,
+      random,
+      name,
+      limits: { unacknowledgedMessagesMax: 4 },
+    });
+  }
+}
+
+function inWorld(body: (world: World) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const world = new World();
+    await world.clock.until(world.open().then(body));
+    await world.hub.close();
+  };
+}
+
+test(
+  "above its limit of unacknowledged messages enqueue waits, and keeps the order",
+  inWorld(async (world) => {
+    const client = await world.client();
+    const calls = Array.from({ length: 20 }, () => client.queues.enqueue("jobs", [message]));
+    const outcomes = (await Promise.all(calls)).flat();
+    expect(outcomes.map((outcome) => positionOf(outcome))).toEqual(
+      Array.from({ length: 20 }, (_, index) => index + 1),
+    );
+  }),
+);
+
+test(
+  "a message is stored once, however often its link breaks before the answer",
+  inWorld(async (world) => {
+    const client = await world.client();
+    world.network.block("hub", "client");
+    const sent = client.queues.enqueue("jobs", [message]);
+    await sleep(world.clock, 10);
+    expect(await waiting(world.broker)).toBe(1);
+    world.network.cut("client");
+    world.network.heal();
+    expect(await sent).toEqual([{ kind: "stored", position: 1, duplicate: true }]);
+    expect(await waiting(world.broker)).toBe(1);
+  }),
+);
+
+test(
+  "a settlement is repeated, and still settled once",
+  inWorld(async (world) => {
+    const client = await world.client();
+    await client.queues.enqueue("jobs", [message]);
+    const options = { credit: 1, consumer: "client" };
+    const batches = client.queues.receive("jobs", options, never)[Symbol.asyncIterator]();
+    const [delivery] = (await batches.next()).value ?? [];
+    if (delivery === undefined) throw new Error("nothing was delivered");
+    world.network.block("hub", "client");
+    const settled = client.queues.settle([
+      {
+        ...delivery,
+        outcome: { kind: "done" },
+        effects: [{ kind: "append", stream: "ledger", entries: [Uint8Array.of(9)] }],
+      },
+    ]);
+    await sleep(world.clock, 10);
+    world.network.cut("client");
+    world.network.heal();
+    expect(await settled).toEqual([{ kind: "settled" }]);
+    const entries: number[] = [];
+    for await (const batch of world.broker.log?.read("ledger", 1, {}, never) ?? []) {
+      entries.push(...batch.map(({ position }) => position));
+    }
+    expect(entries).toEqual([1]);
+  }),
+);
+
+test(
+  "what would do its work twice is not asked twice: the answer is that nobody knows",
+  inWorld(async (world) => {
+    const client = await world.client();
+    world.network.block("hub", "client");
+    const put = client.store?.put([{ key: "a", value: Uint8Array.of(1), ifRevision: 0 }]);
+    const appended = client.log?.append("s", [Uint8Array.of(1)]);
+    const read = client.store?.get(["a"]);
+    await sleep(world.clock, 10);
+    world.network.cut("client");
+    world.network.heal();
+    expect(await put).toMatchObject({ kind: "indeterminate" });
+    expect(await appended).toMatchObject({ kind: "indeterminate" });
+    expect(await read).toMatchObject([{ key: "a" }]);
+  }),
+);
+
+test(
+  "statuses tell of a lost link, its successor and the end",
+  inWorld(async (world) => {
+    const client = await world.client();
+    const kinds: BrokerStatus["kind"][] = [];
+    const watching = (async () => {
+      for await (const { kind } of client.statuses(never)) kinds.push(kind);
+    })();
+    world.network.cut("client");
+    await client.queues.mailboxes();
+    await client.close();
+    await watching;
+    expect(kinds).toEqual(["ready", "lost", "ready", "closed"]);
+    const late = (async () => {
+      for await (const { kind } of client.statuses(never)) kinds.push(kind);
+    })();
+    await late;
+    expect(kinds.at(-1)).toBe("closed");
+  }),
+);
+
+test(
+  "closing says of what was on its way that nobody knows, and refuses what comes after",
+  inWorld(async (world) => {
+    const client = await world.client();
+    world.network.block("hub", "client");
+    const sent = client.queues.enqueue("jobs", [message]);
+    await client.close();
+    expect(await sent).toMatchObject([{ kind: "indeterminate" }]);
+    await expect(client.queues.enqueue("jobs", [message])).rejects.toMatchObject({
+      code: "CLOSED",
+    });
+    await expect(client.queues.settle([])).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(client.queues.mailboxes()).rejects.toMatchObject({ code: "CLOSED" });
+    expect(() => client.topics.publish([])).toThrow(expect.objectContaining({ code: "CLOSED" }));
+    await client.close();
+  }),
+);
+
+test(
+  "a watch begins anew with every session",
+  inWorld(async (world) => {
+    const client = await world.client();
+    const seen: string[] = [];
+    const watch = (changes: readonly StoreChange[]): void => {
+      for (const change of changes) {
+        seen.push(change.kind === "reset" ? "reset" : `${change.kind} ${change.key}`);
+      }
+    };
+    await world.broker.store?.put([{ key: "p/a", value: Uint8Array.of(1) }]);
+    await client.store?.watch("p/", watch, never);
+    await sleep(world.clock, 10);
+    world.network.cut("client");
+    await world.broker.store?.put([{ key: "p/b", value: Uint8Array.of(1) }]);
+    await sleep(world.clock, 100);
+    expect(seen).toEqual(["reset", "put p/a", "reset", "put p/a", "put p/b"]);
+  }),
+);
+
+test(
+  "a long reading goes on behind the last item when its link breaks",
+  inWorld(async (world) => {
+    const client = await world.client();
+    const entries = Array.from({ length: 1_000 }, () => Uint8Array.of(1));
+    await world.broker.log?.append("s", entries);
+    const positions: number[] = [];
+    for await (const batch of client.log?.read("s", 1, {}, never) ?? []) {
+      positions.push(...batch.map(({ position }) => position));
+      world.network.cut("client");
+    }
+    expect(positions).toEqual(Array.from({ length: 1_000 }, (_, index) => index + 1));
+  }),
+);
+
+test(
+  "whoever leaves a long reading leaves nothing open at the hub",
+  inWorld(async (world) => {
+    const client = await world.client();
+    await world.broker.log?.append("s", [Uint8Array.of(1)]);
+    for await (const _ of client.log?.read("s", 1, { follow: true }, never) ?? []) break;
+    const stop = new AbortController();
+    const reading = (async () => {
+      for await (const _ of client.log?.read("s", 2, { follow: true }, stop.signal) ?? []);
+    })();
+    await sleep(world.clock, 10);
+    stop.abort();
+    await expect(reading).rejects.toMatchObject({ code: "CANCELLED" });
+  }),
+);
+
+test(
+  "a hub that is silent for too long is left for another link",
+  inWorld(async (world) => {
+    const client = await world.client();
+    const statuses = client.statuses(never)[Symbol.asyncIterator]();
+    await statuses.next();
+    world.network.block("hub", "client");
+    world.network.block("client", "hub");
+    expect(await statuses.next()).toMatchObject({ value: { kind: "lost" } });
+    world.network.heal();
+    expect(await statuses.next()).toMatchObject({ value: { kind: "ready" } });
+  }),
+);
+
+test(
+  "a hub that ends the session for good is obeyed",
+  inWorld(async (world) => {
+    const links: Link[] = [];
+    const writer = new FrameWriter();
+    await world.network.listen("strict", (link) => {
+      links.push(link);
+      const { capabilities } = world.broker;
+      writeWelcome(writer, { hub: "h", broker: "b", capabilities, silenceMsMax: 1_000 });
+      link.send(writer.take());
+    });
+    const client = await world.client("client", "strict");
+    writeGoodbye(writer, { code: "FORBIDDEN", message: "no more", retryable: false });
+    links[0]?.send(writer.take());
+    const kinds: unknown[] = [];
+    for await (const status of client.statuses(never)) kinds.push(status);
+    expect(kinds.at(-1)).toMatchObject({ kind: "closed", cause: { code: "FORBIDDEN" } });
+    await expect(client.queues.mailboxes()).rejects.toMatchObject({ code: "FORBIDDEN" });
+  }),
+);
+
+test(
+  "a hub that takes the link and says nothing is AGENT_UNREACHABLE",
+  inWorld(async (world) => {
+    await world.network.listen("mute", () => {});
+    await expect(world.client("client", "mute")).rejects.toMatchObject({
+      code: "AGENT_UNREACHABLE",
+    });
+  }),
+);
+
+test(
+  "frames that the link would not carry are refused before they break it",
+  inWorld(async (world) => {
+    const client = await world.client();
+    const { frameBytesMax } = client.capabilities;
+    const [large, fine] = await client.queues.enqueue("jobs", [
+      { ...message, frame: new Uint8Array(frameBytesMax + 1) },
+      message,
+    ]);
+    expect(large).toMatchObject({ kind: "rejected", error: { code: "MESSAGE_TOO_LARGE" } });
+    expect(fine).toMatchObject({ kind: "stored" });
+    const result = new Uint8Array(17 * 2 ** 20);
+    const claim = { queue: "jobs", position: 1, fence: 1 };
+    expect(
+      await client.queues.settle([{ ...claim, outcome: { kind: "done", result } }]),
+    ).toMatchObject([{ kind: "refused", error: { code: "MESSAGE_TOO_LARGE" } }]);
+    expect(await client.store?.put([{ key: "k", value: result }])).toMatchObject({
+      kind: "rejected",
+      error: { code: "MESSAGE_TOO_LARGE" },
+    });
+  }),
+);
+
+function positionOf(outcome: EnqueueOutcome | undefined): number | undefined {
+  return outcome?.kind === "stored" ? outcome.position : undefined;
+}
+
+async function waiting(broker: Broker): Promise<number | undefined> {
+  const [mailbox] = await broker.queues.mailboxes();
+  return mailbox?.waiting;
+}

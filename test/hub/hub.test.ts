@@ -1,0 +1,387 @@
+/** A hub and its sessions, in one thread on a virtual clock. */
+import { expect, test } from "vitest";
+import type { Broker, Delivery, QueuedMessage } from "../../src/broker/broker.ts";
+import {
+  readGoodbye,
+  writeGoodbye,
+  writeHello,
+  writeResumed,
+} from "../../src/broker/hub/operations/greeting.ts";
+import { readNumbered } from "../../src/broker/hub/operations/numbered.ts";
+import { readDeliver, writeReceive } from "../../src/broker/hub/operations/receive.ts";
+import { writePublish, writeSubscribe } from "../../src/broker/hub/operations/topics.ts";
+import { type HubBroker, openHubBroker } from "../../src/broker/hub.ts";
+import { openMemoryBroker } from "../../src/broker/memory.ts";
+import { ColloquyError } from "../../src/errors.ts";
+import { Hub, type HubOptions } from "../../src/hub/hub.ts";
+import { frameTypes } from "../../src/message/frame.ts";
+import { processIdentity } from "../../src/runtime/process.ts";
+import { SeededRandom } from "../../src/runtime/random.ts";
+import { sleep } from "../../src/runtime/sleep.ts";
+import { MemoryNetwork } from "../../src/testing/memory-network.ts";
+import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { RawClient, someone } from "./support/raw-client.ts";
+
+const never = new AbortController().signal;
+const message: QueuedMessage = {
+  frame: Uint8Array.of(1, 2, 3),
+  lane: 2,
+  guarantee: "at-least-once",
+  id: "",
+};
+
+class World {
+  readonly clock = new VirtualClock();
+  readonly random = new SeededRandom(7);
+  readonly network = new MemoryNetwork({ clock: this.clock, random: this.random });
+  readonly broker = openMemoryBroker({ clock: this.clock });
+  readonly hub: Hub;
+
+  constructor(options: Partial<HubOptions> = {}) {
+    this.hub = new Hub({ broker: this.broker, clock: this.clock, id: "hub", ...options });
+  }
+
+  async open(): Promise<this> {
+    await this.network.listen("hub", (link) => this.hub.accept(link));
+    await this.broker.queues.declare(["jobs"]);
+    return this;
+  }
+
+  client(name: string): Promise<HubBroker> {
+    const { clock, random } = this;
+    const connect = this.network.connect("hub", name);
+    return openHubBroker({
+      connect,
+      clock,
+      random,
+      name,
+      limits: { unacknowledgedMessagesMax: 4 },
+    });
+  }
+
+  async raw(name: string, reads = true): Promise<RawClient> {
+    return new RawClient(await this.network.connect("hub", name)(never), reads);
+  }
+}
+
+/** Runs `body` while the clock of its world moves. */
+function inWorld(
+  options: Partial<HubOptions>,
+  body: (world: World) => Promise<void>,
+): () => Promise<void> {
+  return async () => {
+    const world = new World(options);
+    await world.clock.until(world.open().then(body));
+    await world.hub.close();
+  };
+}
+
+test(
+  "bytes that are no frames end that link alone, with the reason",
+  inWorld({}, async (world) => {
+    const fine = await world.client("fine");
+    const hostile = await world.raw("hostile");
+    await hostile.greet();
+    hostile.link.send(Buffer.from("GET / HTTP/1.1\r\n\r\n"));
+    const goodbye = await hostile.until(frameTypes.GOODBYE);
+    expect(readGoodbye(goodbye)).toMatchObject({ code: "INVALID_VERSION" });
+    await hostile.ended;
+    expect(await fine.queues.mailboxes()).toMatchObject([{ queue: "jobs" }]);
+  }),
+);
+
+test(
+  "a frame that only a hub may send ends the link",
+  inWorld({}, async (world) => {
+    const hostile = await world.raw("hostile");
+    await hostile.greet();
+    hostile.write((writer) => {
+      const frame = writer.begin(frameTypes.WELCOME);
+      writer.endHeader(frame);
+      writer.end(frame);
+    });
+    const goodbye = await hostile.until(frameTypes.GOODBYE);
+    expect(readGoodbye(goodbye)).toMatchObject({ code: "INVALID_MESSAGE" });
+  }),
+);
+
+test(
+  "who says nothing of himself is not waited for",
+  inWorld({ limits: { helloTimeoutMs: 1_000 } }, async (world) => {
+    const silent = await world.raw("silent");
+    await silent.ended;
+    expect(world.clock.monotonicMs()).toBeLessThan(1_100);
+  }),
+);
+
+test(
+  "a client of another protocol version is told so",
+  inWorld({}, async (world) => {
+    const other = await world.raw("other");
+    other.write((writer) => {
+      const frame = writer.begin(frameTypes.HELLO);
+      writer.text(JSON.stringify({ protocol: 99, ...someone }));
+      writer.endHeader(frame);
+      writer.end(frame);
+    });
+    const goodbye = await other.until(frameTypes.GOODBYE);
+    expect(readGoodbye(goodbye)).toMatchObject({ code: "INVALID_VERSION" });
+  }),
+);
+
+test(
+  "who is refused learns why",
+  inWorld(
+    {
+      authenticate: async ({ name }) => {
+        if (name === "stranger") throw new ColloquyError("UNAUTHORIZED", "who are you?");
+      },
+    },
+    async (world) => {
+      await expect(world.client("stranger")).rejects.toMatchObject({
+        code: "UNAUTHORIZED",
+        message: "who are you?",
+      });
+      await world.client("friend");
+    },
+  ),
+);
+
+test(
+  "links above the limit of strangers are not taken",
+  inWorld({ limits: { strangersMax: 1 } }, async (world) => {
+    await world.raw("first");
+    await expect(world.client("second")).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
+  }),
+);
+
+test(
+  "sessions above the limit are refused",
+  inWorld({ limits: { sessionsMax: 1 } }, async (world) => {
+    await world.client("first");
+    await expect(world.client("second")).rejects.toMatchObject({ code: "RATE_LIMITED" });
+  }),
+);
+
+test(
+  "a slow reader loses live publications and is told how many; others lose none",
+  inWorld({ limits: { liveBacklogBytesMax: 100_000 } }, async (world) => {
+    const publisher = await world.client("publisher");
+    const attentive = await world.client("attentive");
+    let heard = 0;
+    await attentive.topics.subscribe("news", () => heard++, never);
+    const slow = await world.raw("slow", false);
+    slow.write((writer) => writeHello(writer, someone));
+    await sleep(world.clock, 10);
+    slow.write((writer) => writeSubscribe(writer, 1, "news"));
+    await sleep(world.clock, 10);
+
+    const frame = new Uint8Array(10_000);
+    for (let count = 0; count < 200; count++) {
+      publisher.topics.publish([{ topic: "news", frame }]);
+      await sleep(world.clock, 1);
+    }
+    expect(heard).toBe(200);
+
+    const reading = new RawClient(slow.link);
+    await sleep(world.clock, 1_000);
+    publisher.topics.publish([{ topic: "news", frame }]);
+    const dropped = readNumbered(await reading.until(frameTypes.DROPPED));
+    await sleep(world.clock, 1_000);
+    const received = reading.frames.filter(({ type }) => type === frameTypes.PUBLISH).length;
+    expect(dropped).toBeGreaterThan(0);
+    expect(received + dropped).toBe(201);
+  }),
+);
+
+test(
+  "control publications pass data that waits for a slow reader",
+  inWorld({}, async (world) => {
+    const publisher = await world.client("publisher");
+    const slow = await world.raw("slow", false);
+    slow.write((writer) => writeHello(writer, someone));
+    await sleep(world.clock, 10);
+    slow.write((writer) => writeSubscribe(writer, 1, "news"));
+    await sleep(world.clock, 10);
+    const frame = new Uint8Array(100_000);
+    for (let count = 0; count < 30; count++) publisher.topics.publish([{ topic: "news", frame }]);
+    await sleep(world.clock, 100);
+    publisher.topics.publish([{ topic: "news", frame: Uint8Array.of(1), control: true }]);
+    await sleep(world.clock, 100);
+    const reading = new RawClient(slow.link);
+    await sleep(world.clock, 1_000);
+    const sizes = reading.frames
+      .filter(({ type }) => type === frameTypes.PUBLISH)
+      .map(({ payload }) => payload.length);
+    expect(sizes).toHaveLength(31);
+    expect(sizes.indexOf(1)).toBeLessThan(30);
+  }),
+);
+
+test(
+  "durable deliveries to a slow reader wait; none is lost",
+  inWorld({ limits: { deliveryBacklogBytesMax: 100_000 } }, async (world) => {
+    const producer = await world.client("producer");
+    const slow = await world.raw("slow", false);
+    slow.write((writer) => writeHello(writer, someone));
+    await sleep(world.clock, 10);
+    receiveOn(slow, []);
+    const frame = new Uint8Array(50_000);
+    for (let count = 0; count < 40; count++) {
+      await producer.queues.enqueue("jobs", [{ ...message, frame }]);
+    }
+    const reading = new RawClient(slow.link);
+    await sleep(world.clock, 1_000);
+    expect(deliveriesOf(reading)).toHaveLength(40);
+  }),
+);
+
+test(
+  "a link that breaks keeps what it holds for a grace, then it counts as a crash",
+  inWorld({}, async (world) => {
+    const producer = await world.client("producer");
+    await producer.queues.enqueue("jobs", [message]);
+    const doomed = await world.raw("doomed");
+    await doomed.greet();
+    receiveOn(doomed, []);
+    await doomed.until(frameTypes.DELIVER);
+    doomed.link.destroy();
+    const begunMs = world.clock.monotonicMs();
+    const again = await takeOne(producer);
+    expect(world.clock.monotonicMs() - begunMs).toBeGreaterThanOrEqual(1_000);
+    expect(again.attempts).toEqual({ failures: 0, pickups: 0, crashes: 1 });
+  }),
+);
+
+test(
+  "a goodbye gives back what was held at once, and it is no crash",
+  inWorld({}, async (world) => {
+    const producer = await world.client("producer");
+    await producer.queues.enqueue("jobs", [message]);
+    const leaving = await world.raw("leaving");
+    await leaving.greet();
+    receiveOn(leaving, []);
+    await leaving.until(frameTypes.DELIVER);
+    const begunMs = world.clock.monotonicMs();
+    leaving.write((writer) => writeGoodbye(writer));
+    const again = await takeOne(producer);
+    expect(world.clock.monotonicMs() - begunMs).toBeLessThan(1_000);
+    expect(again.attempts).toEqual({ failures: 0, pickups: 1, crashes: 0 });
+  }),
+);
+
+test(
+  "what a process held that is dead is given back at once",
+  inWorld({}, async (world) => {
+    const producer = await world.client("producer");
+    await producer.queues.enqueue("jobs", [message]);
+    const dead = await world.raw("dead");
+    // Above the largest id that Linux gives.
+    await dead.greet({ ...someone, host: processIdentity().host, process: 2 ** 22 + 1 });
+    receiveOn(dead, []);
+    await dead.until(frameTypes.DELIVER);
+    const begunMs = world.clock.monotonicMs();
+    dead.link.destroy();
+    const again = await takeOne(producer);
+    expect(world.clock.monotonicMs() - begunMs).toBeLessThan(1_000);
+    expect(again.attempts).toEqual({ failures: 0, pickups: 0, crashes: 1 });
+  }),
+);
+
+test(
+  "a second session of one incarnation keeps what it claims, and the rest goes back",
+  inWorld({}, async (world) => {
+    const producer = await world.client("producer");
+    await producer.queues.enqueue("jobs", [message, message]);
+    const first = await world.raw("first");
+    await first.greet();
+    receiveOn(first, []);
+    await first.until(frameTypes.DELIVER);
+    const [kept, given] = deliveriesOf(first) as [Delivery, Delivery];
+
+    const second = await world.raw("second");
+    await second.greet();
+    await first.ended;
+    receiveOn(second, [kept], 1);
+    second.write(writeResumed);
+    const again = await takeOne(producer);
+    expect(again.position).toBe(given.position);
+    expect(again.attempts).toEqual({ failures: 0, pickups: 1, crashes: 0 });
+    const settlement = { ...kept, outcome: { kind: "done" } } as const;
+    expect(await producer.queues.settle([settlement])).toEqual([{ kind: "settled" }]);
+  }),
+);
+
+test(
+  "a client that is silent too long loses what it holds",
+  inWorld({ limits: { silenceMsMax: 6_000 } }, async (world) => {
+    const producer = await world.client("producer");
+    const holder = await world.client("holder");
+    await producer.queues.enqueue("jobs", [message]);
+    await takeOne(holder);
+    world.network.block("holder", "hub");
+    const begunMs = world.clock.monotonicMs();
+    const again = await takeOne(producer);
+    expect(world.clock.monotonicMs() - begunMs).toBeGreaterThanOrEqual(5_000);
+    expect(again.attempts.crashes).toBe(1);
+  }),
+);
+
+test(
+  "a client that only listens is not silent",
+  inWorld({ limits: { silenceMsMax: 6_000 } }, async (world) => {
+    const producer = await world.client("producer");
+    const holder = await world.client("holder");
+    await producer.queues.enqueue("jobs", [message]);
+    const held = await takeOne(holder);
+    await sleep(world.clock, 60_000);
+    const settlement = { ...held, outcome: { kind: "done" } } as const;
+    expect(await holder.queues.settle([settlement])).toEqual([{ kind: "settled" }]);
+  }),
+);
+
+test(
+  "a publication that nobody hears is told, and one that somebody hears is not",
+  inWorld({}, async (world) => {
+    const raw = await world.raw("raw");
+    await raw.greet();
+    const listener = await world.client("listener");
+    await listener.topics.subscribe("heard", () => {}, never);
+    raw.write((writer) => {
+      writePublish(writer, 1, "heard", Uint8Array.of(1), false);
+      writePublish(writer, 2, "unheard", Uint8Array.of(1), false);
+    });
+    expect(readNumbered(await raw.until(frameTypes.UNHEARD))).toBe(2);
+    await sleep(world.clock, 100);
+    expect(raw.frames.filter(({ type }) => type === frameTypes.UNHEARD)).toHaveLength(1);
+  }),
+);
+
+test(
+  "a hub that closes says goodbye, and its clients find the next one",
+  inWorld({}, async (world) => {
+    const client = await world.client("client");
+    const statuses = client.statuses(never)[Symbol.asyncIterator]();
+    await statuses.next();
+    await world.hub.close();
+    expect(await statuses.next()).toMatchObject({ value: { kind: "lost" } });
+  }),
+);
+
+function receiveOn(client: RawClient, claims: readonly Delivery[], credit = 100): void {
+  const receive = { receiver: 1, queue: "jobs", credit, consumer: "raw", claims };
+  client.write((writer) => writeReceive(writer, receive));
+}
+
+function deliveriesOf(client: RawClient): readonly Delivery[] {
+  return client.frames
+    .filter(({ type }) => type === frameTypes.DELIVER)
+    .map((frame) => readDeliver(frame, "jobs"));
+}
+
+async function takeOne(broker: Broker): Promise<Delivery> {
+  const options = { credit: 1, consumer: "one" };
+  const batches = broker.queues.receive("jobs", options, never)[Symbol.asyncIterator]();
+  const { value } = await batches.next();
+  return (value as readonly Delivery[])[0] as Delivery;
+}

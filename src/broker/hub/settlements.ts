@@ -1,5 +1,8 @@
-/** Settlements that the hub has not answered; sent again, after the claims, when a link broke before. */
-import type { ColloquyError } from "../../errors.ts";
+/**
+ * Settlements that the hub has not answered; sent again, after the claims, when a link broke before.
+ * A hub that has taken over knows that a message is final, and not by whom.
+ */
+import { ColloquyError } from "../../errors.ts";
 import type { FrameOutput } from "../../link/frame-output.ts";
 import { frameTypes } from "../../message/frame.ts";
 import { tooLarge } from "../../message/invalid.ts";
@@ -28,6 +31,8 @@ export class Settlements implements SessionPart {
   readonly #connection: HubConnection;
   readonly #released: Released;
   readonly #sent = new Window<Sent>(1);
+  /** Lower numbers have been sent more than once. */
+  #repeatedBelow = 1;
 
   constructor(connection: HubConnection, released: Released) {
     this.#connection = connection;
@@ -45,6 +50,7 @@ export class Settlements implements SessionPart {
   }
 
   begun(output: FrameOutput): void {
+    this.#repeatedBelow = this.#sent.next;
     for (const [number, { settlement }] of this.#sent.entries()) {
       writeSettle(output.data, number, settlement);
       output.written();
@@ -79,9 +85,18 @@ export class Settlements implements SessionPart {
     if (sent === undefined) return;
     // Refused: nothing was kept and the lease stands, so that it can be settled otherwise.
     if (outcome.kind !== "refused") this.#released(sent.settlement);
-    finish(sent, outcome);
+    const unclear = outcome.kind === "stale" && number < this.#repeatedBelow;
+    finish(sent, unclear ? settledBySomebody : outcome);
   }
 }
+
+const settledBySomebody: SettleOutcome = Object.freeze({
+  kind: "indeterminate",
+  error: new ColloquyError(
+    "INDETERMINATE",
+    "the message is final: by this settlement, before the link broke, or by a later attempt",
+  ).toJSON(),
+});
 
 function finish({ call, index }: Sent, outcome: SettleOutcome): void {
   call.outcomes[index] = outcome;

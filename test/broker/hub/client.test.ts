@@ -7,6 +7,8 @@ import type {
   QueuedMessage,
   StoreChange,
 } from "../../../src/broker/broker.ts";
+import { openEngine } from "../../../src/broker/engine/engine.ts";
+import { MemoryStorage } from "../../../src/broker/engine/memory-storage.ts";
 import { writeGoodbye, writeWelcome } from "../../../src/broker/hub/operations/greeting.ts";
 import { type HubBroker, openHubBroker } from "../../../src/broker/hub.ts";
 import { openMemoryBroker } from "../../../src/broker/memory.ts";
@@ -113,6 +115,35 @@ test(
       entries.push(...batch.map(({ position }) => position));
     }
     expect(entries).toEqual([1]);
+  }),
+);
+
+test(
+  "a settlement repeated to a successor that cannot know whose it was is indeterminate",
+  inWorld(async (world) => {
+    const { clock } = world;
+    const storage = new MemoryStorage();
+    const first = openEngine({ storage, clock, name: "first" });
+    let hub = new Hub({ broker: first, clock, id: "first" });
+    await world.network.listen("shared", (link) => hub.accept(link));
+    const client = await world.client("client", "shared");
+    await client.queues.declare(["jobs"]);
+    await client.queues.enqueue("jobs", [message]);
+    const options = { credit: 1, consumer: "client" };
+    const batches = client.queues.receive("jobs", options, never)[Symbol.asyncIterator]();
+    const [delivery] = (await batches.next()).value ?? [];
+    if (delivery === undefined) throw new Error("nothing was delivered");
+    world.network.block("shared", "client");
+    const settled = client.queues.settle([{ ...delivery, outcome: { kind: "done" } }]);
+    await sleep(clock, 10);
+
+    storage.reopen();
+    hub = new Hub({ broker: openEngine({ storage, clock, name: "second" }), clock, id: "second" });
+    world.network.cut("client");
+    world.network.heal();
+    expect(await settled).toMatchObject([{ kind: "indeterminate" }]);
+    await client.close();
+    await hub.close();
   }),
 );
 

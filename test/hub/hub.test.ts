@@ -14,7 +14,7 @@ import { type HubBroker, openHubBroker } from "../../src/broker/hub.ts";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { ColloquyError } from "../../src/errors.ts";
 import { Hub, type HubOptions } from "../../src/hub/hub.ts";
-import { frameTypes } from "../../src/message/frame.ts";
+import { type FrameType, frameTypes } from "../../src/message/frame.ts";
 import { processIdentity } from "../../src/runtime/process.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
@@ -87,6 +87,31 @@ test(
     expect(readGoodbye(goodbye)).toMatchObject({ code: "INVALID_VERSION" });
     await hostile.ended;
     expect(await fine.queues.mailboxes()).toMatchObject([{ queue: "jobs" }]);
+  }),
+);
+
+test(
+  "whatever frames a client makes up, the hub outlives them and serves others",
+  inWorld({}, async (world) => {
+    const fine = await world.client("fine");
+    const random = new SeededRandom(19);
+    const types = Object.values(frameTypes);
+    for (let session = 0; session < 400; session++) {
+      const hostile = await world.raw(`hostile ${session}`);
+      await hostile.greet({ ...someone, incarnation: `hostile ${session}` });
+      hostile.write((writer) => {
+        for (let count = 0; count < 8; count++) {
+          const frame = writer.begin(types[random.uint32() % types.length] as FrameType);
+          for (let left = random.uint32() % 40; left > 0; left--) writer.uint8(random.uint32() % 4);
+          writer.endHeader(frame);
+          for (let left = random.uint32() % 40; left > 0; left--) writer.uint8(random.uint32());
+          writer.end(frame);
+        }
+      });
+      await sleep(world.clock, 1);
+      hostile.link.destroy();
+    }
+    expect(await fine.queues.enqueue("jobs", [message])).toMatchObject([{ kind: "stored" }]);
   }),
 );
 

@@ -8,7 +8,7 @@ import { SeededRandom } from "../../../src/runtime/random.ts";
 import { contentOf, openedStorage, temporaryDirectory } from "./stores.ts";
 
 /** COLLOQUY_ROWS=1000000 and more for a soak. */
-const rows = Number(process.env["COLLOQUY_ROWS"] ?? 500_000);
+const rows = Number(process.env["COLLOQUY_ROWS"] ?? 300_000);
 const rowsLive = 4_096;
 const rowsPerGroup = 256;
 

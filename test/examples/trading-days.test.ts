@@ -68,8 +68,9 @@ async function openDesk(): Promise<Desk> {
 }
 
 async function collect(net: Network, trader: Agent): Promise<readonly TradingDay[]> {
+  const { signal } = new AbortController();
   const seen: TradingDay[] = [];
-  for await (const day of tradingDays(net, trader, lastDay)) seen.push(day);
+  for await (const day of tradingDays(net, trader, lastDay, signal)) seen.push(day);
   return seen;
 }
 

@@ -1,4 +1,5 @@
 /** What goes wrong at the desk, half-way and on purpose. */
+import type { Network } from "colloquy";
 import { firstWorker, ledger } from "./cast.ts";
 import type { Stage } from "./stage.ts";
 import { milliseconds } from "./terminal.ts";
@@ -27,12 +28,18 @@ export async function strike(
     `Now killing the ledger (process ${ledgerProcess}), which owns the store, and ` +
       `${firstWorker.name} (process ${workerProcess}), which is executing ${orderId}.`,
   );
+  const lost = storeLost(net, signal);
   const struckMs = performance.now();
   await Promise.all([processes.kill(firstWorker.name), processes.kill(ledger.name)]);
-  // Both are dead, so whoever acknowledges this is the next owner.
+  // Proof that it was the owner that died. Whoever acknowledges from here on is the next one.
+  await lost;
   await net.log.append("desk.disasters", { ledgerProcess, workerProcess, orderId });
   const takeoverMs = performance.now() - struckMs;
   terminal.say(`Another process took the store over in ${milliseconds(takeoverMs)} ms.`);
   await Promise.all([processes.start(ledger, signal), processes.start(firstWorker, signal)]);
   return { ledgerProcess, workerProcess, orderId, takeoverMs };
+}
+
+async function storeLost(net: Network, signal: AbortSignal): Promise<void> {
+  for await (const { kind } of net.statuses(signal)) if (kind === "lost") return;
 }

@@ -62,7 +62,9 @@ export class Processes {
 
   /** Lets every process finish what it is doing and leave, the last one started first. */
   async endAll(): Promise<void> {
-    for (const name of [...this.#running.keys()].reverse()) {
+    for (;;) {
+      const name = [...this.#running.keys()].at(-1);
+      if (name === undefined) return;
       const child = this.#take(name);
       const exit = once(child, "exit");
       const impatient = setTimeout(() => child.kill("SIGKILL"), farewellMs);

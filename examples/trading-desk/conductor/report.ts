@@ -86,7 +86,7 @@ function killed({ disaster, repeated }: Run): string {
       "takeover",
       `${milliseconds(takeoverMs)} ms from SIGKILL to the first durable acknowledgement`,
     ],
-    ["begun again", `${count(repeated.length)} commands that were cut short${named}`],
+    ["begun again", `${count(repeated.length)} of the commands${named}`],
   ]);
 }
 

@@ -15,7 +15,8 @@ await runProgram(async (net) => {
     const openedMs = performance.now();
     for (const [index, bar] of readMarket().slice(0, days).entries()) {
       const tick = { day: index + 1, lastDay: days, bar };
-      await pause(Math.max(0, openedMs + index * paceMs - performance.now()));
+      const waitMs = Math.max(0, openedMs + index * paceMs - performance.now());
+      await pause(waitMs, undefined, { signal: ctx.signal });
       await recordTick(net, tick);
       await feed.publish(Market.tick, tick);
       if (tick.day % progressDays === 0) ctx.progress(tick.day);

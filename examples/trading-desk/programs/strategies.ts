@@ -15,8 +15,6 @@ await runProgram(async (net) => {
 async function openAgent(net: Network, strategy: Strategy): Promise<Agent> {
   const agent = await net.agent(strategy.name, { type: "strategy" });
   const trader = new Trader(net, agent, strategy);
-  agent.handle(Trading.trade, ({ lastDay }, ctx) =>
-    trader.trade(lastDay, (day) => ctx.progress(day)),
-  );
+  agent.handle(Trading.trade, ({ lastDay }, ctx) => trader.trade(lastDay, ctx));
   return agent;
 }

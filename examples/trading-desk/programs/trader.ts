@@ -1,5 +1,5 @@
 /** One strategy at work: day by day it forms a view, asks how much to trade on it, and orders. */
-import type { Agent, Network } from "colloquy";
+import type { Agent, Context, Network } from "colloquy";
 import {
   type Advice,
   Execution,
@@ -32,18 +32,15 @@ export class Trader {
     this.#strategy = strategy;
   }
 
-  /**
-   * Resolves when `lastDay` has passed and every order is settled.
-   *
-   * @param progress - called every now and then, with the day.
-   */
-  async trade(lastDay: number, progress: (day: number) => void): Promise<Figures> {
+  /** Resolves when `lastDay` has passed and every order is settled; gives up with its caller. */
+  async trade(lastDay: number, ctx: Pick<Context, "progress" | "signal">): Promise<Figures> {
     const orders: Promise<void>[] = [];
     const closesCents: number[] = [];
     let shares = 0;
-    for await (const { tick, source } of tradingDays(this.#net, this.#agent, lastDay)) {
+    const days = tradingDays(this.#net, this.#agent, lastDay, ctx.signal);
+    for await (const { tick, source } of days) {
       this.#figures.ticks[source]++;
-      if (tick.day % progressDays === 0) progress(tick.day);
+      if (tick.day % progressDays === 0) ctx.progress(tick.day);
       closesCents.push(tick.bar.closeCents);
       const question = questionFor(this.#strategy, closesCents, shares);
       if (question === undefined) continue;

@@ -19,23 +19,27 @@ export async function* tradingDays(
   net: Network,
   agent: Agent,
   lastDay: number,
+  signal: AbortSignal,
 ): AsyncGenerator<TradingDay> {
   const live = new LiveTicks();
   const subscription = await agent.subscribe(Market.tick, (tick) => live.push(tick));
-  let next = 1;
-  while (next <= lastDay) {
-    const tick = await live.shift(silenceMs);
-    if (tick?.day === next) {
-      yield { tick, source: "live" };
-      next++;
-    } else if (tick === undefined || tick.day > next) {
-      for await (const missed of ticksSince(net, next)) {
-        yield { tick: missed, source: "log" };
+  try {
+    for (let next = 1; next <= lastDay; ) {
+      signal.throwIfAborted();
+      const tick = await live.shift(silenceMs);
+      if (tick?.day === next) {
+        yield { tick, source: "live" };
         next++;
+      } else if (tick === undefined || tick.day > next) {
+        for await (const missed of ticksSince(net, next)) {
+          yield { tick: missed, source: "log" };
+          next++;
+        }
       }
     }
+  } finally {
+    subscription.close();
   }
-  await subscription.close();
 }
 
 /** Live ticks that wait to be taken. */

@@ -1,0 +1,133 @@
+import { expect, test } from "vitest";
+import type { Delivery, Lane, Settlement } from "../../../src/broker/broker.ts";
+import { ColloquyError, errorInfo } from "../../../src/errors.ts";
+import { SeededRandom } from "../../../src/runtime/random.ts";
+import { message, Rig, settlement, text } from "./rig.ts";
+
+const error = errorInfo(new ColloquyError("HANDLER_FAILED", "no"));
+
+test("G4: 100,000 messages with 1,000 keys through retries, crashes, vanished receivers and restarts: no inversion", async () => {
+  const rig = await Rig.with(["work"], { windowMessagesMax: 200, reconnectGraceMs: 0 });
+  const random = new SeededRandom(4);
+  const total = 100_000;
+  const keys = 1_000;
+  const lastOf = new Map<string, number>();
+  let inversions = 0;
+  let done = 0;
+  let sent = 0;
+  let reader = rig.receive("work", { credit: 5_000 });
+
+  const send = async () => {
+    const batch = Array.from({ length: 10_000 }, () => {
+      const key = `k${random.uint32() % keys}`;
+      return message(String(sent++), { key, lane: (random.uint32() % 2) as Lane });
+    });
+    for (let at = 0; at < batch.length; at += 500) {
+      await rig.enqueue("work", ...batch.slice(at, at + 500));
+    }
+    for (const [index, { key, lane }] of batch.entries()) {
+      keyOf.set(sent - batch.length + index, `${lane}/${key}`);
+    }
+  };
+  const keyOf = new Map<number, string>();
+  const inHand = new Set<string>();
+  const settleOf = (delivery: Delivery): Settlement => {
+    const number = Number(text(delivery.frame));
+    const key = keyOf.get(number) as string;
+    if (inHand.has(key) || number < (lastOf.get(key) ?? -1)) inversions++;
+    inHand.add(key);
+    if (random.uint32() % 20 === 0) {
+      return settlement(delivery, { kind: "retry", delayMs: random.uint32() % 50, error });
+    }
+    lastOf.set(key, number);
+    done++;
+    return settlement(delivery);
+  };
+
+  for (let round = 0; done < total; round++) {
+    if (sent < total) await send();
+    const taken = await reader.take();
+    inHand.clear();
+    const unsettled = round % 7 === 3 ? taken.length >> 1 : 0;
+    const settlements = taken.slice(unsettled).map(settleOf);
+    await rig.run(rig.broker.queues.settle(settlements));
+    if (unsettled > 0) {
+      await reader.stop();
+      if (round % 14 === 3) await rig.restart();
+      else rig.crash();
+      reader = rig.receive("work", { credit: 5_000 });
+    }
+    await rig.clock.advance(10);
+    expect(round).toBeLessThan(5_000);
+  }
+  expect(inversions).toBe(0);
+  expect(done).toBe(total);
+}, 120_000);
+
+test("G4: a failed head blocks its key until it is final, and no other key or lane", async () => {
+  const rig = await Rig.with(["work"]);
+  const reader = rig.receive("work");
+  await rig.enqueue(
+    "work",
+    message("x1", { key: "x" }),
+    message("x2", { key: "x" }),
+    message("y1", { key: "y" }),
+    message("X1", { key: "x", lane: 0 }),
+    message("free"),
+  );
+  expect(
+    [...(await reader.settle({ kind: "retry", delayMs: 1_000, error }))]
+      .map(({ frame }) => text(frame))
+      .sort(),
+  ).toEqual(["X1", "free", "x1", "y1"]);
+  expect(await reader.texts()).toEqual([]);
+  await rig.clock.advance(1_000);
+  const again = await reader.settle();
+  expect(again.map(({ frame }) => text(frame))).not.toContain("x2");
+  expect(again.length).toBe(4);
+  expect(await reader.texts()).toEqual(["x2"]);
+});
+
+test("G4: after a restart a head that waits for its retry still blocks its key", async () => {
+  const rig = await Rig.with(["work"], { reconnectGraceMs: 0 });
+  await rig.enqueue("work", message("x1", { key: "x" }), message("x2", { key: "x" }));
+  await rig.receive("work").settle({ kind: "retry", delayMs: 5_000, error });
+  rig.crash();
+  const reader = rig.receive("work");
+  await rig.enqueue("work", message("y1", { key: "y" }));
+  expect(await reader.texts()).toEqual(["y1"]);
+  await rig.clock.advance(5_000);
+  expect((await reader.settle()).map(({ frame }) => text(frame))).toEqual(["x1"]);
+  expect(await reader.texts()).toEqual(["x2"]);
+});
+
+test("G4: one bad key with a long tail does not fill the window", async () => {
+  const rig = await Rig.with(["work"], { windowMessagesMax: 16, windowBytesMax: 4_000 });
+  const reader = rig.receive("work", { credit: 10 });
+  const bad = Array.from({ length: 5_000 }, (_, index) => message(`bad ${index}`, { key: "bad" }));
+  await rig.enqueue("work", ...bad);
+  await reader.settle({ kind: "retry", delayMs: 60_000, error });
+  await rig.enqueue("work", message("good", { key: "good" }));
+  expect((await reader.settle()).map(({ frame }) => text(frame))).toEqual(["good"]);
+  await rig.clock.advance(60_000);
+  const order: string[] = [];
+  while (order.length < 200) for (const each of await reader.settle()) order.push(text(each.frame));
+  expect(order).toEqual(order.map((_, index) => `bad ${index}`));
+});
+
+test("a scheduled message takes its place by position when its time has come", async () => {
+  const rig = await Rig.with(["work"], { windowMessagesMax: 4, windowBytesMax: 200 });
+  const notBeforeMs = rig.clock.nowMs() + 1_000;
+  await rig.enqueue("work", message("1", { key: "x" }));
+  await rig.enqueue("work", message("2", { key: "x" }));
+  await rig.enqueue("work", message("3 scheduled", { key: "x", notBeforeMs }));
+  await rig.enqueue("work", message("4", { key: "x" }));
+  await rig.clock.advance(2_000);
+  await rig.restart();
+  const reader = rig.receive("work");
+  const order: string[] = [];
+  for (let round = 0; round < 6; round++) {
+    for (const { frame } of await reader.settle()) order.push(text(frame));
+  }
+  expect(order).toEqual(["1", "2", "3 scheduled", "4"]);
+});

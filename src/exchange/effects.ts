@@ -3,6 +3,7 @@
  * made real when it returns, forgotten when it throws.
  */
 import type { Broker, Effect } from "../broker/broker.ts";
+import { logOf, storeOf } from "../broker/guarded.ts";
 import { ColloquyError, errorFromInfo } from "../errors.ts";
 
 export interface StagedEffect {
@@ -31,14 +32,13 @@ async function writeEffect(broker: Broker, effect: Effect): Promise<void> {
       return;
     }
     case "put": {
-      const outcome = await required(broker.store, "store").put([effect]);
+      const outcome = await storeOf(broker).put([effect]);
       if (outcome.kind === "conflict") throw putConflict(outcome.key, outcome.revision);
       if (outcome.kind !== "stored") throw errorFromInfo(outcome.error);
       return;
     }
     case "append": {
-      const log = required(broker.log, "log");
-      const outcome = await log.append(effect.stream, effect.entries, effect.at);
+      const outcome = await logOf(broker).append(effect.stream, effect.entries, effect.at);
       if (outcome.kind === "conflict") throw appendConflict(effect.stream, outcome.next);
       if (outcome.kind !== "appended") throw errorFromInfo(outcome.error);
     }
@@ -46,14 +46,6 @@ async function writeEffect(broker: Broker, effect: Effect): Promise<void> {
 }
 
 const lost = { code: "INTERNAL_ERROR", message: "no outcome", retryable: false } as const;
-
-/** @throws UNSUPPORTED where the broker lacks the port. */
-export function required<Port>(port: Port | undefined, name: string): Port {
-  if (port !== undefined) return port;
-  throw new ColloquyError("UNSUPPORTED", `this broker has no ${name}; join with one that does`, {
-    details: { port: name },
-  });
-}
 
 export function putConflict(key: string, revision: number): ColloquyError<"CONFLICT"> {
   return new ColloquyError("CONFLICT", `${key} has revision ${revision} by now`, {

@@ -1,7 +1,8 @@
 /** Keyed state and ordered history with plain values, as agents and networks show them. */
 import type { Store as StorePort } from "../broker/broker.ts";
+import { logOf, storeOf } from "../broker/guarded.ts";
 import { errorFromInfo } from "../errors.ts";
-import { appendConflict, putConflict, required } from "./effects.ts";
+import { appendConflict, putConflict } from "./effects.ts";
 import { packValue, unpackValue } from "./packed.ts";
 import type { Site } from "./site.ts";
 
@@ -109,7 +110,7 @@ export class KeyedState {
   }
 
   get #port(): StorePort {
-    return required(this.#site.broker.store, "store");
+    return storeOf(this.#site.broker);
   }
 
   async #write(
@@ -133,7 +134,7 @@ export class OrderedHistory {
 
   /** @returns the position the entry got; a stream's first is 1. */
   async append(stream: string, value: unknown, options: AppendOptions = {}): Promise<number> {
-    const log = required(this.#site.broker.log, "log");
+    const log = logOf(this.#site.broker);
     const { at, signal } = options;
     const outcome = await log.append(
       this.#site.space.stream(stream),
@@ -148,7 +149,7 @@ export class OrderedHistory {
 
   /** Entries from position `from` on, in order. */
   async *read(stream: string, from = 1, options: ReadOptions = {}): AsyncGenerator<LogValue> {
-    const log = required(this.#site.broker.log, "log");
+    const log = logOf(this.#site.broker);
     const signal = options.signal ?? new AbortController().signal;
     const { follow = false } = options;
     for await (const entries of log.read(

@@ -2,6 +2,7 @@
 import type { Broker } from "../broker/broker.ts";
 import { openHubBroker } from "../broker/hub.ts";
 import { openMemoryBroker } from "../broker/memory.ts";
+import { type BrokerRuntime, withRuntime } from "../broker/runtime.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
 import { openEmbedded } from "../hub/embedded.ts";
 import { connectUnix } from "../link/unix.ts";
@@ -57,8 +58,12 @@ export async function join(
   positive("drainMs", options.drainMs);
   const { signal } = options;
   throwIfAborted(signal);
-  const broker =
-    options.broker ?? (await orCancelled(openBroker(url, options, clock, random), signal));
+  const runtime = withRuntime(() =>
+    options.broker === undefined
+      ? openBroker(url, options, clock, random)
+      : Promise.resolve(options.broker),
+  );
+  const broker = await orClosed(runtime, signal);
   try {
     const network = new Network(broker, {
       clock,
@@ -101,15 +106,12 @@ function openBroker(
   }
 }
 
-/** The broker, unless `signal` aborts first: then it is closed as soon as it is there. */
-async function orCancelled(
-  opening: Promise<Broker>,
-  signal: AbortSignal | undefined,
-): Promise<Broker> {
+/** The open broker; when `signal` aborts first, it is closed as soon as it is there. */
+async function orClosed(runtime: BrokerRuntime, signal: AbortSignal | undefined): Promise<Broker> {
   try {
-    return await withAbort(opening, signal);
+    return await withAbort(runtime.open(), signal);
   } catch (error) {
-    opening.then((broker) => broker.close()).catch(() => {});
+    void runtime.close();
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 /** One process's place in the fabric: its agents, and its view of everyone else. */
 import { Agent, type AgentHome, type AgentOptions } from "../agent/agent.ts";
 import type { Broker, BrokerStatus } from "../broker/broker.ts";
-import { required } from "../exchange/effects.ts";
+import { storeOf } from "../broker/guarded.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
@@ -92,7 +92,7 @@ export class Network {
       announce: (agent) => this.#announce(agent),
       release: (agent) => this.#release(agent),
     };
-    this.#presence = new Presence(this.#site, required(broker.store, "store"));
+    this.#presence = new Presence(this.#site, storeOf(broker));
     this.store = new KeyedState(this.#site);
     this.log = new OrderedHistory(this.#site);
     this.dead = new DeadLetters(this.#site);

@@ -32,5 +32,5 @@ const { broker, close } = await open();
 const { capabilities } = broker;
 await close();
 for (const { name, run } of casesFor(capabilities, brokerCases, { unheard: true })) {
-  test.concurrent(name, () => run(open));
+  test.concurrent(name, { timeout: 60_000 }, () => run(open));
 }

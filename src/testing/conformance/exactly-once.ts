@@ -148,6 +148,24 @@ const originCases: readonly ConformanceCase[] = [
     await expectDelivered(trial, queue, ["alpha 1"]);
   }),
 
+  conformanceCase("sends that come in another order are each stored once", async (trial) => {
+    const queues = [await trial.queue(), await trial.queue()];
+    const sequences = [2, 4, 3, 9, 1, 5, 8, 7, 6, 12, 10, 11];
+    const queueOf = (sequence: number) => queues[sequence % 2] ?? "";
+    const positions = new Map<number, number>();
+    for (const sequence of sequences) {
+      const sent = sequenced("alpha", sequence);
+      const [stored] = await store(trial.broker, queueOf(sequence), sent);
+      assert.equal(stored?.duplicate, false, `sequence ${sequence}`);
+      positions.set(sequence, stored?.position ?? 0);
+    }
+    for (const sequence of sequences.toSorted((a, b) => a - b)) {
+      const sent = sequenced("alpha", sequence);
+      const [repeat] = await store(trial.broker, queueOf(sequence), sent);
+      assert.deepEqual(repeat, { position: positions.get(sequence), duplicate: true });
+    }
+  }),
+
   conformanceCase("at-least-once does not look at ids", async (trial) => {
     const queue = await trial.queue();
     const id = "01JTHESAMEIDTWICE000000000";
@@ -205,6 +223,30 @@ const markerCases: readonly ConformanceCase[] = [
       const stored = outcomes.flat();
       assert.equal(stored.filter(({ duplicate }) => !duplicate).length, ids.length);
       await expectDelivered(trial, queue, ids);
+    },
+    needsExactlyOnce,
+  ),
+
+  conformanceCase(
+    "many ids, of whatever form, are all remembered",
+    async (trial) => {
+      const queue = await trial.queue();
+      const ids = Array.from({ length: 3_000 }, (_, index) =>
+        [`${index}`, `id-${index}-${"x".repeat(index % 90)}`, `é${index}😀`].at(index % 3),
+      ).map((id) => id ?? "");
+      const positions: number[] = [];
+      for (let begin = 0; begin < ids.length; begin += 500) {
+        const batch = ids.slice(begin, begin + 500).map((id) => once(id, id));
+        positions.push(...(await enqueue(trial.broker, queue, batch)));
+      }
+      for (let begin = 0; begin < ids.length; begin += 500) {
+        const batch = ids.slice(begin, begin + 500).map((id) => once(id, id));
+        const again = await store(trial.broker, queue, ...batch);
+        assert.deepEqual(
+          again,
+          positions.slice(begin, begin + 500).map((position) => ({ position, duplicate: true })),
+        );
+      }
     },
     needsExactlyOnce,
   ),

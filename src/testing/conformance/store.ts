@@ -233,6 +233,24 @@ const expiryCases: readonly ConformanceCase[] = [
     assert.equal(await read(store, "kept"), "2");
   }),
 
+  storeCase("entries expire by their own time, whichever came first", async (trial, store) => {
+    for (const volatile of [false, true]) {
+      const prefix = `volatile ${volatile}/`;
+      const seen = await watch(trial, store, prefix);
+      const keep = (key: string, ttlMs: number) =>
+        put(store, { key: `${prefix}${key}`, value: bytes("x"), ttlMs, volatile });
+      await keep("long", 3_600_000);
+      await keep("second", 250);
+      await keep("first", 100);
+      await keep("shortened", 3_600_000);
+      await keep("shortened", 400);
+      for (const key of ["first", "second", "shortened"]) {
+        await sees(trial, seen, `-${prefix}${key}`);
+      }
+      assert.equal(seen.filter((change) => change.startsWith("-")).length, 3);
+    }
+  }),
+
   storeCase("a watcher sees the end of an entry that expired", async (trial, store) => {
     const seen = await watch(trial, storeOf(await trial.connect()), "soft");
     await put(store, { key: "soft", value: bytes("x"), ttlMs: 150 });

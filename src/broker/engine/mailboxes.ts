@@ -112,7 +112,7 @@ export class Remove implements Operation {
       if (queue === undefined) continue;
       const { number } = queue;
       const given = counters.get("positions");
-      counters.add(group, "positions", Math.max(0, queue.next - given));
+      counters.add(group, "positions", Math.max(0, queue.next - 1 - given));
       group.join({
         seal: (writes) => {
           writes.push({ table: "queue", name, value: undefined });

@@ -8,7 +8,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Link } from "./link.ts";
 
 /** A chunk leaves at once when it has grown to this. */
-const chunkBytes = 8 * 1024;
+const chunkBytes = 16 * 1024;
 
 export class FrameOutput {
   /** Written to by whoever has a frame to send; `written()` follows. */

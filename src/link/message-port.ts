@@ -4,6 +4,8 @@
  *   Uint8Array   a chunk, moved to the other thread
  *   number       bytes the reader has taken since it last said so: what holds a sender back
  *   null         the end, in order
+ *
+ * A chunk of 8 KiB costs both threads together about as much as over a Unix socket, a small one more.
  */
 import type { MessagePort } from "node:worker_threads";
 import { ColloquyError } from "../errors.ts";

@@ -117,6 +117,6 @@ export const Ledger = protocol("ledger", {
 });
 
 /** Said by an agent when it begins with a command, for whoever counts how often that happens. */
-export const Progress = protocol("progress", {
+export const Work = protocol("work", {
   begun: event({ data: begun }),
 });

@@ -43,8 +43,9 @@ test(
     const group = -(child.pid as number);
     let said = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      const trading = said.includes("orders booked");
       said += chunk;
-      if (said.includes("orders booked")) process.kill(group, "SIGINT");
+      if (!trading && said.includes("orders booked")) process.kill(group, "SIGINT");
     });
     const [exitCode] = (await once(child, "close")) as [number];
     expect(said).toContain("FAILED: interrupted");

@@ -66,7 +66,7 @@ async function perform(
     const run = await runDesk({ net, agent, processes, terminal, signal }, { days, paceMs });
     const checks = checksOf(run, bars);
     terminal.say(report(run, bars, checks));
-    terminal.say(verdict(checks, performance.now() - startedMs));
+    terminal.say(verdict(run, checks, performance.now() - startedMs));
     clearTimeout(late);
     if (keep) await keepRunning(processes.url, terminal, signal);
     return allPassed(checks);

@@ -1,6 +1,6 @@
 /** Follows the desk live: for the progress line, and to know when half of the days have passed. */
 import type { Agent } from "colloquy";
-import { type Begun, Ledger, Market, Progress, type Statement, type Tick } from "../protocol.ts";
+import { type Begun, Ledger, Market, type Statement, type Tick, Work } from "../protocol.ts";
 import { profitCents } from "../rules/accounts.ts";
 import { firstWorker } from "./cast.ts";
 import { count, dollars, type Terminal } from "./terminal.ts";
@@ -13,8 +13,7 @@ export class Observer {
   #timer: NodeJS.Timeout | undefined;
   #tick: Tick | undefined;
   #statement: Statement = { entries: 0, accounts: [] };
-  /** How often each command was begun, by command and order. */
-  readonly #begun = new Map<string, number>();
+  readonly #starts = new Map<string, number>();
   #onBegun: (begun: Begun) => void = () => undefined;
 
   constructor(agent: Agent, terminal: Terminal) {
@@ -26,9 +25,9 @@ export class Observer {
     await this.#agent.subscribe(Market.tick, (tick) => {
       this.#tick = tick;
     });
-    await this.#agent.subscribe(Progress.begun, (begun) => {
+    await this.#agent.subscribe(Work.begun, (begun) => {
       const key = `${begun.command} ${begun.orderId}`;
-      this.#begun.set(key, (this.#begun.get(key) ?? 0) + 1);
+      this.#starts.set(key, (this.#starts.get(key) ?? 0) + 1);
       this.#onBegun(begun);
     });
     this.#timer = setInterval(() => void this.#refresh(), intervalMs);
@@ -50,9 +49,9 @@ export class Observer {
     });
   }
 
-  /** Commands that were begun more than once: whoever had begun with them before was killed. */
-  get repeated(): readonly string[] {
-    return [...this.#begun.keys()].filter((key) => this.#begun.get(key) !== 1);
+  /** Every start of a handler of commands that was heard of, by command and order. */
+  get starts(): ReadonlyMap<string, number> {
+    return this.#starts;
   }
 
   async #refresh(): Promise<void> {

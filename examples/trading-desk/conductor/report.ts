@@ -9,7 +9,7 @@ import type { Run } from "./run.ts";
 import { bold, count, dollars, green, milliseconds, red, table } from "./terminal.ts";
 
 /** Of a long list so many are named. */
-const namedMax = 5;
+const namedMax = 3;
 
 export function report(run: Run, bars: readonly Bar[], checks: readonly Check[]): string {
   const { date = "", closeCents = Number.NaN } = bars.at(-1) ?? {};
@@ -23,14 +23,14 @@ export function report(run: Run, bars: readonly Bar[], checks: readonly Check[])
   return sections.map(([title = "", text]) => `\n${bold(title)}\n${text}`).join("\n");
 }
 
-export function verdict(checks: readonly Check[], elapsedMs: number): string {
+export function verdict(run: Run, checks: readonly Check[], elapsedMs: number): string {
   const seconds = (elapsedMs / 1_000).toFixed(1);
-  return allPassed(checks)
-    ? green(bold(`\nPASSED in ${seconds} s: every order was booked exactly once.`))
-    : red(bold(`\nFAILED after ${seconds} s: see the reconciliation.`));
+  if (!allPassed(checks)) return red(bold(`\nFAILED after ${seconds} s: see the reconciliation.`));
+  const orders = count(run.booked.length);
+  return green(bold(`\nPASSED in ${seconds} s: ${orders} orders, each booked exactly once.`));
 }
 
-function messages({ figures, booked }: Run): string {
+function messages({ figures, booked, starts }: Run): string {
   const live = sum(figures.map(({ ticks }) => ticks.live));
   const fromLog = sum(figures.map(({ ticks }) => ticks.log));
   const questions = sum(figures.map(({ assessMs }) => assessMs.length));
@@ -40,11 +40,12 @@ function messages({ figures, booked }: Run): string {
       "event",
       "market.tick",
       count(live),
-      `heard live; ${count(fromLog)} missed, read from the log`,
+      `heard live; ${count(fromLog)} read from the log instead`,
     ],
     ["request", "risk.assess", count(questions), "answered"],
     ["command", "execution.executeOrder", count(orders), "settled"],
     ["command", "ledger.bookFill", count(booked.length), "booked"],
+    ["event", "work.begun", count(sum([...starts.values()])), "heard by the conductor"],
   ]);
 }
 
@@ -76,9 +77,10 @@ function positions({ accounts }: Statement, closeCents: number): string {
   return table([["", "orders", "shares", "cash", "profit"], ...rows]);
 }
 
-function killed({ disaster, repeated }: Run): string {
+function killed({ disaster, starts }: Run): string {
   const { ledgerProcess, workerProcess, orderId, takeoverMs } = disaster;
-  const named = repeated.length === 0 ? "" : `: ${someOf(repeated)}`;
+  const repeated = [...starts.keys()].filter((command) => starts.get(command) !== 1);
+  const again = `${count(repeated.length)} handlers of commands: ${someOf(repeated)}`;
   return table([
     [ledger.name, `process ${ledgerProcess}, which owned the store`],
     [firstWorker.name, `process ${workerProcess}, while it executed ${orderId}`],
@@ -86,7 +88,7 @@ function killed({ disaster, repeated }: Run): string {
       "takeover",
       `${milliseconds(takeoverMs)} ms from SIGKILL to the first durable acknowledgement`,
     ],
-    ["begun again", `${count(repeated.length)} of the commands${named}`],
+    ["started again", repeated.length === 0 ? "no handler of a command" : again],
   ]);
 }
 

@@ -12,8 +12,8 @@ export interface Run {
   /** One for each strategy. */
   readonly figures: readonly Figures[];
   readonly disaster: Disaster;
-  /** Commands that were begun more than once. */
-  readonly repeated: readonly string[];
+  /** How often a handler was started, by command and order. */
+  readonly starts: ReadonlyMap<string, number>;
   /** Every entry of the ledger's log. */
   readonly booked: readonly Fill[];
   readonly statement: Statement;
@@ -35,7 +35,7 @@ export async function runDesk(stage: Stage, options: RunOptions): Promise<Run> {
   try {
     const traded = await trade(stage, observer, options);
     await mailboxesEmpty(stage);
-    return { ...traded, ...(await remains(stage)), repeated: observer.repeated };
+    return { ...traded, ...(await remains(stage)), starts: observer.starts };
   } finally {
     observer.stop();
   }

@@ -46,9 +46,9 @@ export function dollars(cents: number): string {
   return `${cents < 0 ? "-" : "+"}$${Math.abs(cents / 100).toLocaleString("en-US", digits)}`;
 }
 
-/** 0.25, 3.1, 1,204: as many digits as matter. */
+/** 0.25, 3.1, 42, 1,204: as many digits as matter. */
 export function milliseconds(value: number): string {
-  return value < 100 ? value.toPrecision(2) : count(Math.round(value));
+  return value < 10 ? value.toPrecision(2) : count(Math.round(value));
 }
 
 /** Rows under one another; a column of amounts is flush right, whatever its first row says. */

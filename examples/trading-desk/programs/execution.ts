@@ -1,10 +1,10 @@
 /**
  * A worker of the execution pool. Orders wait in the pool's mailbox until a worker has room. What
  * the handler sends through its context leaves when the handler has returned, in one transaction
- * with the end of its order: a worker that is killed has either booked its order, or not begun.
+ * with the end of its order: a worker that was killed has either sent the fill or done nothing.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { Execution, Ledger, Progress } from "../protocol.ts";
+import { Execution, Ledger, Work } from "../protocol.ts";
 import { execute } from "../rules/exchange.ts";
 import { runProgram } from "./program.ts";
 
@@ -18,7 +18,7 @@ await runProgram(async (net) => {
 
   worker.handle(Execution.executeOrder, async (order, ctx) => {
     const command = Execution.executeOrder.name;
-    await worker.publish(Progress.begun, { command, orderId: order.id, agent: name });
+    await worker.publish(Work.begun, { command, orderId: order.id, agent: name });
     await pause(exchangeMs);
     ctx.send("agent:ledger", Ledger.bookFill, execute(order), { guarantee: "exactly-once" });
   });

@@ -3,7 +3,7 @@
  * are a fold over them. Started again, it reads the log and knows what it owns.
  */
 import { entriesSince, entriesStream } from "../history.ts";
-import { type Account, Ledger, Progress } from "../protocol.ts";
+import { type Account, Ledger, Work } from "../protocol.ts";
 import { book } from "../rules/accounts.ts";
 import { runProgram } from "./program.ts";
 
@@ -13,7 +13,7 @@ await runProgram(async (net) => {
   // The entry commits together with the end of the command: one fill, one entry, whatever dies.
   ledger.handle(Ledger.bookFill, async (fill, ctx) => {
     const command = Ledger.bookFill.name;
-    await ledger.publish(Progress.begun, { command, orderId: fill.orderId, agent: ledger.id });
+    await ledger.publish(Work.begun, { command, orderId: fill.orderId, agent: ledger.id });
     ctx.log.append(entriesStream, fill);
   });
 

@@ -7,6 +7,7 @@
  */
 import assert from "node:assert/strict";
 import type { Capabilities } from "../../broker/broker.ts";
+import { keepAlive } from "../../runtime/keep-alive.ts";
 import type { OpenSubject } from "./subject.ts";
 import { Trial } from "./trial.ts";
 
@@ -73,13 +74,19 @@ export function conformanceCase(
 ): ConformanceCase {
   const { needs = [], lacks = [] } = options;
   const run = async (open: OpenSubject): Promise<void> => {
-    const subject = await open();
-    const trial = new Trial(subject);
+    // Without a test runner nothing else would, while a case waits for a timer.
+    const letGo = keepAlive();
     try {
-      assertClaims(subject.broker.capabilities, needs, lacks);
-      await body(trial);
+      const subject = await open();
+      const trial = new Trial(subject);
+      try {
+        assertClaims(subject.broker.capabilities, needs, lacks);
+        await body(trial);
+      } finally {
+        await trial.end();
+      }
     } finally {
-      await trial.end();
+      letGo();
     }
   };
   return { name, needs, lacks, run };

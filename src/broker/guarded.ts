@@ -182,6 +182,8 @@ function guardTopics(inner: Topics, gate: Gate): Topics {
         () => inner.subscribe(pattern, receive, signal),
         signal,
       ),
+    ...(inner.reaches && { reaches: inner.reaches.bind(inner) }),
+    ...(inner.onReached && { onReached: inner.onReached.bind(inner) }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Broker, Capabilities, Effect, QueuedMessage } from "../../src/broker/broker.ts";
 import { logOf, storeOf } from "../../src/broker/guarded.ts";
+import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { withRuntime } from "../../src/broker/runtime.ts";
 import { brokerStatus } from "../../src/observe/signals.ts";
 import { Deferred } from "../../src/runtime/deferred.ts";
@@ -22,6 +23,14 @@ const able = { priorities: true, delay: true, keyOrder: true, exactlyOnce: true 
 async function drain(batches: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of batches);
 }
+
+test("a topic that nobody else hears is known through the guard, where the broker knows it", async () => {
+  const broker = await withRuntime(async () => openMemoryBroker()).open();
+  expect(broker.topics.reaches?.("orders.placed")).toBe(false);
+  expect(broker.topics.onReached?.("orders.placed", async () => {})).toBeTypeOf("function");
+  await broker.close();
+  expect((await guarded()).topics.reaches).toBeUndefined();
+});
 
 describe("opening and closing", () => {
   test("callers share one opening, at the same time and later", async () => {

@@ -16,14 +16,45 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 const nothing = () => {};
 
-/** Who waits for one signal, behind the only listener it has. */
-interface Waiting {
-  readonly all: Set<{ readonly run: () => void }>;
+/** Those who wait for one signal are a ring behind its only listener; its head waits for nothing. */
+class Waiting {
+  next: Waiting = this;
+  previous: Waiting = this;
+  readonly run: () => void;
+
+  constructor(run: () => void) {
+    this.run = run;
+  }
+
+  get linked(): boolean {
+    return this.next !== this;
+  }
+
+  linkBefore(head: Waiting): void {
+    this.next = head;
+    this.previous = head.previous;
+    head.previous.next = this;
+    head.previous = this;
+  }
+
+  unlink(): void {
+    this.previous.next = this.next;
+    this.next.previous = this.previous;
+    this.next = this;
+    this.previous = this;
+  }
+}
+
+interface Head {
+  readonly ring: Waiting;
   readonly listener: () => void;
 }
 
-/** A signal goes through its listeners for every one that is added; thousands may wait for one signal. */
-const waitingFor = new WeakMap<AbortSignal, Waiting>();
+/**
+ * A signal goes through all its listeners for each that is added, and thousands may wait for one. No
+ * Set either: see hash-table.ts.
+ */
+const heads = new WeakMap<AbortSignal, Head>();
 
 /**
  * Runs `run` once when `signal` aborts, at once if it has. It must not throw.
@@ -36,29 +67,33 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
     run();
     return nothing;
   }
-  const waiting = waitingFor.get(signal) ?? listenTo(signal);
-  const one = { run };
-  waiting.all.add(one);
+  const { ring, listener } = heads.get(signal) ?? listenTo(signal);
+  const waiting = new Waiting(run);
+  waiting.linkBefore(ring);
   return () => {
-    if (!waiting.all.delete(one) || waiting.all.size > 0) return;
-    waitingFor.delete(signal);
-    signal.removeEventListener("abort", waiting.listener);
+    if (!waiting.linked) return;
+    waiting.unlink();
+    if (ring.linked) return;
+    heads.delete(signal);
+    signal.removeEventListener("abort", listener);
   };
 }
 
-function listenTo(signal: AbortSignal): Waiting {
-  const all: Waiting["all"] = new Set();
+function listenTo(signal: AbortSignal): Head {
+  const ring = new Waiting(nothing);
   const listener = () => {
-    waitingFor.delete(signal);
-    for (const { run } of all) run();
-    all.clear();
+    heads.delete(signal);
+    while (ring.linked) {
+      const first = ring.next;
+      first.unlink();
+      first.run();
+    }
   };
-  const waiting = { all, listener };
-  waitingFor.set(signal, waiting);
+  const head = { ring, listener };
+  heads.set(signal, head);
   signal.addEventListener("abort", listener, { once: true });
-  return waiting;
+  return head;
 }
-
 /**
  * As `promise`, or CANCELLED as soon as `signal` aborts. The work behind `promise` goes on: what it
  * comes to then is nobody's.

@@ -21,6 +21,8 @@ import type { Trial } from "./trial.ts";
 const needsDelay = { needs: ["delay"] } as const;
 /** Long enough that nothing else takes as long. */
 const delayMs = 300;
+/** Long enough that a message is delivered before. */
+const longMs = 1_000;
 
 async function expectExpired(trial: Trial, queue: string, position: number): Promise<void> {
   const { queues } = trial.broker;
@@ -206,21 +208,21 @@ const expiryCases: readonly ConformanceCase[] = [
 
   conformanceCase("a message in hand does not expire", async (trial) => {
     const queue = await trial.queue();
-    const expiresAtMs = trial.clock.nowMs() + delayMs;
+    const expiresAtMs = trial.clock.nowMs() + longMs;
     const position = await enqueueOne(trial.broker, queue, message("work", { expiresAtMs }));
     const delivery = await trial.receive(queue).next();
-    await trial.sleep(delayMs + 20);
+    await trial.sleep(longMs + 20);
     await settleOne(trial.broker, delivery);
     assert.equal((await trial.broker.queues.track(queue, position)).state, "done");
   }),
 
   conformanceCase("a retry does not outlive its message", async (trial) => {
     const queue = await trial.queue();
-    const expiresAtMs = trial.clock.nowMs() + delayMs;
+    const expiresAtMs = trial.clock.nowMs() + longMs;
     const position = await enqueueOne(trial.broker, queue, message("work", { expiresAtMs }));
     const receiver = trial.receive(queue);
     const delivery = await receiver.next();
-    await trial.sleep(delayMs + 20);
+    await trial.sleep(longMs + 20);
     await settleOne(trial.broker, delivery, retry());
     await expectExpired(trial, queue, position);
     assert.equal(receiver.waiting, 0);
@@ -230,10 +232,10 @@ const expiryCases: readonly ConformanceCase[] = [
     "a retry that would come after the expiry expires",
     async (trial) => {
       const queue = await trial.queue();
-      const expiresAtMs = trial.clock.nowMs() + delayMs;
+      const expiresAtMs = trial.clock.nowMs() + longMs;
       const position = await enqueueOne(trial.broker, queue, message("work", { expiresAtMs }));
       const receiver = trial.receive(queue);
-      await settleOne(trial.broker, await receiver.next(), retry(2 * delayMs));
+      await settleOne(trial.broker, await receiver.next(), retry(2 * longMs));
       await expectExpired(trial, queue, position);
       assert.equal(receiver.waiting, 0);
     },

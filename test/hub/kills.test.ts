@@ -56,12 +56,12 @@ test("a handler that dies before it settles is started again elsewhere, and its 
   const producer = await stage.enter();
   const doomed = await stage.enter();
   await declared();
-  doomed.tell({ kind: "consume", queue: "work", ledger: "ledger", dieBeforeSettling: true });
+  doomed.tell({ kind: "consume", queue: "work", ledger: "ledger", manner: "die" });
   producer.tell({ kind: "enqueue", queue: "work", id: "one" });
   await producer.until("enqueued");
   await doomed.gone();
   const heir = await stage.enter();
-  heir.tell({ kind: "consume", queue: "work", ledger: "ledger", dieBeforeSettling: false });
+  heir.tell({ kind: "consume", queue: "work", ledger: "ledger", manner: "settle" });
   const broker = await openEmbedded(stage.directory);
   const reckoning = await reckon(stage, broker, "work", "ledger");
   expect(reckoning).toEqual({ acknowledged: 1, effects: 1, repeatedStarts: 1 });
@@ -112,7 +112,7 @@ let producers = 0;
 
 async function resume(actor: Actor): Promise<void> {
   actor.tell({ kind: "produce", queue: "work", inFlight: 8, prefix: `p${++producers}` });
-  actor.tell({ kind: "consume", queue: "work", ledger: "ledger", dieBeforeSettling: false });
+  actor.tell({ kind: "consume", queue: "work", ledger: "ledger", manner: "settle" });
 }
 
 /** Everybody stops sending, everything is handled, and the books are kept. */

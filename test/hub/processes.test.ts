@@ -21,7 +21,7 @@ test("processes exchange durable messages through the first of them", {
   expect(producer.reports).toEqual([{ kind: "open", owner: false }]);
   const broker = await openEmbedded(stage.directory);
   await broker.queues.declare(["work"]);
-  owner.tell({ kind: "consume", queue: "work", ledger: "ledger", dieBeforeSettling: false });
+  owner.tell({ kind: "consume", queue: "work", ledger: "ledger", manner: "settle" });
   producer.tell({ kind: "produce", queue: "work", inFlight: 16, prefix: "p" });
   await acknowledged(producer, 200);
   producer.tell({ kind: "stop" });
@@ -40,7 +40,7 @@ test("an owner that closes hands over: nothing is lost, and nothing is started t
   const consumer = await stage.enter();
   const broker = await openEmbedded(stage.directory);
   await broker.queues.declare(["work"]);
-  consumer.tell({ kind: "consume", queue: "work", ledger: "ledger", dieBeforeSettling: false });
+  consumer.tell({ kind: "consume", queue: "work", ledger: "ledger", manner: "settle" });
   producer.tell({ kind: "produce", queue: "work", inFlight: 16, prefix: "p" });
   await acknowledged(producer, 100);
   owner.tell({ kind: "close" });
@@ -55,6 +55,34 @@ test("an owner that closes hands over: nothing is lost, and nothing is started t
   expect(repeatedStarts).toBe(0);
   await broker.close();
 });
+
+for (const [how, end] of [
+  ["closes", (owner: Actor) => owner.tell({ kind: "close" })],
+  ["is killed", (owner: Actor) => void owner.kill()],
+] as const) {
+  test(`what a handler has in hand when the owner ${how} stays in its hand`, {
+    timeout: timeoutMs,
+  }, async () => {
+    stage = new Stage();
+    const owner = await stage.enter();
+    const holder = await stage.enter();
+    const rival = await stage.enter();
+    const broker = await openEmbedded(stage.directory);
+    await broker.queues.declare(["work"]);
+    holder.tell({ kind: "consume", queue: "work", ledger: "ledger", manner: "hold" });
+    holder.tell({ kind: "enqueue", queue: "work", id: "first" });
+    while (holder.journaled("started").length < 1) await pause(10);
+    rival.tell({ kind: "consume", queue: "work", ledger: "ledger", manner: "settle" });
+    end(owner);
+    await owner.gone();
+    // Longer than a new owner keeps back what nobody claims.
+    await pause(2_500);
+    holder.tell({ kind: "let-go" });
+    const reckoning = await reckon(stage, broker, "work", "ledger");
+    expect(reckoning).toEqual({ acknowledged: 1, effects: 1, repeatedStarts: 0 });
+    await broker.close();
+  });
+}
 
 test("a blocked main thread of the owner holds up nobody else", {
   timeout: timeoutMs,
@@ -76,6 +104,10 @@ test("a blocked main thread of the owner holds up nobody else", {
 async function acknowledged(producer: Actor, count: number): Promise<void> {
   while (producer.journaled("acknowledged").length < count) {
     expect(producer.alive).toBe(true);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
   }
+}
+
+function pause(forMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, forMs));
 }

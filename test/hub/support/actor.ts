@@ -14,6 +14,10 @@ const [directory = "", journal = ""] = process.argv.slice(2);
 const fated = process.env["COLLOQUY_TEST_FATE"] !== undefined;
 const never = new AbortController().signal;
 const producing = new AbortController();
+let letGo: () => void = () => {};
+const released = new Promise<void>((resolve) => {
+  letGo = resolve;
+});
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -40,7 +44,10 @@ async function obey(order: ActorOrder): Promise<void> {
       return;
     }
     case "consume":
-      return consume(order.queue, order.ledger, order.dieBeforeSettling);
+      return consume(order.queue, order.ledger, order.manner);
+    case "let-go":
+      letGo();
+      return;
     case "echo":
       return echo(order.topic);
     case "exchange":
@@ -85,10 +92,15 @@ async function enqueue(queue: string, id: string): Promise<void> {
 }
 
 /** Handles each message by an effect that commits with its settlement: an entry in the ledger. */
-async function consume(queue: string, ledger: string, dieBeforeSettling: boolean): Promise<void> {
+async function consume(
+  queue: string,
+  ledger: string,
+  manner: "settle" | "hold" | "die",
+): Promise<void> {
   const handle = async (delivery: Delivery): Promise<void> => {
     write(`started ${decoder.decode(delivery.frame)}`);
-    if (dieBeforeSettling) process.kill(process.pid, "SIGKILL");
+    if (manner === "die") process.kill(process.pid, "SIGKILL");
+    if (manner === "hold") await released;
     await broker.queues.settle([
       {
         queue,

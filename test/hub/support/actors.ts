@@ -23,8 +23,10 @@ export type ActorOrder =
       readonly kind: "consume";
       readonly queue: string;
       readonly ledger: string;
-      readonly dieBeforeSettling: boolean;
+      /** What it does between starting and settling: "hold" waits for "let-go". */
+      readonly manner: "settle" | "hold" | "die";
     }
+  | { readonly kind: "let-go" }
   | { readonly kind: "echo"; readonly topic: string }
   | {
       readonly kind: "exchange";

@@ -130,6 +130,19 @@ export const leaseCases: readonly ConformanceCase[] = [
     },
   ),
 
+  conformanceCase("an earlier attempt is stale also when the later one is over", async (trial) => {
+    const queue = await trial.queue();
+    const position = await enqueueOne(trial.broker, queue, "contested");
+    const holder = trial.receive(queue);
+    const first = await holder.next();
+    await holder.stop();
+    const heir = trial.receive(queue);
+    await heir.next();
+    await heir.stop();
+    assert.deepEqual(await settle(trial.broker, first), { kind: "stale" });
+    assert.equal((await trial.broker.queues.track(queue, position)).state, "queued");
+  }),
+
   conformanceCase("a fence nobody was given is stale", async (trial) => {
     const queue = await trial.queue();
     await enqueueOne(trial.broker, queue, "held");
@@ -194,6 +207,35 @@ export const leaseCases: readonly ConformanceCase[] = [
       assert.ok(second.fence > first.fence, `${second.fence} after ${first.fence}`);
       assert.deepEqual(await settle(broker, first), { kind: "stale" });
       await settleOne(broker, second);
+    },
+    { needs: ["durability"] },
+  ),
+
+  conformanceCase(
+    "an attempt from before a restart is stale also when a later one is over",
+    async (trial) => {
+      const queue = await trial.queue();
+      const position = await enqueueOne(trial.broker, queue, "contested");
+      const first = await trial.receive(queue).next();
+      const broker = await trial.restart("crash");
+      const heir = trial.receive(queue, { broker });
+      await heir.next();
+      await heir.stop();
+      assert.deepEqual(await settle(broker, first), { kind: "stale" });
+      assert.equal((await broker.queues.track(queue, position)).state, "queued");
+    },
+    { needs: ["durability"] },
+  ),
+
+  conformanceCase(
+    "a settlement made after a restart counts, if nobody was offered the message since",
+    async (trial) => {
+      const queue = await trial.queue();
+      const position = await enqueueOne(trial.broker, queue, "long turn");
+      const delivery = await trial.receive(queue).next();
+      const broker = await trial.restart("crash");
+      await settleOne(broker, delivery);
+      assert.equal((await broker.queues.track(queue, position)).state, "done");
     },
     { needs: ["durability"] },
   ),

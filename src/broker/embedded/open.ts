@@ -3,7 +3,6 @@ import { type Clock, systemClock } from "../../runtime/clock.ts";
 import type { Broker } from "../broker.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
 import type { EngineLimits } from "../engine/limits.ts";
-import type { Storage } from "../engine/storage.ts";
 import { openSqliteStorage, type SqliteStorageOptions } from "./sqlite-storage.ts";
 
 export interface StoreBrokerOptions extends SqliteStorageOptions {
@@ -28,9 +27,8 @@ export interface StoreBroker extends Broker {
  * @throws CONFLICT, INVALID_VERSION, STORE_FAILED as `openSqliteStorage` does; INVALID_OPTION.
  */
 export function openStoreBroker(directory: string, options: StoreBrokerOptions = {}): StoreBroker {
-  const { name = `store ${directory}`, limits = {}, clock = systemClock } = options;
-  const storage = openSqliteStorage(directory, options);
-  const engine = engineOver(storage, { clock, name, limits });
+  const { name = `store ${directory}` } = options;
+  const engine = openStoreEngine(directory, { ...options, name });
   const broker = engine.connect();
   const { capabilities, topics, queues, store, log } = broker;
   return {
@@ -46,12 +44,16 @@ export function openStoreBroker(directory: string, options: StoreBrokerOptions =
   };
 }
 
-type EngineSettings = Required<Pick<StoreBrokerOptions, "clock" | "name" | "limits">>;
-
-/** An engine that cannot be opened must not keep the directory. */
-function engineOver(storage: Storage, settings: EngineSettings): Engine {
+/**
+ * The engine over the store in `directory`, for whoever shares it further.
+ *
+ * @throws as `openStoreBroker`; then the directory is free again.
+ */
+export function openStoreEngine(directory: string, options: StoreBrokerOptions = {}): Engine {
+  const { name = `store ${directory}`, limits = {}, clock = systemClock } = options;
+  const storage = openSqliteStorage(directory, options);
   try {
-    return openEngine({ storage, ...settings });
+    return openEngine({ storage, clock, name, limits });
   } catch (error) {
     storage.close();
     throw error;

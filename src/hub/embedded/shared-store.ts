@@ -1,6 +1,5 @@
 /** The store of a directory, for a hub to share. */
-import { openSqliteStorage } from "../../broker/embedded/sqlite-storage.ts";
-import { openEngine } from "../../broker/engine/engine.ts";
+import { openStoreEngine } from "../../broker/embedded/open.ts";
 import type { ColloquyError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { SharedBroker } from "../shared-broker.ts";
@@ -14,8 +13,7 @@ export interface SharedStore extends SharedBroker {
 
 /** @throws STORE_FAILED, INVALID_VERSION, or CONFLICT while somebody else has the files open. */
 export function openSharedStore(directory: string, clock: Clock): SharedStore {
-  const storage = openSqliteStorage(directory);
-  const engine = openEngine({ storage, clock, name: `embedded ${directory}` });
+  const engine = openStoreEngine(directory, { clock, name: `embedded ${directory}` });
   return {
     failed: engine.failed,
     connect: () => engine.connect(),

@@ -29,6 +29,7 @@ import type { SessionContext, SessionPort } from "./session-port.ts";
 import { SessionSettlements } from "./session-settlements.ts";
 import { SessionTopics } from "./session-topics.ts";
 import type { SharedBroker } from "./shared-broker.ts";
+import { WorkInProgress } from "./work-in-progress.ts";
 
 /** What a session needs of the hub that serves it. */
 export interface SessionHost {
@@ -70,14 +71,11 @@ export class Session implements SessionContext {
   readonly #link: Link;
   readonly #parser = new FrameParser(strangerLimits);
   readonly #handlers: (((frame: Frame) => void) | undefined)[] = new Array(256).fill(undefined);
+  readonly #work = new WorkInProgress();
   #membership: Membership | undefined;
   #state: "open" | "suspended" | "finished" = "open";
   #saidGoodbye = false;
   #silentTicks = 0;
-  #inProgressBytes = 0;
-  #inProgress = 0;
-  /** Called whenever something in progress has ended, while somebody waits for that. */
-  #progressed: (() => void) | undefined;
 
   constructor(host: SessionHost, link: Link) {
     this.#host = host;
@@ -109,14 +107,7 @@ export class Session implements SessionContext {
   }
 
   track(work: Promise<void>, bytes: number): void {
-    this.#inProgress++;
-    this.#inProgressBytes += bytes;
-    const ended = work.finally(() => {
-      this.#inProgress--;
-      this.#inProgressBytes -= bytes;
-      this.#progressed?.();
-    });
-    this.guard(ended);
+    this.guard(this.#work.add(work, bytes));
   }
 
   guard(work: Promise<void>): void {
@@ -193,8 +184,7 @@ export class Session implements SessionContext {
       this.#parser.push(value, receive);
       this.#submit();
       if (this.#membership === undefined) await greeting;
-      const { inProgressBytesMax } = this.limits;
-      while (this.#inProgressBytes >= inProgressBytesMax) await this.#progress();
+      await this.#work.below(this.limits.inProgressBytesMax);
     }
   }
 
@@ -273,7 +263,7 @@ export class Session implements SessionContext {
 
   async #goodbye(): Promise<void> {
     // What it sent before it left is still to be done.
-    while (this.#inProgress > 0) await this.#progress();
+    await this.#work.done();
     this.#membership?.predecessor?.release();
     const broker = this.#finish();
     await Promise.all([broker?.close(), this.#closeLink()]);
@@ -301,12 +291,6 @@ export class Session implements SessionContext {
     const timer = this.#host.clock.setTimer(closeTimeoutMs, () => this.destroy());
     await this.#link.close();
     timer.cancel();
-  }
-
-  #progress(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#progressed = resolve;
-    });
   }
 }
 

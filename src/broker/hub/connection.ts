@@ -20,14 +20,8 @@ import { keepAlive } from "../../runtime/keep-alive.ts";
 import type { Random } from "../../runtime/random.ts";
 import { sleep } from "../../runtime/sleep.ts";
 import type { BrokerStatus } from "../broker.ts";
-import {
-  type Hello,
-  readGoodbye,
-  readWelcome,
-  type Welcome,
-  writeGoodbye,
-  writeHello,
-} from "./operations/greeting.ts";
+import { shakeHands } from "./handshake.ts";
+import { type Hello, readGoodbye, type Welcome, writeGoodbye } from "./operations/greeting.ts";
 import { sessionLimits } from "./operations/limits.ts";
 import { readNumbered, writeNumbered } from "./operations/numbered.ts";
 import { StatusFeed } from "./status-feed.ts";
@@ -51,6 +45,14 @@ export interface SessionPart {
   lost?(): void;
   /** Never again: everything that waits fails with `error`. */
   closed(error: ColloquyError): void;
+}
+
+/** A session that has begun, to be read. */
+interface Session {
+  readonly chunks: AsyncIterator<Uint8Array>;
+  readonly parser: FrameParser;
+  /** Frames that came with the WELCOME. */
+  readonly early: readonly Frame[];
 }
 
 /** PINGs within the silence that a hub tolerates. */
@@ -119,15 +121,14 @@ export class HubConnection {
   async open(): Promise<void> {
     const letGo = keepAlive();
     void this.#ended.promise.then(letGo);
-    let chunks: AsyncIterator<Uint8Array>;
-    const parser = new FrameParser(sessionLimits);
+    let session: Session;
     try {
-      chunks = await this.#begin(parser);
+      session = await this.#begin();
     } catch (error) {
       this.#end(asColloquyError(error));
       throw error;
     }
-    void this.#run(chunks, parser);
+    void this.#run(session);
   }
 
   /** Ends the session in order. Safe to repeat; never rejects. */
@@ -148,29 +149,37 @@ export class HubConnection {
     timer.cancel();
   }
 
-  async #run(firstChunks: AsyncIterator<Uint8Array>, firstParser: FrameParser): Promise<void> {
-    let chunks = firstChunks;
-    let parser = firstParser;
-    while (this.#failure === undefined) {
-      const cause = await this.#read(chunks, parser);
+  async #run(first: Session): Promise<void> {
+    const { clock, backoff } = this.#options;
+    let session: Session | undefined = first;
+    let failures = 0;
+    while (session !== undefined) {
+      const begunMs = clock.monotonicMs();
+      const cause = await this.#read(session);
       this.#lose(cause);
-      for (let failures = 0; this.#failure === undefined; failures++) {
-        try {
-          // A hub that said goodbye has a successor that may be there already.
-          if (failures > 0 || cause !== undefined) await this.#backOff(failures);
-          parser = new FrameParser(sessionLimits);
-          chunks = await this.#begin(parser);
-          break;
-        } catch (error) {
-          const failure = asColloquyError(error);
-          if (!failure.retryable) this.#end(failure);
-        }
-      }
+      // A session that breaks as soon as it begins must not be begun again at once, for ever.
+      failures = clock.monotonicMs() - begunMs >= backoff.maxMs ? 0 : failures + 1;
+      session = await this.#reconnect(cause === undefined ? 0 : failures);
     }
   }
 
+  /** @returns undefined when there will be no session any more. */
+  async #reconnect(failuresBefore: number): Promise<Session | undefined> {
+    for (let failures = failuresBefore; this.#failure === undefined; failures++) {
+      try {
+        // None after a hub that said goodbye: its successor may be there already.
+        if (failures > 0) await this.#backOff(failures - 1);
+        return await this.#begin();
+      } catch (error) {
+        const failure = asColloquyError(error);
+        if (!failure.retryable) this.#end(failure);
+      }
+    }
+    return undefined;
+  }
+
   /** Connects, introduces itself, and hands the new session to the parts. */
-  async #begin(parser: FrameParser): Promise<AsyncIterator<Uint8Array>> {
+  async #begin(): Promise<Session> {
     const { connect, clock, hello, welcomeTimeoutMs } = this.#options;
     const link = await connect(this.#closing.signal);
     this.#link = link;
@@ -178,13 +187,13 @@ export class HubConnection {
     const timer = clock.setTimer(welcomeTimeoutMs, () => link.destroy());
     try {
       const output = new FrameOutput(link, clock);
-      writeHello(output.data, hello);
-      output.flush();
       const chunks = link.receive()[Symbol.asyncIterator]();
-      const early = await this.#awaitWelcome(link, chunks, parser);
+      const parser = new FrameParser(sessionLimits);
+      const { welcome, early } = await shakeHands({ link, output, chunks, parser }, hello);
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#welcome = welcome;
       this.#become(output);
-      for (const frame of early) this.#dispatch(frame);
-      return chunks;
+      return { chunks, parser, early };
     } catch (error) {
       link.destroy();
       throw error;
@@ -193,31 +202,7 @@ export class HubConnection {
     }
   }
 
-  /** @returns the frames that came in one chunk with the WELCOME. */
-  async #awaitWelcome(
-    link: Link,
-    chunks: AsyncIterator<Uint8Array>,
-    parser: FrameParser,
-  ): Promise<readonly Frame[]> {
-    const frames: Frame[] = [];
-    while (frames.length === 0) {
-      const { done, value } = await chunks.next();
-      if (done === true) throw notAnswering(link);
-      parser.push(value, (frame) => frames.push(frame));
-    }
-    const first = frames.shift() as Frame;
-    if (first.type === frameTypes.GOODBYE) throw this.#refusal(link, first);
-    this.#welcome = readWelcome(first);
-    return frames;
-  }
-
-  #refusal(link: Link, goodbye: Frame): ColloquyError {
-    const reason = readGoodbye(goodbye);
-    return reason === undefined ? notAnswering(link) : errorFromInfo(reason);
-  }
-
   #become(output: FrameOutput): void {
-    if (this.#failure !== undefined) throw this.#failure;
     this.#output = output;
     for (const part of this.#parts) part.begun(output);
     output.written();
@@ -227,9 +212,10 @@ export class HubConnection {
   }
 
   /** @returns why the link ended; undefined when the hub said goodbye. */
-  async #read(chunks: AsyncIterator<Uint8Array>, parser: FrameParser): Promise<unknown> {
+  async #read({ chunks, parser, early }: Session): Promise<unknown> {
     const receive = (frame: Frame): void => this.#dispatch(frame);
     try {
+      for (const frame of early) receive(frame);
       while (this.#goodbye === undefined) {
         const { done, value } = await chunks.next();
         if (done === true) break;
@@ -299,10 +285,6 @@ export class HubConnection {
     writeNumbered(this.#output.control, frameTypes.PONG, number);
     this.#output.written();
   }
-}
-
-function notAnswering(link: Link): ColloquyError<"AGENT_UNREACHABLE"> {
-  return new ColloquyError("AGENT_UNREACHABLE", `${link.peer} took the link and does not answer`);
 }
 
 function asColloquyError(error: unknown): ColloquyError {

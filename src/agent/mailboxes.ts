@@ -3,6 +3,7 @@ import type { Claim, Delivery, Settlement, SettleOutcome } from "../broker/broke
 import { defaultRetry } from "../delivery/retry.ts";
 import { errorInfo } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { isRefusal } from "../exchange/failures.ts";
 import type { Address } from "../message/address.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { CommandWork } from "./command-work.ts";
@@ -117,6 +118,12 @@ export class Mailboxes {
     this.#flushing.add(flushing);
   }
 
+  /** What is wrong with one settlement is no reason to leave its neighbours unsettled. */
+  async #sendApart(batch: readonly Settling[], error: unknown): Promise<void> {
+    if (batch.length === 1) batch[0]?.tell({ kind: "refused", error: errorInfo(error) });
+    else await Promise.all(batch.map((each) => this.#send([each])));
+  }
+
   async #send(batch: readonly Settling[]): Promise<void> {
     const { broker, counters, onError } = this.#exchange.site;
     try {
@@ -126,6 +133,7 @@ export class Mailboxes {
         batch[index]?.tell(outcome);
       }
     } catch (error) {
+      if (isRefusal(error)) return this.#sendApart(batch, error);
       // The lease ends with the connection, and the message comes back to somebody.
       for (const { tell } of batch) tell({ kind: "indeterminate", error: errorInfo(error) });
       if (!this.#stop.signal.aborted) onError(error, `settlements of ${this.#inbox.id}`);

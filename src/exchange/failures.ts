@@ -1,5 +1,5 @@
 /** The errors of an exchange, each worded once. */
-import { ColloquyError, type TimeoutOutcome } from "../errors.ts";
+import { ColloquyError, type ErrorCode, isColloquyError, type TimeoutOutcome } from "../errors.ts";
 
 export function timedOut(
   name: string,
@@ -48,6 +48,19 @@ export function noHandler(agent: string, name: string): ColloquyError<"NO_HANDLE
   return new ColloquyError("NO_HANDLER", `${agent} has no handler for ${name}`, {
     details: { agent, name },
   });
+}
+
+const refusals: ReadonlySet<ErrorCode> = new Set([
+  "INVALID_ADDRESS",
+  "INVALID_MESSAGE",
+  "INVALID_OPTION",
+  "MESSAGE_TOO_LARGE",
+  "UNSUPPORTED",
+]);
+
+/** True when a call was refused for what was in it, before anything was done. */
+export function isRefusal(error: unknown): boolean {
+  return isColloquyError(error) && refusals.has(error.code);
 }
 
 export function closed(what: string): ColloquyError<"CLOSED"> {

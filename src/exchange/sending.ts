@@ -7,6 +7,7 @@ import type { Sender } from "../message/envelope.ts";
 import { encodeMessage } from "../message/envelope-codec.ts";
 import { withAbort } from "../runtime/abort.ts";
 import { deadlineOf, envelopeOf } from "./envelopes.ts";
+import { isRefusal } from "./failures.ts";
 import { checkSend, type SendOptions } from "./options.ts";
 import { Receipt } from "./receipt.ts";
 import { encodeBody, type Site } from "./site.ts";
@@ -106,15 +107,27 @@ export class Sending {
   #flush(): void {
     const batches = this.#batches;
     this.#batches = new Map();
-    for (const [queue, { messages, tell, fail }] of batches) {
-      this.#site.broker.queues.enqueue(queue, messages).then(
-        (outcomes) => {
-          for (const [index, outcome] of outcomes.entries()) tell[index]?.(outcome);
-        },
-        (error: unknown) => {
-          for (const one of fail) one(error);
-        },
-      );
+    for (const [queue, batch] of batches) this.#send(queue, batch);
+  }
+
+  #send(queue: string, batch: Batch): void {
+    const { messages, tell, fail } = batch;
+    this.#site.broker.queues.enqueue(queue, messages).then(
+      (outcomes) => {
+        for (const [index, outcome] of outcomes.entries()) tell[index]?.(outcome);
+      },
+      (error: unknown) => {
+        // What is wrong with one message is no reason to refuse its neighbours.
+        if (messages.length > 1 && isRefusal(error)) return this.#sendApart(queue, batch);
+        for (const one of fail) one(error);
+      },
+    );
+  }
+
+  #sendApart(queue: string, { messages, tell, fail }: Batch): void {
+    for (const index of messages.keys()) {
+      const alone = <Item>(items: readonly Item[]) => items.slice(index, index + 1);
+      this.#send(queue, { messages: alone(messages), tell: alone(tell), fail: alone(fail) });
     }
   }
 }

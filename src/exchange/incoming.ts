@@ -3,6 +3,7 @@ import type { Envelope } from "../message/envelope.ts";
 import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
 import type { Timer } from "../runtime/clock.ts";
+import { HashTable } from "../runtime/hash-table.ts";
 import { sendControl } from "./control.ts";
 import { RemoteWork } from "./remote-work.ts";
 import { ReplyRing } from "./reply-ring.ts";
@@ -18,7 +19,7 @@ const unknownType = "unknown";
 export class Incoming {
   readonly #site: Site;
   readonly #agentOf: (id: string) => LocalAgent | undefined;
-  readonly #active = new Map<string, RemoteWork>();
+  readonly #active = new HashTable<string, RemoteWork>();
   readonly #replies: ReplyRing;
   #sweep: Timer | undefined;
 

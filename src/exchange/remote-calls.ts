@@ -7,6 +7,7 @@ import type { Message } from "../message/message.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { Strategy } from "../routing/strategies.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { HashTable } from "../runtime/hash-table.ts";
 import type { CallTable, RemoteCall } from "./remote-call.ts";
 import type { Site } from "./site.ts";
 
@@ -24,7 +25,7 @@ const retryMs = 50;
 export class RemoteCalls implements CallTable {
   readonly #site: Site;
   readonly #clock: Clock;
-  readonly #calls = new Map<string, RemoteCall>();
+  readonly #calls = new HashTable<string, RemoteCall>();
   readonly #alternatives = new Map<RemoteCall, Alternatives>();
   readonly #tried = new Map<RemoteCall, Set<Candidate>>();
   #regroupUntilMs = Number.NEGATIVE_INFINITY;
@@ -69,7 +70,7 @@ export class RemoteCalls implements CallTable {
   /** The broker can be reached again: what was on its way may be lost. */
   reattach(): void {
     this.#regroupUntilMs = this.#clock.monotonicMs() + regroupMs;
-    for (const call of [...this.#calls.values()]) this.#inquire(call);
+    for (const call of this.#calls.values()) this.#inquire(call);
   }
 
   unheard(call: RemoteCall): void {
@@ -84,7 +85,7 @@ export class RemoteCalls implements CallTable {
   }
 
   close(error: ColloquyError): void {
-    for (const call of [...this.#calls.values()]) call.fail(error);
+    for (const call of this.#calls.values()) call.fail(error);
   }
 
   get #regrouping(): boolean {

@@ -40,7 +40,7 @@ import type {
 export interface Context {
   /** The envelope of what is being handled. */
   readonly message: Envelope;
-  /** Aborts when the caller gives up, the deadline passes, or the process must end. */
+  /** Of a request: aborts when the caller gives up, its timeout or its deadline included. */
   readonly signal: AbortSignal;
   /** 1 for the first start of this message. */
   readonly attempt: number;

@@ -8,7 +8,7 @@
  *   to a topic                      subscribers here the short way, all others by the broker
  */
 import type { Effect } from "../broker/broker.ts";
-import { ColloquyError, isColloquyError } from "../errors.ts";
+import { ColloquyError, errorFromInfo, isColloquyError } from "../errors.ts";
 import { type Address, assertAddress } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
@@ -106,6 +106,7 @@ export class Exchange {
     input: unknown,
     options: RequestOptions = noOptions,
   ): Promise<unknown> {
+    if (options.durable === true) return this.#requestDurably(speaker, to, name, input, options);
     try {
       const agent = this.#begin(to, options);
       this.site.counters.requests++;
@@ -241,12 +242,47 @@ export class Exchange {
   ): Promise<unknown> {
     const target = this.#choose(to, name, options);
     const here = this.#here(target);
-    if (here !== undefined) return callLocally(this.#local(speaker, here, name, input, options));
+    if (here !== undefined) {
+      const answer = callLocally(this.#local(speaker, here, name, input, options));
+      return options.strategy === "fastest" ? this.#timed(answer, target) : answer;
+    }
     return new Promise((resolve, reject) => {
       const call = this.#remote("request", speaker, name, input, options, target);
       const remote = new RemoteCall(call, this.#calls, resolve, reject);
       this.#calls.begin(remote, alternatives(to, options));
     });
+  }
+
+  /** Answers of this process count for "fastest" too; nobody else pays for the clock. */
+  async #timed(answer: Promise<unknown>, target: Candidate): Promise<unknown> {
+    const { clock } = this.site;
+    const startMs = clock.monotonicMs();
+    const result = await answer;
+    target.learn(clock.monotonicMs() - startMs);
+    return result;
+  }
+
+  async #requestDurably(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    input: unknown,
+    options: RequestOptions,
+  ): Promise<unknown> {
+    checkRequest(options);
+    const { deadlineMs, signal, priority, headers, conversationId, workflowId } = options;
+    const receipt = await this.send(speaker, to, name, input, {
+      ...(deadlineMs === undefined ? {} : { ttlMs: deadlineMs }),
+      ...(signal === undefined ? {} : { signal }),
+      ...(priority === undefined ? {} : { priority }),
+      ...(headers === undefined ? {} : { headers }),
+      ...(conversationId === undefined ? {} : { conversationId }),
+      ...(workflowId === undefined ? {} : { workflowId }),
+    });
+    const outcome = await receipt.settled(signal === undefined ? {} : { signal });
+    if (outcome.state === "done") return outcome.result;
+    if (outcome.state === "unknown") throw unreachable(name, to, "unknown");
+    throw errorFromInfo(outcome.error);
   }
 
   #streamRemotely(

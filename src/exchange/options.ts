@@ -20,11 +20,16 @@ export interface RequestOptions extends MessageOptions {
   readonly deadlineMs?: number;
   /** Told what the handler reports on its way. */
   readonly onProgress?: (data: unknown) => void;
+  /**
+   * Store the request as a command and answer with its outcome: it survives what the broker survives.
+   * Only `deadlineMs` limits the wait then, and the handler needs a mailbox. Default: false.
+   */
+  readonly durable?: boolean;
   /** How to choose among several. Default: "least-busy". */
   readonly strategy?: Strategy;
 }
 
-export interface StreamOptions extends RequestOptions {
+export interface StreamOptions extends Omit<RequestOptions, "durable"> {
   /** Chunks the handler may be ahead of the reader, 1 or more. Default: 100. */
   readonly window?: number;
 }

@@ -276,3 +276,20 @@ test("closing lets running commands end and hands back what was not started", as
   expect(results.filter((result) => result === "finished")).toHaveLength(4);
   expect(results.filter((result) => result === "by another")).toHaveLength(2);
 });
+
+test("a durable request is answered with the outcome of the command it is stored as", async () => {
+  const { sender, sending, worker } = await open();
+  await fabric.until(sending.mailboxes.declare("type:mail"));
+  const asked = sender.request("type:mail", "ASK", 20, { durable: true });
+  await fabric.clock.advance(120_000);
+  worker.handle("ASK", (input) => (input as number) + 1);
+  worker.handle("NO", () => {
+    throw new ColloquyError("FORBIDDEN", "never");
+  });
+  expect(await fabric.until(asked)).toBe(21);
+  const refused = sender.request("type:mail", "NO", 1, { durable: true });
+  await expect(fabric.until(refused)).rejects.toMatchObject({ code: "FORBIDDEN" });
+  await fabric.until(worker.close());
+  const late = sender.request("type:mail", "ASK", 1, { durable: true, deadlineMs: 1_000 });
+  await expect(fabric.until(late)).rejects.toMatchObject({ code: "EXPIRED" });
+});

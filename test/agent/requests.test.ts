@@ -300,3 +300,27 @@ test("a pool's next agent takes the request when the chosen one's process is gon
   );
   expect(new Set(answers)).toEqual(new Set([`w-${second.instance}`]));
 });
+
+test("the strategy fastest measures agents of this process like those of others", async () => {
+  fabric = await openFabric(2);
+  const [near, far] = fabric.networks;
+  if (near === undefined || far === undefined) throw new Error("no network");
+  const asker = await fabric.until(near.agent("asker"));
+  for (const [network, id, ms] of [
+    [near, "slow", 50],
+    [far, "quick", 10],
+  ] as const) {
+    const agent = await fabric.until(network.agent(id, { type: "w" }));
+    agent.handle("who", async () => {
+      await new Promise<void>((resolve) => fabric.clock.setTimer(ms, resolve));
+      return id;
+    });
+  }
+  await fabric.clock.advance(10);
+  const answers: unknown[] = [];
+  for (let n = 0; n < 6; n++) {
+    answers.push(await fabric.until(asker.request("type:w", "who", n, { strategy: "fastest" })));
+  }
+  expect(answers.slice(0, 2).sort()).toEqual(["quick", "slow"]);
+  expect(answers.slice(2)).toEqual(["quick", "quick", "quick", "quick"]);
+});

@@ -148,19 +148,31 @@ export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(errorTable, code);
 }
 
-/** What may leave this process about any thrown value. */
+/** What may leave this process about any thrown value. Details that are no data stay behind. */
 export function errorInfo(thrown: unknown): ErrorInfo {
   const { code, message, retryable, details } = toColloquyError(thrown);
-  return Object.keys(details).length > 0
+  return Object.keys(details).length > 0 && areData(details)
     ? { code, message, retryable, details }
     : { code, message, retryable };
+}
+
+/** False for a cycle, a bigint, a getter that throws: whoever writes an error must be able to. */
+function areData(details: ErrorDetails): boolean {
+  try {
+    JSON.stringify(details);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A `ColloquyError` as it is; anything else as HANDLER_FAILED with its name, message and `data`. */
 export function toColloquyError(thrown: unknown): ColloquyError {
   if (isColloquyError(thrown)) return thrown;
   if (!(thrown instanceof Error)) {
-    return new ColloquyError("HANDLER_FAILED", String(thrown), { details: { name: typeof thrown } });
+    return new ColloquyError("HANDLER_FAILED", String(thrown), {
+      details: { name: typeof thrown },
+    });
   }
   const { name, message, data } = thrown as Error & { readonly data?: unknown };
   const details = data === undefined ? { name } : { name, data };

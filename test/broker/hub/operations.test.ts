@@ -279,6 +279,19 @@ test("an error whose details do not fit loses them, and one whose text does not,
   });
 });
 
+test("an error whose details are no data loses them", () => {
+  const cycle: Record<string, unknown> = {};
+  cycle["itself"] = cycle;
+  const error: ErrorInfo = { code: "CONFLICT", message: "m", retryable: false, details: cycle };
+  const frame = roundTrip((writer) => writeSettled(writer, [1], [{ kind: "refused", error }]));
+  readSettled(frame, (_, settled) => {
+    expect(settled).toEqual({
+      kind: "refused",
+      error: { code: "CONFLICT", message: "m", retryable: false },
+    });
+  });
+});
+
 test("bytes that are no operation are refused with a typed error, never anything else", () => {
   const readers: readonly ((frame: Frame) => unknown)[] = [
     (frame) => readEnqueue(frame, "me"),

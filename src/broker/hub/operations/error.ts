@@ -33,10 +33,15 @@ export function errorInfoFrom(value: unknown): ErrorInfo {
   return typeof details === "object" && details !== null ? { ...info, details } : info;
 }
 
+/** Never throws: a frame that was begun is ended. */
 function errorText({ code, message, retryable, details }: ErrorInfo): string {
   if (details !== undefined) {
-    const text = JSON.stringify({ code, message, retryable, details });
-    if (text.length <= charactersMax) return text;
+    try {
+      const text = JSON.stringify({ code, message, retryable, details });
+      if (text.length <= charactersMax) return text;
+    } catch {
+      // They are no data.
+    }
   }
   const text = JSON.stringify({ code, message, retryable });
   if (text.length <= charactersMax) return text;

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { defaultRetry, outcomeOfFailure, retryDelayMs, retryPolicy } from "../../src/delivery/retry.ts";
+import {
+  defaultRetry,
+  outcomeOfFailure,
+  retryDelayMs,
+  retryPolicy,
+} from "../../src/delivery/retry.ts";
 import { ColloquyError } from "../../src/errors.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 

@@ -16,7 +16,9 @@ function card(id: string, more: Partial<AgentCard> = {}): AgentCard {
 }
 
 function picks(registry: Registry, count: number, strategy: "round-robin" | "weighted"): string {
-  return Array.from({ length: count }, () => registry.choose("type:risk", strategy).card.id).join("");
+  return Array.from({ length: count }, () => registry.choose("type:risk", strategy).card.id).join(
+    "",
+  );
 }
 
 test("round robin takes turns", () => {

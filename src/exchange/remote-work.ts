@@ -224,13 +224,16 @@ export class RemoteWork implements Work {
   }
 }
 
-/** What the requester learns of a failure; an error whose details cannot travel goes without them. */
+/** Characters of the message of an error that is too long to travel whole. */
+const messageCharactersMax = 8_192;
+
+/** What the requester learns of a failure. What cannot travel stays behind: details, and a message's tail. */
 function failurePayload(error: unknown): EncodedPayload {
   const info = errorInfo(error);
   try {
     return encodePayload(info);
   } catch {
     const { code, message, retryable } = info;
-    return encodePayload({ code, message, retryable });
+    return encodePayload({ code, message: message.slice(0, messageCharactersMax), retryable });
   }
 }

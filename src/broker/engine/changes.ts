@@ -1,4 +1,5 @@
 /** The changes that the present group makes to queues, one set for each queue. */
+import { HashTable } from "../../runtime/hash-table.ts";
 import type { Group } from "./group.ts";
 import type { Queue } from "./queue.ts";
 import { QueueChanges } from "./queue-changes.ts";
@@ -12,22 +13,24 @@ export interface ChangesOptions {
 
 export class Changes {
   readonly #options: ChangesOptions;
-  readonly #ofQueue = new Map<Queue, QueueChanges>();
+  /** By queue number. */
+  readonly #ofQueue = new HashTable<number, QueueChanges>();
 
   constructor(options: ChangesOptions) {
     this.#options = options;
   }
 
   of(queue: Queue, group: Group): QueueChanges {
-    const present = this.#ofQueue.get(queue);
+    const { number } = queue;
+    const present = this.#ofQueue.get(number);
     if (present !== undefined) return present;
     const { timers, onChanged } = this.#options;
     const onEnd = () => {
-      this.#ofQueue.delete(queue);
+      this.#ofQueue.delete(number);
       onChanged(queue);
     };
     const changes = new QueueChanges({ queue, group, timers, onEnd });
-    this.#ofQueue.set(queue, changes);
+    this.#ofQueue.set(number, changes);
     return changes;
   }
 }

@@ -20,16 +20,26 @@ interface Taken {
   readonly receiver: Receiver;
 }
 
+export interface DispatcherOptions {
+  readonly clock: Clock;
+  /** Where there is nothing left for a while, memory is given back. */
+  readonly restMs?: number;
+}
+
 export class Dispatcher {
-  readonly #changed = new Set<Queue>();
   readonly #clock: Clock;
+  readonly #restMs: number;
+  #changed: Queue[] = [];
   #core: Core | undefined;
   /** Messages from before the opening are kept back until then, by the monotonic clock. */
   #graceEndMs = 0;
   #deferred = false;
+  /** Empty queues with receivers, looked at again after `restMs`. */
+  #empty: Queue[] = [];
 
-  constructor(clock: Clock) {
+  constructor({ clock, restMs = 1_000 }: DispatcherOptions) {
     this.#clock = clock;
+    this.#restMs = restMs;
   }
 
   /** From now on it dispatches. @param graceMs - how long what was there before is kept back. */
@@ -41,7 +51,9 @@ export class Dispatcher {
   }
 
   mark(queue: Queue): void {
-    this.#changed.add(queue);
+    if (queue.marked) return;
+    queue.marked = true;
+    this.#changed.push(queue);
   }
 
   /** Dispatches after the input that already waits; for changes that no group makes. */
@@ -58,19 +70,44 @@ export class Dispatcher {
   /** Looks at the queues that changed. */
   run(): void {
     const core = this.#core;
-    if (core === undefined || this.#changed.size === 0) return;
-    const queues = [...this.#changed];
-    this.#changed.clear();
-    for (const queue of queues) this.#dispatch(core, queue);
+    if (core === undefined || this.#changed.length === 0) return;
+    const queues = this.#changed;
+    this.#changed = [];
+    const nowMs = core.clock.nowMs();
+    for (const queue of queues) {
+      queue.marked = false;
+      this.#look(core, queue, nowMs);
+    }
+    core.serials.reserve(core.groups);
   }
 
-  #dispatch(core: Core, queue: Queue): void {
+  #look(core: Core, queue: Queue, nowMs: number): void {
     if (queue.receivers.length === 0 || queue.number === 0) {
       queue.rest();
-      return;
+    } else if (queue.live > 0) {
+      try {
+        this.#dispatch(core, queue, queue.activate(nowMs), nowMs);
+      } catch (error) {
+        // A row that is damaged: those who receive from this queue have to know, and nobody else.
+        for (const receiver of queue.receivers) receiver.fail(error);
+      }
+    } else if (queue.active !== undefined && !queue.resting) {
+      queue.resting = true;
+      this.#empty.push(queue);
+      if (this.#empty.length === 1) this.#clock.setTimer(this.#restMs, () => this.#restEmpty());
     }
-    const nowMs = core.clock.nowMs();
-    const active = queue.activate(nowMs);
+  }
+
+  #restEmpty(): void {
+    const queues = this.#empty;
+    this.#empty = [];
+    for (const queue of queues) {
+      queue.resting = false;
+      queue.restWhenEmpty();
+    }
+  }
+
+  #dispatch(core: Core, queue: Queue, active: ActiveQueue, nowMs: number): void {
     active.resume();
     const expired: Slot[] = [];
     const taken: Taken[] = [];
@@ -96,7 +133,6 @@ export class Dispatcher {
     if (expired.length > 0) core.groups.stage(new Expire(core, queue, expired, this));
     if (taken.length > 0) core.groups.stage(new Take(core, queue, taken, this));
     if (active.unfinished) this.soon(queue);
-    core.serials.reserve(core.groups);
   }
 
   /** The next message that is not kept back. */

@@ -1,7 +1,7 @@
 /** What happens when the time of a timer has come. */
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
-import { dueMsOf, returnedKey, scheduledKey } from "./returned.ts";
+import { scheduledKey } from "./returned.ts";
 import type { EngineTimer } from "./timers.ts";
 
 /** Scheduled messages become returned ones, entries end, and the rows of the timers go. */
@@ -10,7 +10,6 @@ export class Due implements Operation {
   readonly bytes = 0;
   readonly #core: Core;
   readonly #timers: readonly EngineTimer[];
-  #nowMs = 0;
 
   constructor(core: Core, timers: readonly EngineTimer[]) {
     this.#core = core;
@@ -20,7 +19,6 @@ export class Due implements Operation {
 
   decide(group: Group): void {
     const { storage, directory, changes, entries, timers } = this.#core;
-    this.#nowMs = group.nowMs;
     for (const timer of this.#timers) {
       const { target } = timer;
       timers.remove(group, timer);
@@ -39,18 +37,12 @@ export class Due implements Operation {
 
   /** Messages that wait for their retry are where they belong already, and only have to be looked at. */
   committed(): void {
-    const { storage, directory, changed } = this.#core;
+    const { directory, changed } = this.#core;
     for (const { target } of this.#timers) {
       if (target.kind !== "returned") continue;
-      const { queueNumber, lane, position } = target;
-      const queue = directory.numbered(queueNumber);
+      const queue = directory.numbered(target.queueNumber);
       if (queue?.active === undefined) continue;
-      const a = returnedKey(queueNumber, lane);
-      const value = storage.read("later", a, position);
-      const row = value === undefined ? undefined : { a, b: position, value };
-      // It may have been offered meanwhile, and wait for a later time now.
-      if (row === undefined || dueMsOf(row) > this.#nowMs) continue;
-      queue.active.arrive(lane, row);
+      queue.active.wake(target.lane, target.position);
       changed(queue);
     }
   }

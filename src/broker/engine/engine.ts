@@ -15,7 +15,7 @@ import { Directory } from "./directory.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { Due } from "./due.ts";
 import { Entries } from "./entries.ts";
-import { GroupCommit } from "./group.ts";
+import { GroupCommit, storeFailure } from "./group.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { checkLimits, type EngineLimits } from "./limits.ts";
 import { Markers } from "./markers.ts";
@@ -82,7 +82,7 @@ class RunningEngine implements Engine {
     this.failed = new Promise((resolve) => {
       this.#tellFailed = resolve;
     });
-    const dispatcher = new Dispatcher(clock);
+    const dispatcher = new Dispatcher({ clock });
     const groups = new GroupCommit({
       storage,
       clock,
@@ -100,6 +100,7 @@ class RunningEngine implements Engine {
       serials,
       timersMax,
       onDue: (due) => groups.stage(new Due(this.#core, due)),
+      onDamage: (error) => this.#fail(storeFailure(error)),
     });
     this.#volatileEnds = new VolatileEnds(
       clock,

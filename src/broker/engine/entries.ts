@@ -53,7 +53,7 @@ const writer = new ByteWriter();
 export class Entries implements Participant {
   readonly #options: EntriesOptions;
   readonly #volatile = new SortedRows<Held>((a, b) => compareNames(a.key, b.key));
-  readonly #pending = new Map<string, Pending>();
+  #pending = new Map<string, Pending>();
   #changes: StoreChange[] = [];
 
   constructor(options: EntriesOptions) {
@@ -164,11 +164,11 @@ export class Entries implements Participant {
       if (entry?.volatile === true) this.#volatile.set(entry);
       else this.#volatile.delete(probe(key));
     }
-    this.#pending.clear();
+    this.#pending = new Map();
   }
 
   reverted(): void {
-    this.#pending.clear();
+    this.#pending = new Map();
     this.#changes = [];
   }
 

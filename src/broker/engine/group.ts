@@ -207,7 +207,8 @@ function tryCommit(storage: Storage, group: Group): ColloquyError | undefined {
   }
 }
 
-function storeFailure(thrown: unknown): ColloquyError {
+/** What a part of the engine threw, as an error that says whose it is. */
+export function storeFailure(thrown: unknown): ColloquyError {
   if (isColloquyError(thrown)) return thrown;
   return new ColloquyError("INTERNAL_ERROR", "the engine failed", { cause: thrown });
 }

@@ -4,6 +4,7 @@
  *
  *   key ──▶ line: head (a position), then the parked: whole slots, or bare positions when there are many
  */
+import { HashTable } from "../../runtime/hash-table.ts";
 import { RingBuffer } from "../../runtime/ring-buffer.ts";
 import type { Slot } from "./slot.ts";
 
@@ -18,7 +19,7 @@ interface Line {
 }
 
 export class KeyOrder {
-  readonly #lines = new Map<string, Line>();
+  readonly #lines = new HashTable<string, Line>();
   #parked = 0;
 
   /** Messages that wait for another. */

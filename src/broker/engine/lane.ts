@@ -9,6 +9,7 @@
  *
  * A lane is a cache: all of it can be dropped while nobody holds a message, and is read again.
  */
+import { HashTable } from "../../runtime/hash-table.ts";
 import { RingBuffer } from "../../runtime/ring-buffer.ts";
 import type { Lane as LaneNumber } from "../broker.ts";
 import { KeyOrder } from "./keys.ts";
@@ -36,6 +37,12 @@ interface Early {
   readonly key: string;
 }
 
+/** A message by its position, and its key where that has just come to it. */
+interface Woken {
+  readonly position: number;
+  readonly key: string | undefined;
+}
+
 const scanRows = 64;
 const scanBytes = 2 ** 19;
 /** Scans that may find only parked messages, until other work has its turn. */
@@ -46,11 +53,13 @@ export class Lane {
   readonly #pagesKey: number;
   readonly #returnedKey: number;
   /** Pages that slots refer to, by first position: one object each, because its bits are changed in place. */
-  readonly #pages = new Map<number, Page>();
+  readonly #pages = new HashTable<number, Page>();
   readonly #front: Slot[] = [];
   readonly #ready = new RingBuffer<Slot>();
   readonly #keys = new KeyOrder();
   readonly #early: Early[] = [];
+  /** Messages to be read when the next one is asked for: their time has come, or that of their key. */
+  #woken: Woken[] = [];
   /** Of the pages in which slots wait. */
   #bytes = 0;
   #cursor = 0;
@@ -82,6 +91,7 @@ export class Lane {
 
   /** The next message that may be offered; it no longer waits, and the caller says what becomes of it. */
   next(nowMs: number): Slot | undefined {
+    if (this.#woken.length > 0) this.#readWoken(nowMs);
     for (;;) {
       const slot = this.#front.shift() ?? this.#ready.shift();
       if (slot === undefined) {
@@ -115,6 +125,11 @@ export class Lane {
     } else {
       this.#admitReturned(new Slot(returnedPage(row), 0, this.#options.lane));
     }
+  }
+
+  /** The time of a message that came back has come. */
+  wake(position: number): void {
+    if (position <= this.#returnedCursor) this.#woken.push({ position, key: undefined });
   }
 
   /** Puts a message back that `next` gave out and nobody saw. */
@@ -151,19 +166,16 @@ export class Lane {
 
   /** The message at `position` is final: the next one with its key may be offered. */
   release(key: string, position: number): void {
-    let final = position;
-    for (;;) {
-      const next = this.#keys.release(key, final);
-      if (next === undefined) return;
-      final = typeof next === "number" ? next : next.position;
-      // Held out of turn, by a claim: it leads from now on.
-      if (this.#options.isHeld(final)) return;
-      const slot = typeof next === "number" ? this.#materialise(next) : next;
-      if (slot?.state === "waiting") {
-        if (typeof next === "number") this.#enter(slot);
-        this.#pushFront(slot);
+    let next = this.#keys.release(key, position);
+    while (next !== undefined) {
+      if (typeof next === "number") {
+        this.#woken.push({ position: next, key });
         return;
       }
+      // Held out of turn, by a claim, it leads from now on as well.
+      if (next.state === "waiting") this.#pushFront(next);
+      if (next.state !== "final") return;
+      next = this.#keys.release(key, next.position);
     }
   }
 
@@ -172,6 +184,26 @@ export class Lane {
     for (const slot of this.#front) if (slot.position === position) return slot;
     for (const slot of this.#ready) if (slot.position === position) return slot;
     return this.#keys.find(position) ?? this.#materialise(position);
+  }
+
+  #readWoken(nowMs: number): void {
+    while (this.#woken.length > 0) {
+      const woken = this.#woken;
+      this.#woken = [];
+      for (const each of woken) this.#readOne(each, nowMs);
+    }
+  }
+
+  #readOne({ position, key }: Woken, nowMs: number): void {
+    if (this.#options.isHeld(position) || this.#inFront(position)) return;
+    const slot = this.#materialise(position);
+    if (slot === undefined) {
+      // Final meanwhile: its key goes on to the next.
+      if (key !== undefined) this.release(key, position);
+    } else if (slot.history.dueMs <= nowMs) {
+      // Otherwise it was offered meanwhile, and waits for a later time.
+      this.#admit(slot, true);
+    }
   }
 
   /** A slot that is in none of the lists, and not kept, for the message at `position`. */
@@ -233,7 +265,7 @@ export class Lane {
       if (page.isFinal(index)) continue;
       const position = page.positionAt(index);
       if (this.#early.length > 0) this.#admitEarly(position);
-      if (!isHeld(position)) this.#admit(new Slot(page, index, this.#options.lane));
+      if (!isHeld(position)) this.#admit(new Slot(page, index, this.#options.lane), false);
     }
     this.#cursor = page.b;
     this.#lastPosition = page.positionAt(count - 1);
@@ -277,7 +309,7 @@ export class Lane {
     const { key, position } = slot;
     const early = key !== undefined && !wasOffered(slot) && !this.#complete;
     if (!early || position <= this.#lastPosition) {
-      this.#admit(slot);
+      this.#admit(slot, true);
       return;
     }
     const at = this.#early.findIndex((other) => other.position >= position);
@@ -295,16 +327,16 @@ export class Lane {
         ? undefined
         : this.#materialise(early.position);
       // One that was claimed and came back since has been admitted on its own.
-      if (slot !== undefined && !wasOffered(slot)) this.#admit(slot);
+      if (slot !== undefined && !wasOffered(slot)) this.#admit(slot, true);
     }
   }
 
-  #admit(slot: Slot): void {
+  #admit(slot: Slot, toFront: boolean): void {
     const { key, position } = slot;
     if (key === undefined || this.#keys.lead(key, position)) {
       this.#enter(slot);
-      if (slot.page.table === "page") this.#ready.push(slot);
-      else this.#pushFront(slot);
+      if (toFront) this.#pushFront(slot);
+      else this.#ready.push(slot);
     } else if (this.#bytes < this.#options.limits.windowBytesMax / 2) {
       this.#enter(slot);
       this.#keys.park(key, slot);
@@ -323,6 +355,19 @@ export class Lane {
   }
 
   #inFront(position: number): boolean {
+    const slot = this.#front[this.#frontIndex(position)];
+    return slot?.position === position && slot.state === "waiting";
+  }
+
+  #pushFront(slot: Slot): void {
+    const front = this.#front;
+    const at = this.#frontIndex(slot.position);
+    // One that does not wait any more may still be listed; there is one for each position.
+    front.splice(at, front[at]?.position === slot.position ? 1 : 0, slot);
+  }
+
+  /** The first index whose position is not below. */
+  #frontIndex(position: number): number {
     const front = this.#front;
     let low = 0;
     let high = front.length;
@@ -331,15 +376,7 @@ export class Lane {
       if ((front[middle] as Slot).position < position) low = middle + 1;
       else high = middle;
     }
-    return front[low]?.position === position;
-  }
-
-  #pushFront(slot: Slot): void {
-    const front = this.#front;
-    let at = front.length;
-    while (at > 0 && (front[at - 1] as Slot).position > slot.position) at--;
-    if (at === front.length) front.push(slot);
-    else front.splice(at, 0, slot);
+    return low;
   }
 }
 

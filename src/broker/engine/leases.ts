@@ -35,7 +35,11 @@ export function openReceiver(core: Core, request: ReceiverRequest): Receiver {
   const onRoom = () => core.wake(opened);
   const receiver = new Receiver({ queue: name, credit, consumer, onEnd, onRoom });
   opened.receivers = [...opened.receivers, receiver];
-  for (const claim of request.claims) takeClaim(core, opened, receiver, claim);
+  try {
+    for (const claim of request.claims) takeClaim(core, opened, receiver, claim);
+  } catch (error) {
+    receiver.fail(error);
+  }
   core.wake(opened);
   return receiver;
 }

@@ -1,4 +1,5 @@
 /** A queue: what is known of it while nobody receives, and what is in memory while somebody does. */
+import { HashTable } from "../../runtime/hash-table.ts";
 import type { Lane as LaneNumber } from "../broker.ts";
 import { Lane } from "./lane.ts";
 import type { EngineLimits } from "./limits.ts";
@@ -38,6 +39,9 @@ export class Queue {
   active: ActiveQueue | undefined = undefined;
   /** Present once somebody asked for the state of a message. */
   tracker: Tracker | undefined = undefined;
+  /** The dispatcher's: it has the queue on one of its lists. */
+  marked = false;
+  resting = false;
   readonly #options: QueueOptions;
   #turn = 0;
 
@@ -58,6 +62,11 @@ export class Queue {
     if (this.tracker?.idle === true) this.tracker = undefined;
   }
 
+  /** Drops what is in memory of an empty queue, though somebody receives. */
+  restWhenEmpty(): void {
+    if (this.live === 0 && this.active?.held.size === 0) this.active = undefined;
+  }
+
   /** The next receiver in turn that has room. */
   nextReceiver(): Receiver | undefined {
     const { receivers } = this;
@@ -72,7 +81,7 @@ export class Queue {
 
 export class ActiveQueue {
   /** Messages in somebody's hands, by position. */
-  readonly held: Map<number, Slot> = new Map();
+  readonly held: HashTable<number, Slot> = new HashTable();
   /** Not offered before the grace has ended. */
   readonly withheld: Slot[] = [];
   readonly #options: QueueOptions;
@@ -116,6 +125,10 @@ export class ActiveQueue {
 
   arrive(lane: LaneNumber, row: NumberedRow): void {
     this.lane(lane).arrive(row);
+  }
+
+  wake(lane: LaneNumber, position: number): void {
+    this.lane(lane).wake(position);
   }
 
   /** The live message at `position`; it may be in no list, see `Lane.keep`. */

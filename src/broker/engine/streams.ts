@@ -37,7 +37,7 @@ const writer = new ByteWriter();
 export class Streams implements Participant {
   readonly #options: StreamsOptions;
   #cached = new Map<string, Stream>();
-  readonly #appended = new Map<string, Appended>();
+  #appended = new Map<string, Appended>();
   readonly #followers = new Map<string, Set<() => void>>();
 
   constructor(options: StreamsOptions) {
@@ -120,7 +120,7 @@ export class Streams implements Participant {
   }
 
   committed(): void {
-    this.#appended.clear();
+    this.#appended = new Map();
   }
 
   reverted(): void {
@@ -128,7 +128,7 @@ export class Streams implements Participant {
       stream.number = numberBefore;
       stream.next = nextBefore;
     }
-    this.#appended.clear();
+    this.#appended = new Map();
   }
 
   #find(name: string): Stream {

@@ -39,6 +39,8 @@ export interface TimersOptions {
   readonly timersMax: number;
   /** Takes timers whose time has come, in order of time; they are no longer in memory. */
   readonly onDue: (due: readonly EngineTimer[]) => void;
+  /** Told when a row cannot be read: what is due is not known any more. */
+  readonly onDamage: (error: unknown) => void;
 }
 
 const waitMsMax = 1_000;
@@ -127,11 +129,20 @@ export class Timers {
   #load(): void {
     while (this.#loadedTo !== undefined && this.#heap.size < this.#options.timersMax) {
       const { dueMs, serial } = this.#loadedTo;
-      const rows = this.#options.storage.scan("later", dueMs, serial + 1, timeMax, { rows: 1_024 });
-      const last = rows.at(-1);
-      if (last === undefined) this.#loadedTo = undefined;
-      else this.#loadedTo = { dueMs: last.a, serial: last.b };
-      for (const row of rows) this.#heap.push(decodeTimer(row));
+      const rows = this.#scan(dueMs, serial + 1);
+      this.#loadedTo = rows.at(-1);
+      for (const timer of rows) this.#heap.push(timer);
+    }
+  }
+
+  #scan(dueMs: number, serial: number): readonly EngineTimer[] {
+    try {
+      const limits = { rows: 1_024 };
+      return this.#options.storage.scan("later", dueMs, serial, timeMax, limits).map(decodeTimer);
+    } catch (error) {
+      this.end();
+      this.#options.onDamage(error);
+      return [];
     }
   }
 

@@ -2,21 +2,26 @@
  * What is known in memory about which of one queue's messages are final, for those who ask. It begins
  * when the first one asks, because most queues have nobody who does.
  */
+import { HashTable } from "../../runtime/hash-table.ts";
 import type { MessageState } from "../broker.ts";
 
-/** Final messages remembered of one queue; older ones are looked up. */
-const finalsMax = 4_096;
+/** Final messages remembered of one queue, powers of two; older ones are looked up. */
+const placesMin = 64;
+const placesMax = 4_096;
 
 /** "done" without a result, or to be looked up among the outcomes. */
 export type Final = "done" | "recorded";
 
+type Tell = (state: MessageState) => void;
+
 export class Tracker {
   /** Everything that became final from this position on was noted here. */
   readonly #from: number;
-  readonly #finals = new Map<number, Final>();
-  readonly #waiting = new Map<number, Set<(state: MessageState) => void>>();
-  /** The highest position that was given up. */
+  /** Each position has one place, its own modulo their number; negative where it has a record. */
+  #finals = new Float64Array(placesMin);
+  /** The highest position that lost its place to another. */
   #forgotten = 0;
+  readonly #waiting = new HashTable<number, readonly Tell[]>();
 
   /** @param from - the position that the next message will get. */
   constructor(from: number) {
@@ -29,7 +34,9 @@ export class Tracker {
   }
 
   final(position: number): Final | undefined {
-    return this.#finals.get(position);
+    const there = this.#finals[position % this.#finals.length];
+    if (there === position) return "done";
+    return there === -position ? "recorded" : undefined;
   }
 
   /** Whether a message that is not final here is not final at all. */
@@ -39,40 +46,41 @@ export class Tracker {
 
   note(position: number, state: MessageState): void {
     const plain = state.state === "done" && state.result === undefined;
-    this.#finals.set(position, plain ? "done" : "recorded");
-    if (this.#finals.size > finalsMax) this.#forgetOldest();
-    const waiting = this.#waiting.get(position);
-    if (waiting === undefined) return;
-    this.#waiting.delete(position);
-    for (const tell of waiting) tell(state);
+    this.#place(plain ? position : -position);
+    const waiting = this.#waiting.delete(position);
+    if (waiting !== undefined) for (const tell of waiting) tell(state);
   }
 
   /** @returns takes the call back. */
-  wait(position: number, tell: (state: MessageState) => void): () => void {
-    let waiting = this.#waiting.get(position);
-    if (waiting === undefined) {
-      waiting = new Set();
-      this.#waiting.set(position, waiting);
-    }
-    waiting.add(tell);
+  wait(position: number, tell: Tell): () => void {
+    this.#waiting.set(position, [...(this.#waiting.get(position) ?? []), tell]);
     return () => {
-      if (waiting.delete(tell) && waiting.size === 0 && this.#waiting.get(position) === waiting) {
-        this.#waiting.delete(position);
-      }
+      const waiting = this.#waiting.get(position);
+      if (waiting === undefined) return;
+      const left = waiting.filter((other) => other !== tell);
+      if (left.length > 0) this.#waiting.set(position, left);
+      else this.#waiting.delete(position);
     };
   }
 
   /** Tells everybody who waits; the queue was removed. */
   end(state: MessageState): void {
-    for (const waiting of this.#waiting.values()) for (const tell of waiting) tell(state);
+    const all = this.#waiting.values();
     this.#waiting.clear();
+    for (const waiting of all) for (const tell of waiting) tell(state);
   }
 
-  #forgetOldest(): void {
-    for (const position of this.#finals.keys()) {
-      this.#finals.delete(position);
-      if (position > this.#forgotten) this.#forgotten = position;
+  #place(final: number): void {
+    const place = Math.abs(final) % this.#finals.length;
+    const there = this.#finals[place] as number;
+    if (there !== 0 && this.#finals.length < placesMax) {
+      const finals = this.#finals;
+      this.#finals = new Float64Array(2 * finals.length);
+      for (const each of finals) if (each !== 0) this.#place(each);
+      this.#place(final);
       return;
     }
+    this.#finals[place] = final;
+    this.#forgotten = Math.max(this.#forgotten, Math.abs(there));
   }
 }

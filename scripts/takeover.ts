@@ -6,7 +6,7 @@
  *   npm run takeover [-- ROUNDS]        default: 200; writes docs/results/takeover.md
  */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { cpus, loadavg, totalmem } from "node:os";
 import { Stage } from "../test/hub/support/actors.ts";
 
 const processes = 3;
@@ -16,6 +16,8 @@ const goalMs = 2_000;
 const rounds = Number(process.argv[2] ?? 200);
 if (!(rounds >= 1)) throw new Error(`ROUNDS: ${process.argv[2]} is not 1 or more`);
 
+/** Runnable processes of others, averaged over a minute: what the figures must be read beside. */
+const loadBefore = loadavg()[0] as number;
 const times = await measure();
 const sorted = times.toSorted((a, b) => a - b);
 const figures = {
@@ -81,6 +83,7 @@ message by its successor, ${processes} processes, ${rounds} rounds. The goal is 
 
 - ${new Date().toISOString().slice(0, 10)}, \`npm run takeover -- ${rounds}\`, from sources (a build starts its worker sooner)
 - ${cpus().length} processors (${cpus()[0]?.model ?? "unknown"}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.version}, ${process.platform}
+- load average before it began: ${loadBefore.toFixed(1)}; an idle machine has 0
 - The successor's worker thread starts, opens and verifies the store, and listens; the clients find
   it, introduce themselves again and repeat what was not acknowledged.
 `;

@@ -21,8 +21,8 @@ export interface ConductOptions {
 
 /** From one trading day to the next: twenty years in twenty seconds. */
 const paceMs = 4;
-/** A desk that is not done by then has failed; on two idle cores it takes a quarter of that. */
-const runMsMax = 110_000;
+/** A desk where nothing happens for so long has failed. */
+const standstillMsMax = 30_000;
 
 /** @returns whether everything came out as it should. */
 export async function conduct(options: ConductOptions, terminal: Terminal): Promise<boolean> {
@@ -53,7 +53,11 @@ async function perform(
   ending: AbortController,
 ): Promise<boolean> {
   const { signal } = ending;
-  const late = setTimeout(() => ending.abort(new Error("not done in time")), runMsMax).unref();
+  const standstill = setTimeout(
+    () => ending.abort(new Error(`nothing happened for ${standstillMsMax} ms`)),
+    standstillMsMax,
+  ).unref();
+  const onNews = () => standstill.refresh();
   const startedMs = performance.now();
   const bars = readMarket().slice(0, days);
   const title = `${count(days)} days of the S&P 500, traded in ${others.length + 2} processes`;
@@ -63,14 +67,16 @@ async function perform(
   const net = await join(processes.url, { name: "conductor", drainOnSignals: false, signal });
   try {
     const agent = await net.agent("conductor", { type: "conductor" });
-    const run = await runDesk({ net, agent, processes, terminal, signal }, { days, paceMs });
+    const stage = { net, agent, processes, terminal, onNews, signal };
+    const run = await runDesk(stage, { days, paceMs });
+    clearTimeout(standstill);
     const checks = checksOf(run, bars);
     terminal.say(report(run, bars, checks));
     terminal.say(verdict(run, checks, performance.now() - startedMs));
-    clearTimeout(late);
     if (keep) await keepRunning(processes.url, terminal, signal);
     return allPassed(checks);
   } finally {
+    clearTimeout(standstill);
     await processes.endAll();
     await net.close();
   }

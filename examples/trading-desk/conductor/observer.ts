@@ -10,25 +10,30 @@ const intervalMs = 250;
 export class Observer {
   readonly #agent: Agent;
   readonly #terminal: Terminal;
+  readonly #onNews: () => void;
   #timer: NodeJS.Timeout | undefined;
   #tick: Tick | undefined;
   #statement: Statement = { entries: 0, accounts: [] };
   readonly #starts = new Map<string, number>();
   #onBegun: (begun: Begun) => void = () => undefined;
 
-  constructor(agent: Agent, terminal: Terminal) {
+  /** @param onNews - called whenever something happens at the desk. */
+  constructor(agent: Agent, terminal: Terminal, onNews: () => void) {
     this.#agent = agent;
     this.#terminal = terminal;
+    this.#onNews = onNews;
   }
 
   async start(): Promise<void> {
     await this.#agent.subscribe(Market.tick, (tick) => {
       this.#tick = tick;
+      this.#onNews();
     });
     await this.#agent.subscribe(Work.begun, (begun) => {
       const key = `${begun.command} ${begun.orderId}`;
       this.#starts.set(key, (this.#starts.get(key) ?? 0) + 1);
       this.#onBegun(begun);
+      this.#onNews();
     });
     this.#timer = setInterval(() => void this.#refresh(), intervalMs);
   }

@@ -30,7 +30,7 @@ export interface RunOptions {
 }
 
 export async function runDesk(stage: Stage, options: RunOptions): Promise<Run> {
-  const observer = new Observer(stage.agent, stage.terminal);
+  const observer = new Observer(stage.agent, stage.terminal, stage.onNews);
   await observer.start();
   try {
     const traded = await trade(stage, observer, options);

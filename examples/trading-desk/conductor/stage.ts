@@ -8,6 +8,8 @@ export interface Stage {
   readonly agent: Agent;
   readonly processes: Processes;
   readonly terminal: Terminal;
+  /** To be called whenever something happens at the desk. */
+  readonly onNews: () => void;
   /** Aborts when the run has to end before its time. */
   readonly signal: AbortSignal;
 }

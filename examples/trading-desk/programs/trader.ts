@@ -1,5 +1,6 @@
 /** One strategy at work: day by day it forms a view, asks how much to trade on it, and orders. */
-import type { Agent, Context, Network } from "colloquy";
+import { setTimeout as pause } from "node:timers/promises";
+import { type Agent, type Context, isColloquyError, type Network } from "colloquy";
 import {
   type Advice,
   Execution,
@@ -13,6 +14,9 @@ import { tradingDays } from "./trading-days.ts";
 
 /** A sign of life for the conductor, every so many days. */
 const progressDays = 100;
+
+/** Before a question that nobody answered is asked again. */
+const againMs = 50;
 
 export class Trader {
   readonly #net: Network;
@@ -44,7 +48,7 @@ export class Trader {
       closesCents.push(tick.bar.closeCents);
       const question = questionFor(this.#strategy, closesCents, shares);
       if (question === undefined) continue;
-      const advice = await this.#ask(question);
+      const advice = await this.#ask(question, ctx.signal);
       const order = orderFor(this.#strategy, tick, advice);
       if (order === undefined) continue;
       // Owned from here on: an accepted order is executed, sooner or later and exactly once.
@@ -55,11 +59,21 @@ export class Trader {
     return this.#figures;
   }
 
-  async #ask(question: Question): Promise<Advice> {
-    const sentMs = performance.now();
-    const advice = await this.#agent.request("skill:risk.assess", Risk.assess, question);
-    this.#figures.assessMs.push(performance.now() - sentMs);
-    return advice;
+  /** A question changes nothing, so it is asked until somebody answers. */
+  async #ask(question: Question, signal: AbortSignal): Promise<Advice> {
+    const askedMs = performance.now();
+    for (;;) {
+      try {
+        const advice = await this.#agent.request("skill:risk.assess", Risk.assess, question, {
+          signal,
+        });
+        this.#figures.assessMs.push(performance.now() - askedMs);
+        return advice;
+      } catch (error) {
+        if (!isColloquyError(error) || !(error.retryable || error.code === "TIMEOUT")) throw error;
+        await pause(againMs, undefined, { signal });
+      }
+    }
   }
 
   /** Never rejects: an order that fails is told of in the figures. */

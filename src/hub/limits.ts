@@ -1,4 +1,5 @@
 import { ColloquyError } from "../errors.ts";
+import { invalidMessage } from "../message/invalid.ts";
 
 export interface HubLimits {
   /** Default: 10,000. */
@@ -53,4 +54,9 @@ export function checkOpen(what: string, open: number, { openMax }: HubLimits): v
   throw new ColloquyError("QUEUE_FULL", `${what}: openMax ${openMax} is reached`, {
     details: { field: what, limit: openMax },
   });
+}
+
+/** @throws INVALID_MESSAGE when a client gives a number to two things at a time. */
+export function checkUnused(what: string, used: boolean): void {
+  if (used) throw invalidMessage(what, "a number that is not in use");
 }

@@ -13,7 +13,7 @@ import { errorInfo, isColloquyError } from "../errors.ts";
 import { frameTypes } from "../message/frame.ts";
 import { type CallContext, callMethod } from "./call-methods.ts";
 import { Cursors } from "./cursors.ts";
-import { checkOpen } from "./limits.ts";
+import { checkOpen, checkUnused } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
 
 export class SessionCalls implements SessionPort {
@@ -26,8 +26,10 @@ export class SessionCalls implements SessionPort {
     this.#session = session;
     this.#broker = broker;
     session.handleInOrder(frameTypes.CALL, (frame) => {
+      const call = readCall(frame);
       checkOpen("calls", this.#open.size, session.limits);
-      session.guard(this.#run(readCall(frame)));
+      checkUnused("call", this.#open.has(call.number));
+      session.guard(this.#run(call));
     });
     session.handleInOrder(frameTypes.HANGUP, (frame) => {
       const number = readNumbered(frame);

@@ -13,7 +13,7 @@ import {
 } from "../broker/hub/operations/receive.ts";
 import { ColloquyError, errorInfo, isColloquyError } from "../errors.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
-import { checkOpen } from "./limits.ts";
+import { checkOpen, checkUnused } from "./limits.ts";
 import type { SessionContext } from "./session-port.ts";
 
 export class SessionDeliveries {
@@ -39,6 +39,7 @@ export class SessionDeliveries {
   #receive(frame: Frame): void {
     const receive = readReceive(frame);
     checkOpen("receivers", this.#receivers.size, this.#session.limits);
+    checkUnused("receiver", this.#receivers.has(receive.receiver));
     const controller = new AbortController();
     this.#receivers.set(receive.receiver, controller);
     const delivering = this.#deliver(receive, controller.signal).finally(() =>

@@ -13,7 +13,7 @@ import {
 import { type Frame, frameTypes } from "../message/frame.ts";
 import { assertPattern, assertTopic } from "../message/topic.ts";
 import { Deferred } from "../runtime/deferred.ts";
-import { checkOpen } from "./limits.ts";
+import { checkOpen, checkUnused } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
 
 /** Topics of one session that its client is spared to publish. */
@@ -108,6 +108,7 @@ export class SessionTopics implements SessionPort {
     const { subscription: number, pattern } = readSubscribe(frame);
     assertPattern(pattern, "internal");
     checkOpen("subscriptions", this.#subscriptions.size, this.#session.limits);
+    checkUnused("subscription", this.#subscriptions.has(number));
     const controller = new AbortController();
     this.#subscriptions.set(number, controller);
     const deliver = (topic: string, payload: Uint8Array, control?: boolean): void =>

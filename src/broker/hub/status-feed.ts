@@ -4,31 +4,40 @@ import type { BrokerStatus } from "../broker.ts";
 
 /** What a broker's `statuses` reads from: the present status first, then every change. */
 export class StatusFeed {
-  readonly #readers = new Set<AsyncQueue<BrokerStatus>>();
+  /** Each with what takes its listener off the signal. */
+  readonly #readers = new Map<AsyncQueue<BrokerStatus>, () => void>();
   #present: BrokerStatus | undefined;
 
   push(status: BrokerStatus): void {
     this.#present = status;
-    for (const reader of this.#readers) {
+    for (const reader of this.#readers.keys()) {
       reader.push(status);
-      if (status.kind === "closed") reader.end();
+      if (status.kind === "closed") this.#end(reader);
     }
   }
 
   read(signal: AbortSignal): AsyncIterable<BrokerStatus> {
-    const forget = (): void => {
-      this.#readers.delete(reader);
-      stopListening();
-    };
-    const reader = new AsyncQueue<BrokerStatus>({ onStop: forget });
-    if (this.#present !== undefined) reader.push(this.#present);
-    if (this.#present?.kind === "closed") reader.end();
-    else this.#readers.add(reader);
-    const stopListening = onAbort(signal, () => {
-      this.#readers.delete(reader);
-      reader.takeAll();
+    const reader = new AsyncQueue<BrokerStatus>({ onStop: () => this.#end(reader) });
+    if (signal.aborted) {
       reader.end();
+      return reader;
+    }
+    if (this.#present !== undefined) reader.push(this.#present);
+    if (this.#present?.kind === "closed") {
+      reader.end();
+      return reader;
+    }
+    const stopListening = onAbort(signal, () => {
+      reader.takeAll();
+      this.#end(reader);
     });
+    this.#readers.set(reader, stopListening);
     return reader;
+  }
+
+  #end(reader: AsyncQueue<BrokerStatus>): void {
+    this.#readers.get(reader)?.();
+    this.#readers.delete(reader);
+    reader.end();
   }
 }

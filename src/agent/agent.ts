@@ -70,8 +70,8 @@ export interface Registration {
 /** What an agent needs of the network it belongs to. */
 export interface AgentHome {
   readonly exchange: Exchange;
-  /** Tells the others about a changed card. */
-  announce(agent: Agent): void;
+  /** Tells the others about a changed card; resolves when they know. Never rejects. */
+  announce(agent: Agent): Promise<void>;
   /** Lets go of a closed agent; resolves when the others know. */
   release(agent: Agent): Promise<void>;
 }
@@ -97,6 +97,7 @@ export class Agent {
   readonly #subscriptions = new Set<() => void>();
   #status: AgentStatus = "active";
   #reason: string | undefined;
+  #announced: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(home: AgentHome, id: string, options: Required<AgentOptions>) {
@@ -185,7 +186,7 @@ export class Agent {
       this.#capabilities.add(member.name);
       registrations.push(this.#handle(member.name, member, handler as HandlerFunction, {}));
     }
-    this.#home.announce(this);
+    this.#announced = this.#home.announce(this);
     return {
       close: () => {
         for (const registration of registrations) registration.close();
@@ -195,7 +196,7 @@ export class Agent {
 
   /** Resolves once mailboxes are declared and being worked, and the others know this agent's card. */
   async ready(): Promise<void> {
-    await this.#mailboxes.ready();
+    await Promise.all([this.#mailboxes.ready(), this.#announced]);
   }
 
   /** Hears what is published on topics that match, from here on. `*` is one token, a last `>` the rest. */
@@ -348,7 +349,7 @@ export class Agent {
   setStatus(status: AgentStatus, reason?: string): void {
     this.#status = status;
     this.#reason = reason;
-    this.#home.announce(this);
+    this.#announced = this.#home.announce(this);
   }
 
   /** For the network: what takes the work that is for this agent. */
@@ -383,7 +384,7 @@ export class Agent {
 
   async #drain(): Promise<void> {
     this.#status = "draining";
-    this.#home.announce(this);
+    this.#announced = this.#home.announce(this);
     for (const end of this.#subscriptions) end();
     this.#mailboxes.stop();
     await this.#inbox.drain(closed(`agent ${this.id}`));

@@ -327,8 +327,9 @@ export class Exchange {
     assertAddress(to);
     const { registry } = this.site;
     if (to.startsWith("agent:")) {
-      const target = registry.get(to.slice("agent:".length));
-      if (target === undefined) throw unreachable(name, to, "not-started");
+      const id = to.slice("agent:".length);
+      const target = registry.get(id);
+      if (target === undefined) throw unreachable(name, id, "not-started");
       return target;
     }
     if (to.startsWith("all:")) {

@@ -202,11 +202,13 @@ export class Network {
     this.#status = { kind: "closed" };
   }
 
-  #announce(agent: Agent): void {
+  async #announce(agent: Agent): Promise<void> {
     if (this.#agents.get(agent.id) !== agent) return;
-    this.#presence.show(agent).catch((error: unknown) => {
+    try {
+      await this.#presence.show(agent);
+    } catch (error) {
       if (this.#closing === undefined) this.#options.onError(error, `the card of ${agent.id}`);
-    });
+    }
   }
 
   async #release(agent: Agent): Promise<void> {

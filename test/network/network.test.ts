@@ -1,4 +1,4 @@
-import { ColloquyError, join, type Network } from "colloquy";
+import { ColloquyError, join, type Network, protocol, request } from "colloquy";
 import { afterEach, expect, test } from "vitest";
 import { type Fabric, openFabric } from "../support/fabric.ts";
 
@@ -29,6 +29,14 @@ test("an agent is seen by every process with its card, until it leaves", async (
   await until(agent.close());
   await clock.advance(10);
   for (const each of networks) expect(each.agents()).toEqual([]);
+});
+
+test("ready resolves when the others know what the agent can do since it serves a contract", async () => {
+  const { network, networks, until } = await open(2);
+  const agent = await until(network.agent("a"));
+  agent.serve(protocol("risk", { assess: request() }), { assess: () => 1 });
+  await until(agent.ready());
+  expect(networks[1]?.find({ capability: "risk.assess" })).toHaveLength(1);
 });
 
 test("waitFor resolves when enough agents are there, and can be cancelled", async () => {

@@ -19,6 +19,7 @@ import { HubQueues } from "./hub/queues.ts";
 import { Settlements } from "./hub/settlements.ts";
 import { HubStore } from "./hub/store.ts";
 import { Subscriptions } from "./hub/subscriptions.ts";
+import { Tracks } from "./hub/tracks.ts";
 
 export interface HubBrokerOptions {
   readonly connect: Connect;
@@ -96,11 +97,12 @@ class LinkedBroker implements HubBroker {
       messagesMax: intakeLimits.unacknowledgedMessagesMax,
       bytesMax: intakeLimits.unacknowledgedBytesMax,
     });
+    const tracks = new Tracks(connection);
     const calls = new Calls(connection);
     this.#connection = connection;
     this.#subscriptions = subscriptions;
     this.topics = subscriptions;
-    this.queues = new HubQueues({ intake, deliveries, settlements, calls });
+    this.queues = new HubQueues({ intake, deliveries, settlements, tracks, calls });
     this.#store = new HubStore(calls);
     this.#log = new HubLog(calls);
   }

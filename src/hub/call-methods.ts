@@ -38,11 +38,6 @@ const methods: Readonly<Record<string, Method>> = {
   "queues.declare": ({ broker }, { queues }) => broker.queues.declare(texts("queues", queues)),
   "queues.remove": ({ broker }, { queues }) => broker.queues.remove(texts("queues", queues)),
   "queues.mailboxes": ({ broker }) => broker.queues.mailboxes(),
-  "queues.track": ({ broker, signal }, { queue, position, wait }) =>
-    broker.queues.track(text("queue", queue), number("position", position), {
-      wait: flag("wait", wait),
-      signal,
-    }),
   "queues.browse": ({ broker, cursors, number: cursor }, { queue, after, limit }) =>
     cursors.open(
       cursor,

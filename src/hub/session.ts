@@ -28,6 +28,7 @@ import { SessionIntake } from "./session-intake.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
 import { SessionSettlements } from "./session-settlements.ts";
 import { SessionTopics } from "./session-topics.ts";
+import { SessionTracks } from "./session-tracks.ts";
 import type { SharedBroker } from "./shared-broker.ts";
 import { WorkInProgress } from "./work-in-progress.ts";
 
@@ -221,6 +222,7 @@ export class Session implements SessionContext {
       new SessionTopics(this, broker),
       new SessionIntake(this, broker, hello.incarnation),
       new SessionSettlements(this, broker),
+      new SessionTracks(this, broker),
       new SessionCalls(this, broker),
     ];
     this.#membership = { hello, broker, deliveries, ports, predecessor };

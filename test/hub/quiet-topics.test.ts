@@ -1,35 +1,10 @@
 /** A hub tells its clients which topics nobody else hears, so that they need not publish on them. */
 import { expect, test } from "vitest";
 import type { Broker } from "../../src/broker/broker.ts";
-import { openHubBroker } from "../../src/broker/hub.ts";
-import { openMemoryBroker } from "../../src/broker/memory.ts";
-import { Hub } from "../../src/hub/hub.ts";
-import { SeededRandom } from "../../src/runtime/random.ts";
-import { MemoryNetwork } from "../../src/testing/memory-network.ts";
-import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { openVirtualFabric } from "./support/virtual-fabric.ts";
 
 const frame = Uint8Array.of(1, 2, 3);
 const never = new AbortController().signal;
-
-interface Fabric {
-  readonly clock: VirtualClock;
-  readonly network: MemoryNetwork;
-  connect(name: string): Promise<Broker>;
-}
-
-async function openFabric(): Promise<Fabric> {
-  const clock = new VirtualClock();
-  const random = new SeededRandom(7);
-  const network = new MemoryNetwork({ clock, random, conditions: { latencyMs: 1 } });
-  const hub = new Hub({ broker: openMemoryBroker({ clock }), clock, id: "hub" });
-  await network.listen("hub", (link) => hub.accept(link));
-  return {
-    clock,
-    network,
-    connect: (name) =>
-      clock.until(openHubBroker({ connect: network.connect("hub", name), clock, random, name })),
-  };
-}
 
 /** As the exchange does it. @returns whether the hub was bothered. */
 function publish({ topics }: Broker, topic: string): boolean {
@@ -39,7 +14,7 @@ function publish({ topics }: Broker, topic: string): boolean {
 }
 
 test("a topic that nobody else hears is published once, and again when somebody subscribes", async () => {
-  const { clock, connect } = await openFabric();
+  const { clock, connect } = await openVirtualFabric();
   const publisher = await connect("publisher");
   const subscriber = await connect("subscriber");
   const own: string[] = [];
@@ -61,7 +36,7 @@ test("a topic that nobody else hears is published once, and again when somebody 
 });
 
 test("a pattern wakes every topic it matches, and it stays awake while somebody is there", async () => {
-  const { clock, connect } = await openFabric();
+  const { clock, connect } = await openVirtualFabric();
   const publisher = await connect("publisher");
   const subscriber = await connect("subscriber");
   const topics = ["orders.placed", "orders.booked", "risk.assessed"];
@@ -83,7 +58,7 @@ test("a pattern wakes every topic it matches, and it stays awake while somebody 
 });
 
 test("after a lost link everything is published again, until the hub says otherwise", async () => {
-  const { clock, network, connect } = await openFabric();
+  const { clock, network, connect } = await openVirtualFabric();
   const publisher = await connect("publisher");
   publish(publisher, "orders.placed");
   await clock.advance(10);
@@ -99,7 +74,7 @@ test("after a lost link everything is published again, until the hub says otherw
 });
 
 test("inboxes are never quiet: whoever asks wants to know each time", async () => {
-  const { clock, connect } = await openFabric();
+  const { clock, connect } = await openVirtualFabric();
   const publisher = await connect("publisher");
   publish(publisher, "_inbox.gone");
   publish(publisher, "space._inbox.gone");
@@ -109,7 +84,7 @@ test("inboxes are never quiet: whoever asks wants to know each time", async () =
 });
 
 test("a publisher that does not listen holds a subscription up for a moment only", async () => {
-  const { clock, network, connect } = await openFabric();
+  const { clock, network, connect } = await openVirtualFabric();
   const publisher = await connect("publisher");
   const subscriber = await connect("subscriber");
   publish(publisher, "orders.placed");

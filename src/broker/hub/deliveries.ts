@@ -4,6 +4,7 @@ import type { FrameOutput } from "../../link/frame-output.ts";
 import { type Frame, frameTypes } from "../../message/frame.ts";
 import { onAbort } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
+import { HashTable } from "../../runtime/hash-table.ts";
 import type { Claim, Delivery, ReceiveOptions } from "../broker.ts";
 import type { HubConnection, SessionPart } from "./connection.ts";
 import { writeResumed } from "./operations/greeting.ts";
@@ -16,7 +17,7 @@ interface Receiver {
   readonly options: ReceiveOptions;
   readonly batches: AsyncQueue<readonly Delivery[]>;
   /** Deliveries that arrived and are not settled, by position: claimed when a session begins. */
-  readonly held: Map<number, Claim>;
+  readonly held: HashTable<number, Claim>;
   /** What the present chunk brought. */
   batch: Delivery[];
   stopListening?: () => void;
@@ -45,7 +46,8 @@ export class Deliveries implements SessionPart {
   ): AsyncIterable<readonly Delivery[]> {
     const { failure } = this.#connection;
     const batches = new AsyncQueue<readonly Delivery[]>({ onStop: () => this.#cancel(receiver) });
-    const held = new Map(options.claims?.map((claim) => [claim.position, claim]));
+    const held = new HashTable<number, Claim>();
+    for (const claim of options.claims ?? []) held.set(claim.position, claim);
     const number = ++this.#numbers;
     const receiver: Receiver = { number, queue, options, batches, held, batch: [] };
     if (failure !== undefined) {
@@ -94,7 +96,7 @@ export class Deliveries implements SessionPart {
 
   #announce({ number, queue, options, held }: Receiver, output: FrameOutput): void {
     const { credit, consumer } = options;
-    const claims = [...held.values()];
+    const claims = held.values();
     writeReceive(output.data, { receiver: number, queue, credit, consumer, claims });
     output.written();
   }

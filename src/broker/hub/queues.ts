@@ -19,11 +19,13 @@ import { readCursor } from "./cursor.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Intake } from "./intake.ts";
 import type { Settlements } from "./settlements.ts";
+import type { Tracks } from "./tracks.ts";
 
 export interface HubQueuesParts {
   readonly intake: Intake;
   readonly deliveries: Deliveries;
   readonly settlements: Settlements;
+  readonly tracks: Tracks;
   readonly calls: Calls;
 }
 
@@ -68,12 +70,8 @@ export class HubQueues implements Queues {
     return mailboxes as readonly MailboxInfo[];
   }
 
-  async track(queue: string, position: number, options: TrackOptions = {}): Promise<MessageState> {
-    const { wait = false, signal } = options;
-    const parameters = { queue, position, wait };
-    const { calls } = this.#parts;
-    const state = await calls.call("queues.track", parameters, { signal, repeatable: true });
-    return state as MessageState;
+  track(queue: string, position: number, options: TrackOptions = {}): Promise<MessageState> {
+    return this.#parts.tracks.track(queue, position, options);
   }
 
   browse(

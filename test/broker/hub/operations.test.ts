@@ -50,6 +50,13 @@ import {
   writeQuiet,
   writeSubscribe,
 } from "../../../src/broker/hub/operations/topics.ts";
+import {
+  readTrack,
+  readTracked,
+  type Tracked,
+  writeTrack,
+  writeTracked,
+} from "../../../src/broker/hub/operations/track.ts";
 import { type ErrorInfo, isColloquyError } from "../../../src/errors.ts";
 import { type Frame, frameTypes } from "../../../src/message/frame.ts";
 import { FrameParser } from "../../../src/message/frame-parser.ts";
@@ -220,6 +227,25 @@ test("receivers, claims and deliveries arrive as they were sent", () => {
   );
 });
 
+test("questions about messages and their answers arrive as they were sent", () => {
+  const count = fc.nat(0xffff);
+  const attempts = fc.record({ failures: count, pickups: count, crashes: count });
+  const tracked: fc.Arbitrary<Tracked> = fc.oneof(
+    fc.constantFrom<Tracked>({ state: "unknown" }, { state: "done" }),
+    fc.record({ state: fc.constantFrom("queued" as const, "offered" as const), attempts }),
+    fc.record({ state: fc.constant("done" as const), result: bytes }),
+    fc.record({ state: fc.constantFrom("failed", "dead", "expired", "error"), error }),
+  );
+  const arrive = fc.property(whole, whole, name, fc.boolean(), tracked, (...drawn) => {
+    const [number, position, queue, wait, told] = drawn;
+    const question = { number, position, queue, wait };
+    expect(readTrack(roundTrip((writer) => writeTrack(writer, question)))).toEqual(question);
+    const answer = roundTrip((writer) => writeTracked(writer, number, told));
+    expect(readTracked(answer)).toEqual({ number, tracked: told });
+  });
+  void fc.assert(arrive);
+});
+
 test("subscriptions and publications arrive as they were sent", () => {
   fc.assert(
     fc.property(
@@ -302,6 +328,10 @@ test("bytes that are no operation are refused with a typed error, never anything
     (frame) => readDeliver(frame, "queue"),
     (frame) => readSubscribe(frame),
     (frame) => readPublishTopic(frame),
+    (frame) => readQuiet(frame),
+    (frame) => readLoud(frame),
+    (frame) => readTrack(frame),
+    (frame) => readTracked(frame),
     (frame) => readCall(frame),
     (frame) => readReply(frame),
     (frame) => readNote(frame),

@@ -1,6 +1,6 @@
 /**
  * Frames that carry a number and nothing else: PING, PONG, SUBSCRIBED, UNSUBSCRIBE, UNHEARD, DROPPED,
- * HEEDED, CANCEL, HANGUP.
+ * HEEDED, CANCEL, UNTRACK, HANGUP.
  *
  *   number u64
  */

@@ -1,0 +1,89 @@
+/** Messages whose state one client wants to know. */
+import type { Broker } from "../broker/broker.ts";
+import { readNumbered } from "../broker/hub/operations/numbered.ts";
+import {
+  readTrack,
+  type Tracked,
+  type TrackOperation,
+  writeTracked,
+} from "../broker/hub/operations/track.ts";
+import { errorInfo, isColloquyError } from "../errors.ts";
+import { frameTypes } from "../message/frame.ts";
+import { HashTable } from "../runtime/hash-table.ts";
+import { checkOpen, checkUnused } from "./limits.ts";
+import type { SessionContext, SessionPort } from "./session-port.ts";
+
+/**
+ * Questions under one signal: one of its own for each would cost more than the question. When one is
+ * taken back, the others of its group are asked again.
+ */
+class Group {
+  readonly controller = new AbortController();
+  readonly tracks: Track[] = [];
+}
+
+interface Track extends TrackOperation {
+  group: Group;
+}
+
+const groupMax = 64;
+
+export class SessionTracks implements SessionPort {
+  readonly #session: SessionContext;
+  readonly #broker: Broker;
+  readonly #open = new HashTable<number, Track>();
+  #group = new Group();
+
+  constructor(session: SessionContext, broker: Broker) {
+    this.#session = session;
+    this.#broker = broker;
+    session.handle(frameTypes.TRACK, (frame) => {
+      checkOpen("tracked messages", this.#open.size, session.limits);
+      const track = readTrack(frame);
+      checkUnused("number", this.#open.has(track.number));
+      this.#ask(track);
+    });
+    session.handle(frameTypes.UNTRACK, (frame) => this.#takeBack(readNumbered(frame)));
+  }
+
+  end(): void {
+    for (const { group } of this.#open.values()) group.controller.abort();
+    this.#open.clear();
+  }
+
+  #ask({ number, queue, position, wait }: TrackOperation): void {
+    if (this.#group.tracks.length === groupMax) this.#group = new Group();
+    const group = this.#group;
+    const track = { number, queue, position, wait, group };
+    group.tracks.push(track);
+    this.#open.set(number, track);
+    const { signal } = group.controller;
+    this.#broker.queues.track(queue, position, { wait, signal }).then(
+      (state) => this.#tell(track, state),
+      (error: unknown) => {
+        // A broker that is closed answers nobody: clients ask its successor again.
+        if (signal.aborted || isColloquyError(error, "CLOSED")) return;
+        this.#tell(track, { state: "error", error: errorInfo(error) });
+      },
+    );
+  }
+
+  #tell(track: Track, tracked: Tracked): void {
+    const { number } = track;
+    if (this.#open.get(number) !== track) return;
+    this.#open.delete(number);
+    const { output } = this.#session;
+    writeTracked(output.data, number, tracked);
+    output.written();
+  }
+
+  #takeBack(number: number): void {
+    const { group } = this.#open.delete(number) ?? {};
+    if (group === undefined) return;
+    group.controller.abort();
+    if (this.#group === group) this.#group = new Group();
+    for (const other of group.tracks) {
+      if (this.#open.get(other.number) === other) this.#ask(other);
+    }
+  }
+}

@@ -80,7 +80,7 @@ function positions({ accounts }: Statement, closeCents: number): string {
 function killed({ disaster, starts }: Run): string {
   const { ledgerProcess, workerProcess, orderId, takeoverMs } = disaster;
   const repeated = [...starts.keys()].filter((command) => starts.get(command) !== 1);
-  const again = `${count(repeated.length)} handlers of commands: ${someOf(repeated)}`;
+  const named = repeated.length === 0 ? "" : `: ${someOf(repeated)}`;
   return table([
     [ledger.name, `process ${ledgerProcess}, which owned the store`],
     [firstWorker.name, `process ${workerProcess}, while it executed ${orderId}`],
@@ -88,7 +88,7 @@ function killed({ disaster, starts }: Run): string {
       "takeover",
       `${milliseconds(takeoverMs)} ms from SIGKILL to the first durable acknowledgement`,
     ],
-    ["started again", repeated.length === 0 ? "no handler of a command" : again],
+    ["handler starts", `${count(repeated.length)} repeated${named}`],
   ]);
 }
 

@@ -42,7 +42,7 @@ export class Due implements Operation {
       if (target.kind !== "returned") continue;
       const queue = directory.numbered(target.queueNumber);
       if (queue?.active === undefined) continue;
-      queue.active.wake(target.lane, target.position);
+      queue.active.lane(target.lane).wake(target.position);
       changed(queue);
     }
   }

@@ -11,7 +11,7 @@
  */
 import { HashTable } from "../../runtime/hash-table.ts";
 import { RingBuffer } from "../../runtime/ring-buffer.ts";
-import type { Lane as LaneNumber } from "../broker.ts";
+import type { Lane as LaneNumber, QueuedMessage } from "../broker.ts";
 import { KeyOrder } from "./keys.ts";
 import type { EngineLimits } from "./limits.ts";
 import { Page } from "./page.ts";
@@ -103,15 +103,15 @@ export class Lane {
     }
   }
 
-  /** A page that was just committed. */
-  append(page: Page): void {
+  /** A page that was just committed, with `messages` from index `from` on. */
+  append(page: Page, messages: readonly QueuedMessage[], from: number): void {
     if (!this.#complete) return;
     const { windowMessagesMax, windowBytesMax } = this.#options.limits;
     if (this.#ready.size >= windowMessagesMax || this.#bytes >= windowBytesMax) {
       this.#complete = false;
       return;
     }
-    this.#loadPage(page);
+    this.#loadPage(page, messages, from);
   }
 
   /** A message came back, or its time has come; its row is committed. */
@@ -258,14 +258,15 @@ export class Lane {
     for (const row of rows) this.#loadPage(this.#pageOf(row, settled.get(row.b)));
   }
 
-  #loadPage(page: Page): void {
-    const { isHeld } = this.#options;
+  #loadPage(page: Page, messages?: readonly QueuedMessage[], from = 0): void {
+    const { isHeld, lane } = this.#options;
     const { count } = page;
     for (let index = 0; index < count; index++) {
       if (page.isFinal(index)) continue;
       const position = page.positionAt(index);
       if (this.#early.length > 0) this.#admitEarly(position);
-      if (!isHeld(position)) this.#admit(new Slot(page, index, this.#options.lane), false);
+      if (isHeld(position)) continue;
+      this.#admit(new Slot(page, index, lane, messages?.[from + index]), false);
     }
     this.#cursor = page.b;
     this.#lastPosition = page.positionAt(count - 1);

@@ -157,26 +157,29 @@ class OutcomeChanges implements Participant {
 
   seal(writes: Write[]): void {
     this.entries.sort((x, y) => x.a - y.a || x.position - y.position);
-    const blocks: { readonly a: number; readonly b: number }[] = [];
-    let bytes = 0;
-    for (const entry of this.entries) {
-      const { a, position } = entry;
-      const block = blocks.at(-1);
-      bytes += entryHeadBytes + entry.bytes.length;
-      if (block?.a !== a || position >= block.b + blockSpan || bytes > blockBytesMax) {
-        if (block !== undefined) writes.push({ table: "outcome", ...block, value: writer.take() });
-        blocks.push({ a, b: position });
-        bytes = entryHeadBytes + entry.bytes.length;
-      }
-      writeEntry(entry);
-    }
-    const last = blocks.at(-1);
-    if (last !== undefined) writes.push({ table: "outcome", ...last, value: writer.take() });
-    for (const { a, b } of blocks) {
+    let from = 0;
+    while (from < this.entries.length) {
+      const to = this.#blockEnd(from);
+      const { a, position: b } = this.entries[from] as Entry;
+      writes.push({ table: "outcome", a, b, value: encodeBlock(this.entries, from, to) });
       writer.uint53(a);
       writer.uint53(b);
+      from = to;
     }
     writes.push({ table: "outcome", a: this.#a, b: this.#b, value: writer.take() });
+  }
+
+  /** Where the block that begins at index `from` ends. */
+  #blockEnd(from: number): number {
+    const first = this.entries[from] as Entry;
+    let bytes = 0;
+    for (let index = from; index < this.entries.length; index++) {
+      const entry = this.entries[index] as Entry;
+      bytes += entryHeadBytes + entry.bytes.length;
+      const fits = bytes <= blockBytesMax && entry.position < first.position + blockSpan;
+      if (index > from && (entry.a !== first.a || !fits)) return index;
+    }
+    return this.entries.length;
   }
 
   committed(): void {
@@ -220,11 +223,24 @@ function stateOf({ kind, bytes }: Entry): MessageState {
   }
 }
 
-function writeEntry({ position, kind, bytes }: Entry): void {
-  writer.uint53(position);
-  writer.uint8(kinds.indexOf(kind));
-  writer.uint32(bytes.length);
-  writer.bytes(bytes);
+function encodeBlock(entries: readonly Entry[], from: number, to: number): Uint8Array {
+  let length = 0;
+  for (let index = from; index < to; index++) {
+    length += entryHeadBytes + (entries[index] as Entry).bytes.length;
+  }
+  const block = new Uint8Array(length);
+  const view = new DataView(block.buffer);
+  let at = 0;
+  for (let index = from; index < to; index++) {
+    const { position, kind, bytes } = entries[index] as Entry;
+    view.setUint32(at, Math.floor(position / 2 ** 32));
+    view.setUint32(at + 4, position % 2 ** 32);
+    view.setUint8(at + 8, kinds.indexOf(kind));
+    view.setUint32(at + 9, bytes.length);
+    block.set(bytes, at + entryHeadBytes);
+    at += entryHeadBytes + bytes.length;
+  }
+  return block;
 }
 
 function* entriesOf({ a, value }: NumberedRow): Generator<Entry, void, undefined> {

@@ -178,11 +178,21 @@ export function encodeBody(
   }
   if (key !== undefined) {
     flags |= flagKeyed;
-    const length = encodeUtf8Into(key, bytes, at + 2);
+    const length = encodeKey(key, bytes, at + 2);
     view.setUint16(at, length);
     at += 2 + length;
   }
   bytes[start] = flags;
   bytes.set(frame, at);
   return at + frame.length;
+}
+
+/** Keys are short and nearly always ASCII, and for those a loop is faster than any call. */
+function encodeKey(key: string, bytes: Uint8Array, start: number): number {
+  for (let index = 0; index < key.length; index++) {
+    const code = key.charCodeAt(index);
+    if (code > 0x7f) return encodeUtf8Into(key, bytes, start);
+    bytes[start + index] = code;
+  }
+  return key.length;
 }

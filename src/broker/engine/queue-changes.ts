@@ -57,6 +57,14 @@ interface Moved {
   readonly row: NumberedRow;
 }
 
+/** A page of messages that arrive, beginning with the one at `from`. */
+interface Fresh {
+  readonly lane: LaneNumber;
+  readonly page: Page;
+  readonly arrivals: Arrivals;
+  readonly from: number;
+}
+
 export interface QueueChangesOptions {
   readonly queue: Queue;
   readonly group: Group;
@@ -80,7 +88,7 @@ export class QueueChanges implements Participant {
   readonly #taken: Slot[] = [];
   readonly #returned: Moved[] = [];
   readonly #due: Moved[] = [];
-  readonly #fresh: { readonly lane: LaneNumber; readonly page: Page }[] = [];
+  readonly #fresh: Fresh[] = [];
 
   constructor(options: QueueChangesOptions) {
     const { queue, group } = options;
@@ -194,11 +202,13 @@ export class QueueChanges implements Participant {
       }
     }
     if (active !== undefined) {
-      for (const { lane, page } of this.#fresh) active.append(lane, page);
-      for (const { lane, row } of this.#due) active.arrive(lane, row);
+      for (const { lane, page, arrivals, from } of this.#fresh) {
+        active.lane(lane).append(page, arrivals.messages, from);
+      }
+      for (const { lane, row } of this.#due) active.lane(lane).arrive(row);
       const { nowMs } = this.#options.group;
       for (const { lane, row } of this.#returned) {
-        if (dueMsOf(row) <= nowMs) active.arrive(lane, row);
+        if (dueMsOf(row) <= nowMs) active.lane(lane).arrive(row);
       }
     }
     this.#options.onEnd(this, true);
@@ -257,7 +267,7 @@ export class QueueChanges implements Participant {
       const value = encodePage(messages, positions, from, count, pageBytes[index] as number);
       const key = { a, b: positions[from] as number };
       writes.push({ table: "page", ...key, value });
-      this.#fresh.push({ lane, page: new Page("page", key, value, undefined) });
+      this.#fresh.push({ lane, page: new Page("page", key, value, undefined), arrivals, from });
     }
   }
 }

@@ -3,10 +3,9 @@ import { HashTable } from "../../runtime/hash-table.ts";
 import type { Lane as LaneNumber } from "../broker.ts";
 import { Lane } from "./lane.ts";
 import type { EngineLimits } from "./limits.ts";
-import type { Page } from "./page.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Slot } from "./slot.ts";
-import type { NumberedRow, Storage } from "./storage.ts";
+import type { Storage } from "./storage.ts";
 import type { Tracker } from "./tracker.ts";
 
 export const laneNumbers: readonly LaneNumber[] = [0, 1, 2, 3];
@@ -117,18 +116,6 @@ export class ActiveQueue {
 
   lane(lane: LaneNumber): Lane {
     return this.#lanes[lane] ?? this.#open(lane, 0, true);
-  }
-
-  append(lane: LaneNumber, page: Page): void {
-    this.lane(lane).append(page);
-  }
-
-  arrive(lane: LaneNumber, row: NumberedRow): void {
-    this.lane(lane).arrive(row);
-  }
-
-  wake(lane: LaneNumber, position: number): void {
-    this.lane(lane).wake(position);
   }
 
   /** The live message at `position`; it may be in no list, see `Lane.keep`. */

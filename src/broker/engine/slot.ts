@@ -1,6 +1,6 @@
 /** One message in memory, with what has become of it since it was read from its page. */
 import { decodeUtf8 } from "../../message/text.ts";
-import type { Lane } from "../broker.ts";
+import type { Lane, QueuedMessage } from "../broker.ts";
 import { flagAtMostOnce, flagExpires, flagKeyed, type Page } from "./page.ts";
 import { decodeHistory, freshHistory, type History } from "./returned.ts";
 
@@ -38,7 +38,8 @@ export class Slot {
   taken = false;
   readonly #frameStart: number;
 
-  constructor(page: Page, index: number, lane: Lane) {
+  /** @param message - what was encoded there, where that is still at hand. */
+  constructor(page: Page, index: number, lane: Lane, message?: QueuedMessage) {
     this.page = page;
     this.index = index;
     this.position = page.positionAt(index);
@@ -56,7 +57,7 @@ export class Slot {
     if ((flags & flagKeyed) !== 0) {
       const length = page.view.getUint16(at);
       at += 2 + length;
-      this.key = decodeUtf8("key", page.bytes, at - length, at);
+      this.key = message?.key ?? decodeUtf8("key", page.bytes, at - length, at);
     } else {
       this.key = undefined;
     }

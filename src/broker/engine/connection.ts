@@ -105,8 +105,11 @@ export class Connection implements Broker {
         check();
         throwIfAborted(signal);
         const unsubscribe = core.topics.subscribe(pattern, receive, session);
-        onAbort(signal, unsubscribe);
-        onAbort(closing, unsubscribe);
+        const forget = onAbort(closing, unsubscribe);
+        onAbort(signal, () => {
+          unsubscribe();
+          forget();
+        });
         await core.topics.heeded(pattern);
       },
     };

@@ -45,6 +45,7 @@ interface Woken {
 
 const scanRows = 64;
 const scanBytes = 2 ** 19;
+const recentPagesMax = 16;
 /** Scans that may find only parked messages, until other work has its turn. */
 const scansMax = 8;
 
@@ -54,6 +55,8 @@ export class Lane {
   readonly #returnedKey: number;
   /** Pages that slots refer to, by first position: one object each, because its bits are changed in place. */
   readonly #pages = new HashTable<number, Page>();
+  /** Pages that single messages were read from, the latest first: their neighbours are wanted next. */
+  readonly #recentPages: Page[] = [];
   readonly #front: Slot[] = [];
   readonly #ready = new RingBuffer<Slot>();
   readonly #keys = new KeyOrder();
@@ -208,18 +211,43 @@ export class Lane {
 
   /** A slot that is in none of the lists, and not kept, for the message at `position`. */
   #materialise(position: number): Slot | undefined {
-    const { storage } = this.#options;
-    const value = storage.read("later", this.#returnedKey, position);
+    const recent = this.#recentPageWith(position);
+    const slot = recent === undefined ? undefined : this.#slotIn(recent, position);
+    if (slot !== undefined) return slot;
+    const value = this.#options.storage.read("later", this.#returnedKey, position);
     if (value !== undefined) {
       const row = { a: this.#returnedKey, b: position, value };
       return new Slot(returnedPage(row), 0, this.#options.lane);
     }
-    const row = storage.floor("page", this.#pagesKey, position);
-    if (row === undefined) return undefined;
-    const page = this.#pageOf(row, storage.read("settled", row.a, row.b));
+    const page = recent === undefined ? this.#readPageWith(position) : undefined;
+    return page === undefined ? undefined : this.#slotIn(page, position);
+  }
+
+  #slotIn(page: Page, position: number): Slot | undefined {
     const index = page.indexOf(position);
     if (index === -1 || page.isFinal(index)) return undefined;
     return new Slot(page, index, this.#options.lane);
+  }
+
+  #recentPageWith(position: number): Page | undefined {
+    const recent = this.#recentPages;
+    for (let index = 0; index < recent.length; index++) {
+      const page = recent[index] as Page;
+      if (position < page.b || position > page.positionAt(page.count - 1)) continue;
+      if (index > 0) recent.unshift(...recent.splice(index, 1));
+      return page;
+    }
+    return undefined;
+  }
+
+  #readPageWith(position: number): Page | undefined {
+    const { storage } = this.#options;
+    const row = storage.floor("page", this.#pagesKey, position);
+    if (row === undefined) return undefined;
+    const page = this.#pageOf(row, storage.read("settled", row.a, row.b));
+    this.#recentPages.unshift(page);
+    if (this.#recentPages.length > recentPagesMax) this.#recentPages.pop();
+    return page;
   }
 
   /** @returns whether there may be something to offer now. */
@@ -346,8 +374,10 @@ export class Lane {
     }
   }
 
+  /** One object for each page, because its bits are changed in place. */
   #pageOf(row: NumberedRow, settled: Uint8Array | undefined): Page {
-    return this.#pages.get(row.b) ?? new Page("page", row, row.value, settled);
+    const kept = this.#pages.get(row.b) ?? this.#recentPages.find(({ b }) => b === row.b);
+    return kept ?? new Page("page", row, row.value, settled);
   }
 
   #enter(slot: Slot): void {

@@ -1,47 +1,77 @@
 /** Receivers come with claims, and go with messages in their hands. */
 
-import type { Claim } from "../broker.ts";
+import { isColloquyError } from "../../errors.ts";
+import { onAbort } from "../../runtime/abort.ts";
+import type { Claim, ReceiveOptions } from "../broker.ts";
 import { abandon } from "./attempts.ts";
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
 import { Queue } from "./queue.ts";
-import { Receiver, type ReceiverEnd } from "./receiver.ts";
+import { Receiver, type ReceiverEnd, type ReceiverOwner } from "./receiver.ts";
 import { attemptOf } from "./settle.ts";
 import type { Slot } from "./slot.ts";
 
-export interface ReceiverRequest {
-  readonly queue: string;
-  readonly credit: number;
-  readonly consumer: string;
-  readonly claims: readonly Claim[];
-  /** Called once, when the receiver has ended. */
-  readonly onEnd: (receiver: Receiver) => void;
+/** The receivers of one connection. */
+export class Receivers implements ReceiverOwner {
+  readonly #core: Core;
+  /** With what takes each off its signal. */
+  readonly #open = new Map<Receiver, () => void>();
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Begins to receive, until `signal` aborts. The queue need not be declared yet. */
+  open(name: string, options: ReceiveOptions, signal: AbortSignal): Receiver {
+    const { directory } = this.#core;
+    let queue = directory.named(name);
+    if (queue === undefined) {
+      queue = new Queue(name, this.#core);
+      directory.add(queue);
+    }
+    const receiver = new Receiver(this, name, options.credit);
+    if (signal.aborted) {
+      receiver.end("release");
+      return receiver;
+    }
+    queue.receivers = [...queue.receivers, receiver];
+    this.#open.set(receiver, () => {});
+    try {
+      for (const claim of options.claims ?? []) takeClaim(this.#core, queue, receiver, claim);
+    } catch (error) {
+      receiver.fail(error);
+      return receiver;
+    }
+    this.#core.wake(queue);
+    const forget = onAbort(signal, () => receiver.end(endOf(signal)));
+    if (!receiver.ended) this.#open.set(receiver, forget);
+    return receiver;
+  }
+
+  ended(receiver: Receiver, end: ReceiverEnd): void {
+    this.#open.get(receiver)?.();
+    this.#open.delete(receiver);
+    const queue = this.#core.directory.named(receiver.queue);
+    if (queue !== undefined) closeReceiver(this.#core, queue, receiver, end);
+  }
+
+  hasRoom({ queue: name }: Receiver): void {
+    const queue = this.#core.directory.named(name);
+    if (queue !== undefined) this.#core.wake(queue);
+  }
+
+  /** The connection ends: in order, or because the engine failed, which readers are told. */
+  close(reason: unknown): void {
+    for (const receiver of [...this.#open.keys()]) {
+      if (isColloquyError(reason, "CLOSED")) receiver.end("release");
+      else receiver.fail(reason);
+    }
+  }
 }
 
-/** Begins to receive. The queue need not be declared yet. */
-export function openReceiver(core: Core, request: ReceiverRequest): Receiver {
-  const { directory } = core;
-  const { queue: name, credit, consumer } = request;
-  let queue = directory.named(name);
-  if (queue === undefined) {
-    queue = new Queue(name, core);
-    directory.add(queue);
-  }
-  const opened = queue;
-  const onEnd = (receiver: Receiver, end: ReceiverEnd) => {
-    closeReceiver(core, opened, receiver, end);
-    request.onEnd(receiver);
-  };
-  const onRoom = () => core.wake(opened);
-  const receiver = new Receiver({ queue: name, credit, consumer, onEnd, onRoom });
-  opened.receivers = [...opened.receivers, receiver];
-  try {
-    for (const claim of request.claims) takeClaim(core, opened, receiver, claim);
-  } catch (error) {
-    receiver.fail(error);
-  }
-  core.wake(opened);
-  return receiver;
+/** Who aborts with AGENT_UNREACHABLE says that the receiver vanished. */
+function endOf(signal: AbortSignal): ReceiverEnd {
+  return isColloquyError(signal.reason, "AGENT_UNREACHABLE") ? "crash" : "release";
 }
 
 /** The receiver goes on holding the message, if nobody was offered it since. */

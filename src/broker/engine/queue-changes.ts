@@ -7,7 +7,7 @@ import { ByteWriter } from "../../message/byte-writer.ts";
 import type { Lane as LaneNumber, MessageState, QueuedMessage } from "../broker.ts";
 import type { Group, Participant } from "./group.ts";
 import { encodePage, Page, pageBytesMax, storedBytes } from "./page.ts";
-import type { Queue } from "./queue.ts";
+import type { ActiveQueue, Queue } from "./queue.ts";
 import {
   dueMsOf,
   encodeReturned,
@@ -183,35 +183,43 @@ export class QueueChanges implements Participant {
   }
 
   committed(): void {
-    const { active, tracker } = this.queue;
+    const { queue } = this;
     for (const page of this.#touched) page.touched = false;
+    const first = this.#liveBefore === 0 && queue.receivers.length > 0;
+    const active = first ? queue.activateEmpty() : queue.active;
+    this.#retire(active);
+    if (active !== undefined) this.#admit(active);
+    this.#options.onEnd(this, true);
+  }
+
+  /** Whoever held what ended has room again, and those who wait for it are told. */
+  #retire(active: ActiveQueue | undefined): void {
+    const { tracker } = this.queue;
     for (const { slot, before, state } of this.ended) {
       const { holder, position, key } = slot;
       holder?.letGo();
       slot.holder = undefined;
-      if (active === undefined) continue;
-      const lane = active.lane(slot.lane);
-      active.held.delete(position);
-      if (before === "waiting") lane.leave(slot);
-      lane.forget(slot);
-      if (key !== undefined && state !== undefined) lane.release(key, position);
-    }
-    if (tracker !== undefined) {
-      for (const { slot, state } of this.ended) {
-        if (state !== undefined) tracker.note(slot.position, state);
+      if (active !== undefined) {
+        const lane = active.lane(slot.lane);
+        active.held.delete(position);
+        if (before === "waiting") lane.leave(slot);
+        lane.forget(slot);
+        if (key !== undefined && state !== undefined) lane.release(key, position);
       }
+      if (tracker !== undefined && state !== undefined) tracker.note(position, state);
     }
-    if (active !== undefined) {
-      for (const { lane, page, arrivals, from } of this.#fresh) {
-        active.lane(lane).append(page, arrivals.messages, from);
-      }
-      for (const { lane, row } of this.#due) active.lane(lane).arrive(row);
-      const { nowMs } = this.#options.group;
-      for (const { lane, row } of this.#returned) {
-        if (dueMsOf(row) <= nowMs) active.lane(lane).arrive(row);
-      }
+  }
+
+  /** What was stored or came back can be offered. */
+  #admit(active: ActiveQueue): void {
+    const { nowMs } = this.#options.group;
+    for (const { lane, page, arrivals, from } of this.#fresh) {
+      active.lane(lane).append(page, arrivals.messages, from);
     }
-    this.#options.onEnd(this, true);
+    for (const { lane, row } of this.#due) active.lane(lane).arrive(row);
+    for (const { lane, row } of this.#returned) {
+      if (dueMsOf(row) <= nowMs) active.lane(lane).arrive(row);
+    }
   }
 
   reverted(): void {

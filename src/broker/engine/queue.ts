@@ -50,7 +50,17 @@ export class Queue {
   }
 
   activate(nowMs: number): ActiveQueue {
-    this.active ??= new ActiveQueue(this.#options, this, nowMs);
+    if (this.active === undefined) {
+      this.active = this.activateEmpty();
+      // Each lane of an empty queue comes into being with its first message.
+      if (this.live > 0) this.active.openLanes(nowMs);
+    }
+    return this.active;
+  }
+
+  /** As `activate`, where nothing is stored but what will be appended. */
+  activateEmpty(): ActiveQueue {
+    this.active ??= new ActiveQueue(this.#options, this.number);
     return this.active;
   }
 
@@ -84,15 +94,19 @@ export class ActiveQueue {
   /** Not offered before the grace has ended. */
   readonly withheld: Slot[] = [];
   readonly #options: QueueOptions;
-  readonly #queue: Queue;
-  readonly #lanes: (Lane | undefined)[] = [];
+  readonly #queueNumber: number;
+  readonly #lanes: (Lane | undefined)[] = [undefined, undefined, undefined, undefined];
+  readonly #isHeld = (position: number): boolean => this.held.has(position);
   #turn = 0;
 
-  constructor(options: QueueOptions, queue: Queue, nowMs: number) {
+  constructor(options: QueueOptions, queueNumber: number) {
     this.#options = options;
-    this.#queue = queue;
-    // A lane of an empty queue comes into being with its first message.
-    if (queue.live > 0) for (const lane of laneNumbers) this.#open(lane, nowMs, false);
+    this.#queueNumber = queueNumber;
+  }
+
+  /** Begins to read what is stored. */
+  openLanes(nowMs: number): void {
+    for (const lane of laneNumbers) this.#open(lane, nowMs, false);
   }
 
   get unfinished(): boolean {
@@ -131,9 +145,10 @@ export class ActiveQueue {
   }
 
   #open(lane: LaneNumber, nowMs: number, empty: boolean): Lane {
-    const isHeld = (position: number) => this.held.has(position);
-    const queueNumber = this.#queue.number;
-    const opened = new Lane({ ...this.#options, queueNumber, lane, empty, isHeld, nowMs });
+    const { storage, limits } = this.#options;
+    const queueNumber = this.#queueNumber;
+    const isHeld = this.#isHeld;
+    const opened = new Lane({ storage, limits, queueNumber, lane, empty, isHeld, nowMs });
     this.#lanes[lane] = opened;
     return opened;
   }

@@ -1,8 +1,7 @@
 /** The port `Queues` of one connection. */
-import { ColloquyError, isColloquyError } from "../../errors.ts";
+import { ColloquyError } from "../../errors.ts";
 import { onAbort, throwIfAborted } from "../../runtime/abort.ts";
 import type {
-  Delivery,
   EnqueueOutcome,
   MailboxInfo,
   QueuedMessage,
@@ -14,9 +13,8 @@ import type {
 import { browse } from "./browse.ts";
 import { Purge, Replay } from "./dead-letter-operations.ts";
 import { Enqueue } from "./intake.ts";
-import { openReceiver } from "./leases.ts";
+import { Receivers } from "./leases.ts";
 import { checkQueueName, Declare, Remove } from "./mailboxes.ts";
-import type { Receiver } from "./receiver.ts";
 import { answer, type Session } from "./session.ts";
 import { Settle } from "./settle.ts";
 import { track } from "./track.ts";
@@ -26,6 +24,8 @@ const batchMax = 1_024;
 
 export function queuesPort(session: Session, onRemoved: (queueNumber: number) => void): Queues {
   const { core, check } = session;
+  const receivers = new Receivers(core);
+  onAbort(session.signal, () => receivers.close(session.signal.reason));
   const enqueueBatch = (queue: string, batch: readonly QueuedMessage[], signal?: AbortSignal) =>
     answer<readonly EnqueueOutcome[]>(session, signal, (resolve) =>
       core.groups.stage(new Enqueue(core, queue, batch, resolve)),
@@ -51,7 +51,17 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
       messages.length <= batchMax
         ? enqueueBatch(queue, messages, signal)
         : inBatches(messages, (batch) => enqueueBatch(queue, batch, signal)),
-    receive: (queue, options, signal) => receive(session, queue, options, signal),
+    receive: (queue, options, signal) => ({
+      [Symbol.asyncIterator]: () => {
+        try {
+          check();
+          checkReceive(queue, options);
+          return receivers.open(queue, options, signal);
+        } catch (error) {
+          return failing(error);
+        }
+      },
+    }),
     settle: (settlements) =>
       settlements.length <= batchMax
         ? settleBatch(settlements)
@@ -85,44 +95,17 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
   };
 }
 
-function receive(
-  session: Session,
-  queue: string,
-  options: ReceiveOptions,
-  signal: AbortSignal,
-): AsyncIterable<readonly Delivery[]> {
-  return {
-    [Symbol.asyncIterator]: () => {
-      const { core, check, signal: closing } = session;
-      const { credit, consumer, claims = [] } = options;
-      try {
-        check();
-        checkQueueName(queue);
-        if (!(credit >= 1)) throw new ColloquyError("INVALID_OPTION", `credit: ${credit}`);
-      } catch (error) {
-        return { next: () => Promise.reject(error) };
-      }
-      if (signal.aborted) return { next: () => Promise.resolve({ done: true, value: undefined }) };
-      const forget: (() => void)[] = [];
-      const onEnd = () => {
-        for (const each of forget) each();
-      };
-      const receiver = openReceiver(core, { queue, credit, consumer, claims, onEnd });
-      forget.push(onAbort(signal, () => receiver.end(endOf(signal))));
-      forget.push(onAbort(closing, () => close(receiver, closing)));
-      return receiver;
-    },
-  };
+/** @throws INVALID_ADDRESS or INVALID_OPTION naming what cannot be received like that. */
+function checkReceive(queue: string, { credit }: ReceiveOptions): void {
+  checkQueueName(queue);
+  if (credit >= 1) return;
+  throw new ColloquyError("INVALID_OPTION", `credit: ${credit}`, {
+    details: { field: "credit", value: credit },
+  });
 }
 
-/** A receiver that loses its connection in order just ends; when the engine failed its reader is told. */
-function close(receiver: Receiver, closing: AbortSignal): void {
-  if (isColloquyError(closing.reason, "CLOSED")) receiver.end("release");
-  else receiver.fail(closing.reason);
-}
-
-function endOf(signal: AbortSignal): "crash" | "release" {
-  return isColloquyError(signal.reason, "AGENT_UNREACHABLE") ? "crash" : "release";
+function failing(error: unknown): AsyncIterator<never, undefined> {
+  return { next: () => Promise.reject(error) };
 }
 
 function mailboxes({ core }: Session): readonly MailboxInfo[] {

@@ -7,14 +7,12 @@ import type { Holder, Slot } from "./slot.ts";
 /** Why a receiver ended: "crash" when it vanished with what it held. */
 export type ReceiverEnd = "release" | "crash";
 
-export interface ReceiverOptions {
-  readonly queue: string;
-  readonly credit: number;
-  readonly consumer: string;
-  /** Called once. */
-  readonly onEnd: (receiver: Receiver, end: ReceiverEnd) => void;
-  /** Called when it has taken what waited, and has room again for that reason. */
-  readonly onRoom: () => void;
+/** Whose receivers they are. */
+export interface ReceiverOwner {
+  /** Called once for each. */
+  ended(receiver: Receiver, end: ReceiverEnd): void;
+  /** It has taken what waited, and has room again for that reason. */
+  hasRoom(receiver: Receiver): void;
 }
 
 /** Bytes that wait to be taken: a reader that is slow holds no more, whatever its credit. */
@@ -26,8 +24,8 @@ const done: Result = Object.freeze({ done: true, value: undefined });
 
 export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery[], undefined> {
   readonly queue: string;
-  readonly consumer: string;
-  readonly #options: ReceiverOptions;
+  readonly #owner: ReceiverOwner;
+  readonly #credit: number;
   #failure: unknown;
   #pending: Delivery[] = [];
   #pendingBytes = 0;
@@ -35,16 +33,16 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
   #reader: Deferred<Result> | undefined;
   #ended = false;
 
-  constructor(options: ReceiverOptions) {
-    this.queue = options.queue;
-    this.consumer = options.consumer;
-    this.#options = options;
+  constructor(owner: ReceiverOwner, queue: string, credit: number) {
+    this.#owner = owner;
+    this.queue = queue;
+    this.#credit = credit;
   }
 
   /** Messages it will take now. */
   get room(): number {
     if (this.#ended || this.#pendingBytes >= pendingBytesMax) return 0;
-    return this.#options.credit - this.#holds;
+    return this.#credit - this.#holds;
   }
 
   get ended(): boolean {
@@ -106,7 +104,7 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
   end(end: ReceiverEnd): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#options.onEnd(this, end);
+    this.#owner.ended(this, end);
     this.#pending = [];
     this.#reader?.resolve(done);
     this.#reader = undefined;
@@ -128,7 +126,7 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
   #takePending(): readonly Delivery[] {
     const pending = this.#pending;
     this.#pending = [];
-    if (this.#pendingBytes >= pendingBytesMax) this.#options.onRoom();
+    if (this.#pendingBytes >= pendingBytesMax) this.#owner.hasRoom(this);
     this.#pendingBytes = 0;
     return pending;
   }

@@ -24,13 +24,14 @@ export function storePort(session: Session): Store {
           if (error === undefined) resolve();
           else reject(error);
         });
-        onAbort(signal, () => {
-          end();
-          reject(cancelledError(signal));
-        });
-        onAbort(closing, () => {
+        const forget = onAbort(closing, () => {
           end();
           reject(closing.reason);
+        });
+        onAbort(signal, () => {
+          end();
+          forget();
+          reject(cancelledError(signal));
         });
       }),
   };

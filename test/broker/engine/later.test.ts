@@ -87,6 +87,19 @@ test("a scheduled message can be seen, with its time, and keeps its position", a
   ]);
 });
 
+test("an overdue retry is offered once, though its timer and the first receiver both find it", async () => {
+  const rig = await Rig.with(["work"], { reconnectGraceMs: 0 });
+  await rig.enqueue("work", message("a"), message("b"));
+  await rig.receive("work").settle({ kind: "retry", delayMs: 1_000, error });
+  rig.storage.lose();
+  await rig.clock.advance(5_000);
+  rig.crash();
+  const reader = rig.receive("work");
+  expect((await reader.texts()).toSorted()).toEqual(["a", "b"]);
+  await rig.clock.advance(5_000);
+  expect(await reader.texts()).toEqual([]);
+});
+
 test("when the disk is full at its time a message is offered later", async () => {
   const rig = await Rig.with(["work"]);
   const reader = rig.receive("work");

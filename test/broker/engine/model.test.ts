@@ -184,7 +184,10 @@ class History {
     let outcomes = await this.rig.run(this.rig.broker.queues.enqueue("work", messages));
     const fault = this.#faultMet(wanted);
     let after = false;
-    if (fault === "lose" || fault === "lose-after") {
+    if (fault === "refuse") {
+      expect(outcomes.every(({ kind }) => kind === "rejected")).toBe(true);
+      outcomes = await this.rig.run(this.rig.broker.queues.enqueue("work", messages));
+    } else if (fault === "lose" || fault === "lose-after") {
       expect(outcomes.every(({ kind }) => kind === "indeterminate")).toBe(true);
       await this.#recover(true);
       outcomes = await this.rig.run(this.rig.broker.queues.enqueue("work", messages));
@@ -192,8 +195,7 @@ class History {
     }
     for (const [index, result] of outcomes.entries()) {
       const stored = messages[index] as QueuedMessage;
-      expect(result.kind).toBe(fault === "refuse" ? "rejected" : "stored");
-      if (result.kind !== "stored") continue;
+      if (result.kind !== "stored") throw new Error(`${sequenceOf(stored)} was ${result.kind}`);
       // Written before the crash, and recognised: for the reference it is stored now.
       const known = this.#work.messages.has(result.position);
       if (after) expect(result.duplicate).toBe(true);
@@ -206,9 +208,11 @@ class History {
     wanted: Fault | undefined,
   ): Promise<void> {
     const settlements: Settlement[] = [];
+    const deliveries: Delivery[] = [];
     for (const [pick, chosen, effects] of picks) {
       if (this.#held.length === 0) break;
       const [delivery] = this.#held.splice(pick % this.#held.length, 1) as [Delivery];
+      deliveries.push(delivery);
       const { queue, position, fence } = delivery;
       const settlement = { queue, position, fence, outcome: chosen };
       const ends = ["done", "failed", "dead"].includes(chosen.kind);
@@ -224,7 +228,9 @@ class History {
     const fault = this.#faultMet(written ? wanted : undefined);
     if (fault === "refuse") {
       expect(outcomes.every(({ kind }) => kind === "refused")).toBe(true);
-      outcomes = await this.rig.run(this.rig.broker.queues.settle(settlements));
+      // Still in hand: they may be settled otherwise, or be lost in a crash.
+      this.#held.push(...deliveries);
+      return;
     } else if (fault !== undefined) {
       expect(outcomes.every(({ kind }) => kind === "indeterminate")).toBe(true);
       if (fault === "lose-after") this.#applied(settlements, nowMs);
@@ -355,6 +361,10 @@ class History {
       this.#work.check(position, state, nowMs);
     }
   }
+}
+
+function sequenceOf({ origin }: QueuedMessage): string {
+  return `sequence ${origin?.sequence}`;
 }
 
 function effectsOf(position: number): readonly Effect[] {

@@ -122,6 +122,18 @@ test("G2: a settlement that cannot be written is refused, and its lease stands",
   expect(await rig.run(rig.broker.queues.mailboxes())).toMatchObject([{ waiting: 0, offered: 0 }]);
 });
 
+test("G2: what a refused settlement would have made final is there after a crash, though its neighbour is not", async () => {
+  const rig = await Rig.with(["work"], { reconnectGraceMs: 0 });
+  await rig.enqueue("work", message("a"), message("b"), message("c"));
+  const [a, b] = await rig.receive("work").take();
+  if (a === undefined || b === undefined) throw new Error("nothing was offered");
+  rig.storage.fault = "refuse";
+  await rig.run(rig.broker.queues.settle([settlement(a)]));
+  await rig.run(rig.broker.queues.settle([settlement(b)]));
+  rig.crash();
+  expect(await rig.receive("work").texts()).toEqual(["a", "c"]);
+});
+
 test("a declaration that cannot be written is rejected, and can be repeated", async () => {
   const rig = new Rig();
   rig.storage.fault = "refuse";

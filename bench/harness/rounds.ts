@@ -30,8 +30,13 @@ export interface Failure {
 
 export interface RoundsOptions {
   readonly rounds: number;
-  /** How long a subject is measured in one round, milliseconds. It is warmed up for half of it. */
+  /** How long a subject is measured in one round, milliseconds. */
   readonly durationMs: number;
+  /**
+   * How long it works before, because a compiler needs seconds to see what is hot; a third of that
+   * before a further number in flight. Default: 3,000.
+   */
+  readonly warmUpMs?: number;
   /** Where the processes of Colloquy's subjects leave CPU profiles; absent for none. */
   readonly profileDirectory?: string;
   /** Told what is about to be measured. */
@@ -86,7 +91,7 @@ export async function measureWorkload(
 async function measureSubject(
   workload: Workload,
   subject: SubjectEntry,
-  { durationMs, profileDirectory }: RoundsOptions,
+  { durationMs, warmUpMs = 3_000, profileDirectory }: RoundsOptions,
 ): Promise<ReadonlyMap<number, Sample>> {
   const profile =
     profileDirectory !== undefined && subject.kind === "colloquy"
@@ -95,8 +100,9 @@ async function measureSubject(
   const process = await startProcess(driver, [subject.module.href], profile);
   try {
     const samples = new Map<number, Sample>();
-    for (const inFlight of workload.inFlight) {
-      if (workload.unit === "operations/s") await measure(process, inFlight, durationMs / 2);
+    for (const [level, inFlight] of workload.inFlight.entries()) {
+      const warming = level === 0 ? warmUpMs : warmUpMs / 3;
+      if (workload.unit === "operations/s") await measure(process, inFlight, warming);
       samples.set(inFlight, await measure(process, inFlight, durationMs));
     }
     return samples;

@@ -72,6 +72,7 @@ test("a subject is measured in every round, and one that fails is left out with 
   const { measurements, failures } = await measureWorkload(workload, workload.subjects, {
     rounds: 2,
     durationMs: 10,
+    warmUpMs: 5,
     progress: (text) => said.push(text),
   });
   expect(said).toHaveLength(3);

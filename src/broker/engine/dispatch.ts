@@ -3,23 +3,13 @@
  * are made final instead, and at-most-once messages are made final first; both in a group of their own.
  */
 import type { Clock } from "../../runtime/clock.ts";
-import { expiredState, finish } from "./attempts.ts";
+import { Expire, Take, type Taken } from "./ahead.ts";
 import type { Core } from "./core.ts";
-import type { Group, Operation } from "./group.ts";
 import type { ActiveQueue, Queue } from "./queue.ts";
-import type { Receiver } from "./receiver.ts";
 import type { Slot } from "./slot.ts";
 
 /** Messages made final on the way to others, in one go. */
 const aheadMax = 1_024;
-/** Until what could not be committed is tried again. */
-const retryMs = 1_000;
-
-interface Taken {
-  readonly slot: Slot;
-  readonly receiver: Receiver;
-}
-
 export interface DispatcherOptions {
   readonly clock: Clock;
   /** Where there is nothing left for a while, memory is given back. */
@@ -130,8 +120,8 @@ export class Dispatcher {
       if (expired.length + taken.length >= aheadMax) break;
     }
     for (const receiver of queue.receivers) receiver.flush();
-    if (expired.length > 0) core.groups.stage(new Expire(core, queue, expired, this));
-    if (taken.length > 0) core.groups.stage(new Take(core, queue, taken, this));
+    if (expired.length > 0) core.groups.stage(new Expire(core, queue, expired));
+    if (taken.length > 0) core.groups.stage(new Take(core, queue, taken));
     if (active.unfinished) this.soon(queue);
   }
 
@@ -161,97 +151,5 @@ export class Dispatcher {
       this.mark(queue);
     }
     this.run();
-  }
-}
-
-/** What expired becomes final. */
-class Expire implements Operation {
-  readonly messages: number;
-  readonly bytes = 0;
-  readonly #core: Core;
-  readonly #queue: Queue;
-  readonly #slots: readonly Slot[];
-  readonly #dispatcher: Dispatcher;
-
-  constructor(core: Core, queue: Queue, slots: readonly Slot[], dispatcher: Dispatcher) {
-    this.#core = core;
-    this.#queue = queue;
-    this.#slots = slots;
-    this.#dispatcher = dispatcher;
-    this.messages = slots.length;
-  }
-
-  decide(group: Group): void {
-    for (const slot of this.#slots) {
-      if (slot.state === "ending") finish(this.#core, group, this.#queue, slot, expiredState);
-    }
-  }
-
-  committed(): void {}
-
-  failed(): void {
-    putBack(this.#queue, this.#slots);
-    this.#core.clock.setTimer(retryMs, () => this.#dispatcher.soon(this.#queue));
-  }
-}
-
-/** At most once: what is about to be offered becomes final first. */
-class Take implements Operation {
-  readonly messages: number;
-  readonly bytes = 0;
-  readonly #core: Core;
-  readonly #queue: Queue;
-  readonly #taken: readonly Taken[];
-  readonly #dispatcher: Dispatcher;
-
-  constructor(core: Core, queue: Queue, taken: readonly Taken[], dispatcher: Dispatcher) {
-    this.#core = core;
-    this.#queue = queue;
-    this.#taken = taken;
-    this.#dispatcher = dispatcher;
-    this.messages = taken.length;
-  }
-
-  decide(group: Group): void {
-    const { changes, outcomes } = this.#core;
-    for (const { slot, receiver } of this.#taken) {
-      if (slot.state !== "ending" || receiver.ended) continue;
-      changes.of(this.#queue, group).take(slot);
-      // One that came back has its record already.
-      if (slot.history.fence === 0) outcomes.recordTaken(group, this.#queue.number, slot.position);
-    }
-  }
-
-  committed(): void {
-    const untouched: Slot[] = [];
-    for (const { slot, receiver } of this.#taken) {
-      receiver.reserve(-1);
-      if (!slot.taken) untouched.push(slot);
-      else {
-        slot.fence = this.#core.serials.next();
-        receiver.lease(slot);
-      }
-    }
-    for (const { receiver } of this.#taken) receiver.flush();
-    putBack(this.#queue, untouched);
-  }
-
-  failed(): void {
-    for (const { receiver } of this.#taken) receiver.reserve(-1);
-    putBack(
-      this.#queue,
-      this.#taken.map(({ slot }) => slot),
-    );
-    this.#core.clock.setTimer(retryMs, () => this.#dispatcher.soon(this.#queue));
-  }
-}
-
-function putBack(queue: Queue, slots: readonly Slot[]): void {
-  const { active } = queue;
-  if (active === undefined) return;
-  for (const slot of slots) {
-    if (slot.state !== "ending") continue;
-    active.held.delete(slot.position);
-    active.lane(slot.lane).putBack(slot);
   }
 }

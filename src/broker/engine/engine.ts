@@ -22,7 +22,7 @@ import { Markers } from "./markers.ts";
 import { Outcomes } from "./outcomes.ts";
 import { Producers } from "./producers.ts";
 import { Queue } from "./queue.ts";
-import { decodeQueue } from "./queue-changes.ts";
+import { decodeQueue } from "./queue-row.ts";
 import { RecentFences } from "./recent-fences.ts";
 import { Serials } from "./serials.ts";
 import type { Storage } from "./storage.ts";

@@ -3,7 +3,7 @@ import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
 import { removedPrefix } from "./mailboxes.ts";
 import { laneNumbers } from "./queue.ts";
-import { encodeQueue } from "./queue-changes.ts";
+import { encodeQueue } from "./queue-row.ts";
 import { laneKey, returnedKey, scheduledKey } from "./returned.ts";
 import type { NumberedTable, Write } from "./storage.ts";
 

@@ -83,8 +83,7 @@ function takeClaim(core: Core, queue: Queue, receiver: Receiver, claim: Claim): 
   if (slot === undefined || active === undefined) return;
   const lane = active.lane(slot.lane);
   if (slot.state === "held") slot.holder?.letGo();
-  if (slot.state === "waiting") lane.leave(slot);
-  lane.lead(slot);
+  lane.take(slot);
   slot.fence = fence;
   active.held.set(position, slot);
   receiver.hold(slot);

@@ -5,7 +5,7 @@ import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
 import { full } from "./limits.ts";
 import { Queue } from "./queue.ts";
-import { encodeQueue } from "./queue-changes.ts";
+import { encodeQueue } from "./queue-row.ts";
 
 const nameCharactersMax = 512;
 
@@ -144,6 +144,8 @@ export class Remove implements Operation {
     queue.bytes = 0;
     queue.forgotten = 0;
     queue.recovered = 0;
+    queue.lastExpiryMs = 0;
+    queue.keyed = false;
     queue.active = undefined;
     queue.tracker = undefined;
     this.#core.directory.remove(queue, number);

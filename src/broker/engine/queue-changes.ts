@@ -2,12 +2,12 @@
  * What one group changes in one queue: messages that arrive, messages that become final, messages that
  * come back. Decided here in memory, sealed into rows, and undone when the commit fails.
  */
-import { ByteReader } from "../../message/byte-reader.ts";
-import { ByteWriter } from "../../message/byte-writer.ts";
 import type { Lane as LaneNumber, MessageState, QueuedMessage } from "../broker.ts";
+import { Arrivals, type ArrivedPage } from "./arrivals.ts";
 import type { Group, Participant } from "./group.ts";
-import { encodePage, Page, pageBytesMax, storedBytes } from "./page.ts";
-import type { ActiveQueue, Queue } from "./queue.ts";
+import type { Page } from "./page.ts";
+import { type ActiveQueue, laneNumbers, type Queue } from "./queue.ts";
+import { encodeQueue } from "./queue-row.ts";
 import {
   dueMsOf,
   encodeReturned,
@@ -20,29 +20,6 @@ import {
 import type { Slot, SlotState } from "./slot.ts";
 import type { NumberedRow, Write } from "./storage.ts";
 import type { Timers } from "./timers.ts";
-
-/** Messages that arrive in one lane, cut into pages. */
-class Arrivals {
-  readonly messages: QueuedMessage[] = [];
-  readonly positions: number[] = [];
-  /** Where each page begins, and its bytes. */
-  readonly pageStarts: number[] = [];
-  readonly pageBytes: number[] = [];
-
-  add(message: QueuedMessage, position: number): void {
-    const bytes = storedBytes(message);
-    const page = this.pageBytes.length - 1;
-    const filled = page < 0 ? Number.POSITIVE_INFINITY : (this.pageBytes[page] as number);
-    if (filled + bytes > pageBytesMax) {
-      this.pageStarts.push(this.messages.length);
-      this.pageBytes.push(bytes);
-    } else {
-      this.pageBytes[page] = filled + bytes;
-    }
-    this.messages.push(message);
-    this.positions.push(position);
-  }
-}
 
 /** A message that became final, or whose attempt ended. */
 interface Ended {
@@ -57,12 +34,9 @@ interface Moved {
   readonly row: NumberedRow;
 }
 
-/** A page of messages that arrive, beginning with the one at `from`. */
-interface Fresh {
+interface Stored extends ArrivedPage {
   readonly lane: LaneNumber;
-  readonly page: Page;
-  readonly arrivals: Arrivals;
-  readonly from: number;
+  readonly messages: readonly QueuedMessage[];
 }
 
 export interface QueueChangesOptions {
@@ -88,7 +62,8 @@ export class QueueChanges implements Participant {
   readonly #taken: Slot[] = [];
   readonly #returned: Moved[] = [];
   readonly #due: Moved[] = [];
-  readonly #fresh: Fresh[] = [];
+  /** The pages of what arrived, once they are sealed. */
+  readonly #stored: Stored[] = [];
 
   constructor(options: QueueChangesOptions) {
     const { queue, group } = options;
@@ -104,11 +79,8 @@ export class QueueChanges implements Participant {
   arrive(message: QueuedMessage): number {
     const position = this.#countIn(message);
     const { lane } = message;
-    let arrivals = this.#arrivals[lane];
-    if (arrivals === undefined) {
-      arrivals = new Arrivals();
-      this.#arrivals[lane] = arrivals;
-    }
+    const arrivals = this.#arrivals[lane] ?? new Arrivals();
+    this.#arrivals[lane] = arrivals;
     arrivals.add(message, position);
     return position;
   }
@@ -172,14 +144,11 @@ export class QueueChanges implements Participant {
       const a = scheduledKey(number, message.lane);
       writes.push({ table: "later", a, b: position, value: encodeScheduled(message) });
     }
-    for (let lane = 0; lane < this.#arrivals.length; lane++) {
-      const arrivals = this.#arrivals[lane];
-      if (arrivals !== undefined) this.#sealArrivals(lane as LaneNumber, arrivals, writes);
-    }
-    const { name, live, next } = this.queue;
-    if (live !== this.#liveBefore || next !== this.#nextBefore) {
-      writes.push({ table: "queue", name, value: encodeQueue(this.queue) });
-    }
+    for (const lane of laneNumbers) this.#sealArrivals(lane, writes);
+    const { name, live, bytes, next } = this.queue;
+    const same =
+      live === this.#liveBefore && bytes === this.#bytesBefore && next === this.#nextBefore;
+    if (!same) writes.push({ table: "queue", name, value: encodeQueue(this.queue) });
   }
 
   committed(): void {
@@ -213,8 +182,8 @@ export class QueueChanges implements Participant {
   /** What was stored or came back can be offered. */
   #admit(active: ActiveQueue): void {
     const { nowMs } = this.#options.group;
-    for (const { lane, page, arrivals, from } of this.#fresh) {
-      active.lane(lane).append(page, arrivals.messages, from);
+    for (const { lane, page, messages, from } of this.#stored) {
+      active.lane(lane).append(page, messages, from);
     }
     for (const { lane, row } of this.#due) active.lane(lane).arrive(row);
     for (const { lane, row } of this.#returned) {
@@ -236,10 +205,11 @@ export class QueueChanges implements Participant {
     this.#options.onEnd(this, false);
   }
 
-  #countIn({ frame, expiresAtMs }: QueuedMessage): number {
+  #countIn({ frame, expiresAtMs, key }: QueuedMessage): number {
     const { queue } = this;
     queue.live++;
     queue.bytes += frame.length;
+    if (key !== undefined) queue.keyed = true;
     if (expiresAtMs !== undefined && expiresAtMs > queue.lastExpiryMs) {
       queue.lastExpiryMs = expiresAtMs;
     }
@@ -266,16 +236,13 @@ export class QueueChanges implements Participant {
     this.#touched.push(page);
   }
 
-  #sealArrivals(lane: LaneNumber, arrivals: Arrivals, writes: Write[]): void {
-    const { messages, positions, pageStarts, pageBytes } = arrivals;
-    const a = laneKey(this.queue.number, lane);
-    for (let index = 0; index < pageStarts.length; index++) {
-      const from = pageStarts[index] as number;
-      const count = (pageStarts[index + 1] ?? messages.length) - from;
-      const value = encodePage(messages, positions, from, count, pageBytes[index] as number);
-      const key = { a, b: positions[from] as number };
-      writes.push({ table: "page", ...key, value });
-      this.#fresh.push({ lane, page: new Page("page", key, value, undefined), arrivals, from });
+  #sealArrivals(lane: LaneNumber, writes: Write[]): void {
+    const arrivals = this.#arrivals[lane];
+    if (arrivals === undefined) return;
+    const { messages } = arrivals;
+    for (const { page, from } of arrivals.encode(laneKey(this.queue.number, lane))) {
+      writes.push({ table: "page", a: page.a, b: page.b, value: page.bytes });
+      this.#stored.push({ lane, messages, page, from });
     }
   }
 }
@@ -289,27 +256,4 @@ function sealPage(page: Page, writes: Write[]): void {
   }
   writes.push({ table, a, b, value: undefined });
   if (page.settledStored) writes.push({ table: "settled", a, b, value: undefined });
-}
-
-// queue = number u53, next u53, live u53, bytes u53, forgotten u53, lastExpiryMs f64
-const writer = new ByteWriter();
-
-export function encodeQueue(queue: Queue): Uint8Array {
-  writer.uint53(queue.number);
-  writer.uint53(queue.next);
-  writer.uint53(queue.live);
-  writer.uint53(queue.bytes);
-  writer.uint53(queue.forgotten);
-  writer.float64(queue.lastExpiryMs);
-  return writer.take();
-}
-
-export function decodeQueue(queue: Queue, row: Uint8Array): void {
-  const reader = new ByteReader(row);
-  queue.number = reader.uint53("number");
-  queue.next = reader.uint53("next");
-  queue.live = reader.uint53("live");
-  queue.bytes = reader.uint53("bytes");
-  queue.forgotten = reader.uint53("forgotten");
-  queue.lastExpiryMs = reader.float64("lastExpiryMs");
 }

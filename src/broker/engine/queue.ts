@@ -31,6 +31,8 @@ export class Queue {
   forgotten = 0;
   /** No message expires after this, wall clock; 0 when none ever does. */
   lastExpiryMs = 0;
+  /** A message with a key was stored at some time. */
+  keyed = false;
   /** Positions below were there when the storage was opened after an unclean end. */
   recovered = 0;
   receivers: readonly Receiver[] = [];
@@ -53,7 +55,7 @@ export class Queue {
     if (this.active === undefined) {
       this.active = this.activateEmpty();
       // Each lane of an empty queue comes into being with its first message.
-      if (this.live > 0) this.active.openLanes(nowMs);
+      if (this.live > 0) this.active.open(nowMs, this.keyed);
     }
     return this.active;
   }
@@ -105,8 +107,8 @@ export class ActiveQueue {
   }
 
   /** Begins to read what is stored. */
-  openLanes(nowMs: number): void {
-    for (const lane of laneNumbers) this.#open(lane, nowMs, false);
+  open(nowMs: number, keyed: boolean): void {
+    for (const lane of laneNumbers) this.lane(lane).open(nowMs, keyed);
   }
 
   get unfinished(): boolean {
@@ -129,7 +131,13 @@ export class ActiveQueue {
   }
 
   lane(lane: LaneNumber): Lane {
-    return this.#lanes[lane] ?? this.#open(lane, 0, true);
+    const present = this.#lanes[lane];
+    if (present !== undefined) return present;
+    const { storage, limits } = this.#options;
+    const queueNumber = this.#queueNumber;
+    const opened = new Lane({ storage, limits, queueNumber, lane, isHeld: this.#isHeld });
+    this.#lanes[lane] = opened;
+    return opened;
   }
 
   /** The live message at `position`; it may be in no list, see `Lane.keep`. */
@@ -142,14 +150,5 @@ export class ActiveQueue {
       if (slot !== undefined) return slot;
     }
     return undefined;
-  }
-
-  #open(lane: LaneNumber, nowMs: number, empty: boolean): Lane {
-    const { storage, limits } = this.#options;
-    const queueNumber = this.#queueNumber;
-    const isHeld = this.#isHeld;
-    const opened = new Lane({ storage, limits, queueNumber, lane, empty, isHeld, nowMs });
-    this.#lanes[lane] = opened;
-    return opened;
   }
 }

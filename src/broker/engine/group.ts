@@ -146,7 +146,6 @@ export class GroupCommit {
     if (error === undefined) {
       group.committed();
       for (const operation of operations) operation.committed();
-      group.tell();
     } else {
       group.reverted();
       for (const operation of operations) operation.failed(error);
@@ -155,7 +154,12 @@ export class GroupCommit {
         return;
       }
     }
-    dispatch();
+    try {
+      if (error === undefined) group.tell();
+    } finally {
+      // Also when somebody who was told throws, which is for the process to notice.
+      dispatch();
+    }
   }
 
   #take(): Operation[] {

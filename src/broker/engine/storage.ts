@@ -10,9 +10,13 @@ import type { DurabilityClaim } from "../broker.ts";
  *
  *   page     a = queue number * 4 + lane   b = first position     a run of messages stored by one group
  *   settled  the same key as its page                             which of the page's messages are final
- *   later    a = due, milliseconds         b = serial             a scheduled or retried message
+ *   later    a = due, milliseconds         b = serial             what is to happen at a time
+ *            a = 2^44 + page's a           b = position           a message that came back, or is due
+ *            a = 2^45 + page's a           b = position           a message that waits for its time
  *   dead     a = 0                         b = number             a dead letter
  *   outcome  a = queue number              b = first position     outcomes kept for senders
+ *            a = 2^43 + queue number       b = first position     at most once: messages about to be offered
+ *            a = 2^44 + time               b = serial             which outcomes were written then
  *   marker   a = time, milliseconds        b = serial             ids seen by exactly-once sends
  *   log      a = stream number             b = first position     a run of log entries
  */

@@ -7,7 +7,7 @@ import type { Timers } from "./timers.ts";
 
 export interface ChangesOptions {
   readonly timers: Timers;
-  /** A queue changed, or a change of it failed: there may be something to offer. */
+  /** A queue changed: there may be something to offer. */
   readonly onChanged: (queue: Queue) => void;
 }
 
@@ -25,9 +25,9 @@ export class Changes {
     const present = this.#ofQueue.get(number);
     if (present !== undefined) return present;
     const { timers, onChanged } = this.#options;
-    const onEnd = () => {
+    const onEnd = (committed: boolean) => {
       this.#ofQueue.delete(number);
-      onChanged(queue);
+      if (committed) onChanged(queue);
     };
     const changes = new QueueChanges({ queue, group, timers, onEnd });
     this.#ofQueue.set(number, changes);

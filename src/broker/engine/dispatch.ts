@@ -10,6 +10,7 @@ import type { Slot } from "./slot.ts";
 
 /** Messages made final on the way to others, in one go. */
 const aheadMax = 1_024;
+
 export interface DispatcherOptions {
   readonly clock: Clock;
   /** Where there is nothing left for a while, memory is given back. */

@@ -1,6 +1,6 @@
 /** Taking messages in: checked, recognised when they are repeated, given a position. */
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
-import type { EnqueueOutcome, QueuedMessage } from "../broker.ts";
+import type { EnqueueOutcome, Origin, QueuedMessage } from "../broker.ts";
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
 import { full } from "./limits.ts";
@@ -110,14 +110,13 @@ export function problemOf(
   message: QueuedMessage,
 ): ColloquyError | undefined {
   const { limits, markers, producers, deadLetters } = core;
-  const invalid = invalidField(message);
-  if (invalid !== undefined) {
-    return new ColloquyError("INVALID_MESSAGE", invalid, { details: { queue: queue.name } });
-  }
+  const field = invalidField(message);
+  if (field !== undefined) return invalid(field, message[field]);
   const frameBytes = message.frame.length;
   if (frameBytes > limits.frameBytesMax) return tooLarge("frame", frameBytes, limits.frameBytesMax);
-  if (queue.live >= limits.queueMessagesMax)
+  if (queue.live >= limits.queueMessagesMax) {
     return full("queueMessagesMax", limits.queueMessagesMax);
+  }
   if (queue.bytes + frameBytes > limits.queueBytesMax) {
     return full("queueBytesMax", limits.queueBytesMax);
   }
@@ -131,12 +130,7 @@ export function problemOf(
   }
   const obstacle = message.origin === undefined ? undefined : producers.obstacle(message.origin);
   if (obstacle === "producersMax") return full("producersMax", limits.producersMax);
-  if (obstacle === undefined) return undefined;
-  return new ColloquyError(
-    "INVALID_MESSAGE",
-    `origin: sequence ${message.origin?.sequence} does not follow from repeatsFrom`,
-    { details: { field: "origin", ...message.origin } },
-  );
+  return obstacle === undefined ? undefined : invalid("origin", message.origin);
 }
 
 export function tooLarge(field: string, bytes: number, limit: number): ColloquyError {
@@ -145,16 +139,42 @@ export function tooLarge(field: string, bytes: number, limit: number): ColloquyE
   });
 }
 
-function invalidField(message: QueuedMessage): string | undefined {
-  const { lane, key, id, notBeforeMs, expiresAtMs } = message;
-  if (lane !== 0 && lane !== 1 && lane !== 2 && lane !== 3) return `lane: ${String(lane)}`;
-  if (key !== undefined && key.length > keyCharactersMax) {
-    return `key: ${key.length} characters, more than ${keyCharactersMax}`;
-  }
-  if (id.length > idCharactersMax) {
-    return `id: ${id.length} characters, more than ${idCharactersMax}`;
-  }
-  if (notBeforeMs !== undefined && !(notBeforeMs >= 0)) return `notBeforeMs: ${notBeforeMs}`;
-  if (expiresAtMs !== undefined && !(expiresAtMs > 0)) return `expiresAtMs: ${expiresAtMs}`;
-  return undefined;
+function invalid(field: keyof QueuedMessage, value: unknown): ColloquyError {
+  const shown = JSON.stringify(value)?.slice(0, 200);
+  return new ColloquyError("INVALID_MESSAGE", `${field}: ${shown} is not ${expected[field]}`, {
+    details: { field, value: shown, limit: expected[field] },
+  });
+}
+
+/** What each field has to be, for the error. */
+const expected: Readonly<Record<keyof QueuedMessage, string>> = {
+  frame: "bytes",
+  lane: "0, 1, 2 or 3",
+  guarantee: "at-most-once, at-least-once or exactly-once",
+  id: `at most ${idCharactersMax} characters`,
+  key: `at most ${keyCharactersMax} characters`,
+  notBeforeMs: "a time, milliseconds since 1970",
+  expiresAtMs: "a time, milliseconds since 1970",
+  origin: "an incarnation, and a sequence that repeatsFrom allows",
+};
+
+function invalidField(message: QueuedMessage): keyof QueuedMessage | undefined {
+  const { lane, key, id, notBeforeMs, expiresAtMs, origin } = message;
+  if (lane !== 0 && lane !== 1 && lane !== 2 && lane !== 3) return "lane";
+  if (id.length > idCharactersMax) return "id";
+  if (key !== undefined && key.length > keyCharactersMax) return "key";
+  if (notBeforeMs !== undefined && !(notBeforeMs >= 0)) return "notBeforeMs";
+  if (expiresAtMs !== undefined && !(expiresAtMs > 0)) return "expiresAtMs";
+  return origin === undefined || isOrigin(origin) ? undefined : "origin";
+}
+
+function isOrigin({ incarnation, sequence, repeatsFrom }: Origin): boolean {
+  const { length } = incarnation;
+  return (
+    length > 0 &&
+    length <= idCharactersMax &&
+    Number.isSafeInteger(sequence) &&
+    Number.isSafeInteger(repeatsFrom) &&
+    repeatsFrom >= 0
+  );
 }

@@ -1,5 +1,4 @@
 /** Receivers come with claims, and go with messages in their hands. */
-
 import { isColloquyError } from "../../errors.ts";
 import { onAbort } from "../../runtime/abort.ts";
 import type { Claim, ReceiveOptions } from "../broker.ts";
@@ -23,16 +22,16 @@ export class Receivers implements ReceiverOwner {
 
   /** Begins to receive, until `signal` aborts. The queue need not be declared yet. */
   open(name: string, options: ReceiveOptions, signal: AbortSignal): Receiver {
+    const receiver = new Receiver(this, name, options.credit);
+    if (signal.aborted) {
+      receiver.end("release");
+      return receiver;
+    }
     const { directory } = this.#core;
     let queue = directory.named(name);
     if (queue === undefined) {
       queue = new Queue(name, this.#core);
       directory.add(queue);
-    }
-    const receiver = new Receiver(this, name, options.credit);
-    if (signal.aborted) {
-      receiver.end("release");
-      return receiver;
     }
     queue.receivers = [...queue.receivers, receiver];
     this.#open.set(receiver, () => {});

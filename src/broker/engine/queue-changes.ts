@@ -44,7 +44,7 @@ export interface QueueChangesOptions {
   readonly group: Group;
   readonly timers: Timers;
   /** Runs once, after the changes were made or taken back. */
-  readonly onEnd: (changes: QueueChanges, committed: boolean) => void;
+  readonly onEnd: (committed: boolean) => void;
 }
 
 export class QueueChanges implements Participant {
@@ -158,7 +158,7 @@ export class QueueChanges implements Participant {
     const active = first ? queue.activateEmpty() : queue.active;
     this.#retire(active);
     if (active !== undefined) this.#admit(active);
-    this.#options.onEnd(this, true);
+    this.#options.onEnd(true);
   }
 
   /** Whoever held what ended has room again, and those who wait for it are told. */
@@ -200,9 +200,11 @@ export class QueueChanges implements Participant {
     for (const slot of this.#taken) slot.taken = false;
     for (const { slot, before } of this.ended) {
       slot.state = before;
-      if (before === "loose") queue.active?.lane(slot.lane).forget(slot);
+      if (before !== "loose") continue;
+      queue.active?.held.delete(slot.position);
+      queue.active?.lane(slot.lane).forget(slot);
     }
-    this.#options.onEnd(this, false);
+    this.#options.onEnd(false);
   }
 
   #countIn({ frame, expiresAtMs, key }: QueuedMessage): number {
@@ -218,6 +220,8 @@ export class QueueChanges implements Participant {
 
   #end(slot: Slot, state: MessageState | undefined): void {
     this.ended.push({ slot, before: slot.state, state });
+    // In no list, it would be read from its row once more if it were asked for again in this group.
+    if (slot.state === "loose") this.queue.active?.held.set(slot.position, slot);
     slot.state = "final";
   }
 

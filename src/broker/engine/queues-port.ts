@@ -16,7 +16,7 @@ import { Enqueue } from "./intake.ts";
 import { Receivers } from "./leases.ts";
 import { checkQueueName, Declare, Remove } from "./mailboxes.ts";
 import { answer, type Session } from "./session.ts";
-import { Settle } from "./settle.ts";
+import { Settle, settlementBytes } from "./settle.ts";
 import { track } from "./track.ts";
 
 /** Messages or settlements in one operation; a longer batch becomes several. */
@@ -24,6 +24,7 @@ const batchMax = 1_024;
 
 export function queuesPort(session: Session, onRemoved: (queueNumber: number) => void): Queues {
   const { core, check } = session;
+  const { groupBytesMax } = core.limits;
   const receivers = new Receivers(core);
   onAbort(session.signal, () => receivers.close(session.signal.reason));
   const enqueueBatch = (queue: string, batch: readonly QueuedMessage[], signal?: AbortSignal) =>
@@ -48,9 +49,7 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
       }),
     mailboxes: () => answer(session, undefined, (resolve) => resolve(mailboxes(session))),
     enqueue: (queue, messages, signal) =>
-      messages.length <= batchMax
-        ? enqueueBatch(queue, messages, signal)
-        : inBatches(messages, (batch) => enqueueBatch(queue, batch, signal)),
+      inBatches(messages, frameBytes, groupBytesMax, (batch) => enqueueBatch(queue, batch, signal)),
     receive: (queue, options, signal) => ({
       [Symbol.asyncIterator]: () => {
         try {
@@ -62,10 +61,7 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
         }
       },
     }),
-    settle: (settlements) =>
-      settlements.length <= batchMax
-        ? settleBatch(settlements)
-        : inBatches(settlements, settleBatch),
+    settle: (settlements) => inBatches(settlements, settlementBytes, groupBytesMax, settleBatch),
     track: async (queue, position, options = {}) => {
       check();
       throwIfAborted(options.signal);
@@ -73,9 +69,9 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
     },
     browse: (queue, range, signal) => browse(session, queue, range, signal),
     deadLetters: async function* (range, signal) {
-      check();
       let { after = 0, limit: left = Number.POSITIVE_INFINITY } = range;
       while (left > 0 && !signal.aborted) {
+        check();
         const letters = core.deadLetters.list(after, Math.min(left, 64));
         const last = letters.at(-1);
         if (last === undefined) return;
@@ -117,12 +113,30 @@ function mailboxes({ core }: Session): readonly MailboxInfo[] {
   });
 }
 
-async function inBatches<Item, Result>(
+function frameBytes({ frame }: QueuedMessage): number {
+  return frame.length;
+}
+
+/** As it is, where it fits into one operation, and else in several, one after the other. */
+function inBatches<Item, Result>(
   items: readonly Item[],
+  bytesOf: (item: Item) => number,
+  bytesMax: number,
   run: (batch: readonly Item[]) => Promise<readonly Result[]>,
 ): Promise<readonly Result[]> {
   const runs: Promise<readonly Result[]>[] = [];
-  for (let at = 0; at < items.length; at += batchMax)
-    runs.push(run(items.slice(at, at + batchMax)));
-  return (await Promise.all(runs)).flat();
+  let from = 0;
+  let bytes = 0;
+  for (let index = 0; index < items.length; index++) {
+    const more = bytesOf(items[index] as Item);
+    if (index > from && (bytes + more > bytesMax || index - from === batchMax)) {
+      runs.push(run(items.slice(from, index)));
+      from = index;
+      bytes = 0;
+    }
+    bytes += more;
+  }
+  const last = run(from === 0 ? items : items.slice(from));
+  if (runs.length === 0) return last;
+  return Promise.all([...runs, last]).then((results) => results.flat());
 }

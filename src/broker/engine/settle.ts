@@ -32,7 +32,7 @@ export class Settle implements Operation {
     this.#tell = tell;
     this.messages = settlements.length;
     let bytes = 0;
-    for (const settlement of settlements) bytes += bytesOf(settlement);
+    for (const settlement of settlements) bytes += settlementBytes(settlement);
     this.bytes = bytes;
   }
 
@@ -146,7 +146,8 @@ function obstacleTo(core: Core, group: Group, settlement: Settlement): ErrorInfo
   return effects.length === 0 ? undefined : obstacleToEffects(core, group, effects);
 }
 
-function bytesOf({ outcome, effects = [] }: Settlement): number {
+/** Bytes of its result and of what its effects store. */
+export function settlementBytes({ outcome, effects = [] }: Settlement): number {
   let bytes = outcome.kind === "done" ? (outcome.result?.length ?? 0) : 0;
   for (const effect of effects) {
     switch (effect.kind) {

@@ -67,6 +67,17 @@ test("a batch longer than a group is stored in order", async () => {
   );
 });
 
+test("a batch with more bytes than a group is stored in several", async () => {
+  const rig = await Rig.with(["work"], { groupBytesMax: 10_000 });
+  const before = rig.storage.commits.length;
+  const batch = Array.from({ length: 10 }, () => message("", { frame: new Uint8Array(3_000) }));
+  const outcomes = await rig.enqueue("work", ...batch);
+  expect(outcomes.map((outcome) => outcome.kind === "stored" && outcome.position)).toEqual(
+    batch.map((_, index) => index + 1),
+  );
+  expect(rig.storage.commits.length).toBe(before + 4);
+});
+
 test("G2: when a group cannot be written, all of it is rejected and nothing of it is kept", async () => {
   const rig = await Rig.with(["work"]);
   const once = message("first", { guarantee: "exactly-once", id: "once" });

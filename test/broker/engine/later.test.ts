@@ -142,3 +142,22 @@ test("G6: a sender that waits is told of the expiry at its time, also where nobo
   expect(await waiting).toMatchObject({ state: "expired" });
   expect(await rig.receive("work").texts()).toEqual(["b"]);
 });
+
+test("while the disk is full, what expired is tried again from time to time, not all the time", async () => {
+  const rig = await Rig.with(["work"]);
+  await rig.enqueue("work", message("a", { expiresAtMs: rig.clock.nowMs() + 10 }), message("b"));
+  await rig.clock.advance(10);
+  let attempts = 0;
+  rig.storage.onCommit = () => {
+    attempts++;
+    rig.storage.fault = "refuse";
+  };
+  const reader = rig.receive("work");
+  expect(await reader.texts()).toEqual(["b"]);
+  await rig.clock.advance(10_000);
+  expect(attempts).toBeGreaterThan(5);
+  expect(attempts).toBeLessThan(20);
+  rig.storage.onCommit = undefined;
+  await rig.clock.advance(1_000);
+  expect(await rig.run(rig.broker.queues.track("work", 1))).toMatchObject({ state: "expired" });
+});

@@ -241,3 +241,19 @@ test("a reader that does not take what it is given holds a bounded part of the q
   }
   expect(taken).toBe(100);
 });
+
+test("of several settlements from before a crash in one group, one counts", async () => {
+  const rig = await Rig.with(["work"]);
+  await rig.enqueue("work", message("a"), message("b"));
+  const reader = rig.receive("work");
+  await reader.settle({ kind: "release" });
+  const [a] = await reader.take();
+  if (a === undefined) throw new Error("nothing was offered");
+  rig.crash();
+  const other = { ...a, fence: a.fence - 1 };
+  const outcomes = await rig.run(
+    rig.broker.queues.settle([settlement(a), settlement(other), settlement(a)]),
+  );
+  expect(outcomes).toEqual([{ kind: "settled" }, { kind: "stale" }, { kind: "settled" }]);
+  expect(await rig.run(rig.broker.queues.mailboxes())).toMatchObject([{ waiting: 1 }]);
+});

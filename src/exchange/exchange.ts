@@ -9,7 +9,7 @@
  */
 import type { Effect } from "../broker/broker.ts";
 import { ColloquyError, errorFromInfo, isColloquyError } from "../errors.ts";
-import { type Address, assertAddress } from "../message/address.ts";
+import { type Address, agentAddress, assertAddress } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { assertPlain } from "../message/plain.ts";
@@ -58,7 +58,7 @@ export class Exchange {
     this.site = site;
     this.topics = new LocalTopics(site);
     this.#calls = new RemoteCalls(site);
-    this.#incoming = new Incoming(site, (id) => this.#agents.get(`agent:${id}`));
+    this.#incoming = new Incoming(site, (address) => this.#agents.get(address));
     this.#sending = new Sending(site, (queue) => this.#declaring.get(queue));
   }
 
@@ -71,7 +71,7 @@ export class Exchange {
 
   /** @throws CONFLICT when this process has an agent of that id. */
   add(agent: LocalAgent): void {
-    const address = `agent:${agent.id}`;
+    const address = agentAddress(agent.id);
     if (this.#agents.has(address)) {
       throw new ColloquyError("CONFLICT", `this process has an agent "${agent.id}" already`, {
         details: { field: "id", value: agent.id },
@@ -81,7 +81,7 @@ export class Exchange {
   }
 
   remove(agent: LocalAgent): void {
-    const address = `agent:${agent.id}`;
+    const address = agentAddress(agent.id);
     if (this.#agents.get(address) === agent) this.#agents.delete(address);
   }
 
@@ -342,7 +342,7 @@ export class Exchange {
 
   #here(target: Candidate): LocalAgent | undefined {
     if (target.instance !== this.site.instance) return undefined;
-    return this.#agents.get(`agent:${target.card.id}`);
+    return this.#agents.get(agentAddress(target.card.id));
   }
 
   #receive(frame: Uint8Array): void {

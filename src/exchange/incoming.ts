@@ -1,4 +1,5 @@
 /** Requests of other processes to agents of this one. */
+import type { Address } from "../message/address.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
@@ -18,14 +19,14 @@ const unknownType = "unknown";
 
 export class Incoming {
   readonly #site: Site;
-  readonly #agentOf: (id: string) => LocalAgent | undefined;
+  readonly #agentAt: (address: Address) => LocalAgent | undefined;
   readonly #active = new HashTable<string, RemoteWork>();
   readonly #replies: ReplyRing;
   #sweep: Timer | undefined;
 
-  constructor(site: Site, agentOf: (id: string) => LocalAgent | undefined) {
+  constructor(site: Site, agentAt: (address: Address) => LocalAgent | undefined) {
     this.#site = site;
-    this.#agentOf = agentOf;
+    this.#agentAt = agentAt;
     this.#replies = new ReplyRing(site.clock);
   }
 
@@ -36,8 +37,9 @@ export class Incoming {
   onRequest(message: Message): void {
     const { envelope } = message;
     if (this.#active.has(envelope.id)) return;
-    const id = agentIdOf(envelope);
-    const agent = this.#agentOf(id);
+    const [to] = envelope.to;
+    const agent = to === undefined ? undefined : this.#agentAt(to);
+    const id = agent?.id ?? agentIdOf(envelope);
     const self = { agent: id, type: agent?.type ?? unknownType, instance: this.#site.instance };
     const work = new RemoteWork(this.#site, self, message, (reply) => {
       this.#active.delete(envelope.id);

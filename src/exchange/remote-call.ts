@@ -1,5 +1,6 @@
 /** A request to an agent of another process, from sending it to its answer. */
 import { ColloquyError, errorFromInfo, isErrorCode, type TimeoutOutcome } from "../errors.ts";
+import { agentAddress } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { encodeMessage } from "../message/envelope-codec.ts";
 import type { Message } from "../message/message.ts";
@@ -238,7 +239,7 @@ export class RemoteCall extends Timed {
       kind: "request",
       name,
       from,
-      to: [`agent:${this.target.card.id}`],
+      to: [agentAddress(this.target.card.id)],
       options,
       cause,
       deadlineAtMs,

@@ -1,6 +1,7 @@
 /** A request that came from another process, from its arrival to the reply. */
 import type { Lane } from "../broker/broker.ts";
 import { ColloquyError, errorInfo } from "../errors.ts";
+import { agentAddress } from "../message/address.ts";
 import type { Envelope, MessageKind, Sender } from "../message/envelope.ts";
 import { encodeMessage } from "../message/envelope-codec.ts";
 import type { EncodedPayload, Message } from "../message/message.ts";
@@ -211,7 +212,7 @@ export class RemoteWork implements Work {
         kind,
         name: request.name,
         from: this.#self,
-        to: [`agent:${request.from.agent}`],
+        to: [agentAddress(request.from.agent)],
         createdMs: this.#site.clock.nowMs(),
         priority: request.priority,
         correlationId: request.id,

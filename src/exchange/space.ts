@@ -5,10 +5,15 @@
 import { ColloquyError } from "../errors.ts";
 import { assertId } from "../message/address.ts";
 
+/** Inboxes remembered. */
+const inboxesMax = 1_024;
+
 export class Space {
   readonly name: string;
   readonly #topicPrefix: string;
   readonly #prefix: string;
+  /** Made once for each of the latest processes: a text put together anew is looked up slowly. */
+  #inboxes = new Map<string, string>();
 
   /** @throws INVALID_ADDRESS when the name is no id, or has a dot. */
   constructor(name = "default") {
@@ -34,7 +39,12 @@ export class Space {
 
   /** Where the process `instance` takes what is addressed to its agents. */
   inbox(instance: string): string {
-    return `${this.#topicPrefix}_inbox.${instance}`;
+    const known = this.#inboxes.get(instance);
+    if (known !== undefined) return known;
+    if (this.#inboxes.size >= inboxesMax) this.#inboxes = new Map();
+    const inbox = `${this.#topicPrefix}_inbox.${instance}`;
+    this.#inboxes.set(instance, inbox);
+    return inbox;
   }
 
   queue(address: string): string {

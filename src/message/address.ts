@@ -22,6 +22,21 @@ export interface AddressParts {
   readonly id: string;
 }
 
+/** Addresses remembered. */
+const agentAddressesMax = 4_096;
+
+let agentAddresses = new Map<string, Address>();
+
+/** `agent:ID`. For one id mostly the same string: one put together anew is slow to compare and to look up. */
+export function agentAddress(id: string): Address {
+  const known = agentAddresses.get(id);
+  if (known !== undefined) return known;
+  if (agentAddresses.size >= agentAddressesMax) agentAddresses = new Map();
+  const address: Address = `agent:${id}`;
+  agentAddresses.set(id, address);
+  return address;
+}
+
 /** @throws INVALID_ADDRESS with the value. */
 export function parseAddress(address: string): AddressParts {
   const kind = kindOf(address);

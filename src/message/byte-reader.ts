@@ -1,5 +1,6 @@
 /** Bytes read one after the other, as `ByteWriter` wrote them; what is not there is INVALID_MESSAGE. */
 import { invalidMessage } from "./invalid.ts";
+import { recurringText } from "./recurring-texts.ts";
 import { decodeUtf8, textOfBytes } from "./text.ts";
 
 const float = new Float64Array(1);
@@ -65,6 +66,28 @@ export class ByteReader {
 
   text16(field: string): string {
     return this.text(field, this.uint16(field));
+  }
+
+  /** As `text8`, for texts that come again and again. */
+  recurringText8(field: string): string {
+    return this.#recurring(field, this.uint8(field));
+  }
+
+  /** As `text16`, for texts that come again and again. */
+  recurringText16(field: string): string {
+    return this.#recurring(field, this.uint16(field));
+  }
+
+  #recurring(field: string, count: number): string {
+    const at = this.#at;
+    if (count <= this.left) {
+      const text = recurringText(this.#bytes, at, at + count);
+      if (text !== undefined) {
+        this.#at = at + count;
+        return text;
+      }
+    }
+    return this.text(field, count);
   }
 
   /** UTF-8 in the next `count` bytes. */

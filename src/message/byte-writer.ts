@@ -137,6 +137,11 @@ export class ByteWriter {
     this.#end = this.#start + length;
   }
 
+  /** What was written from `offset` on, counted from what was not taken yet; valid until the next write. */
+  written(offset: number): Uint8Array {
+    return this.#bytes.subarray(this.#start + offset, this.#end);
+  }
+
   /** What was written since the last time. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(this.#start, this.#end);

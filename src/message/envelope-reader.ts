@@ -33,17 +33,15 @@ export function readHeader(frame: Frame): Message {
   const reader = new FieldReader(chunk, headerStart, payloadStart, fixedBytes);
   const createdMs = reader.number("createdMs");
   reader.skip16("authentication");
+  const id = reader.id("id");
+  const { name, from, to } = reader.addressing();
   const envelope: Mutable<Envelope> = {
-    id: reader.id("id"),
+    id,
     version: protocolVersion,
     kind,
-    name: reader.name("name"),
-    from: {
-      agent: reader.id("from.agent"),
-      type: reader.id("from.type"),
-      instance: reader.id("from.instance"),
-    },
-    to: reader.recipients(),
+    name,
+    from,
+    to,
     createdMs,
     priority: priorities[chunk[headerStart + 4] as number] as Priority,
   };

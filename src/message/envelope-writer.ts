@@ -14,6 +14,7 @@ import {
 import type { FrameWriter } from "./frame-writer.ts";
 import { invalidMessage, unknownVersion } from "./invalid.ts";
 import type { EncodedPayload } from "./message.ts";
+import { type Addressing, rememberWritten, writtenBefore } from "./recurring-addressing.ts";
 
 /** Where `present` stands, counted from the begin of the header. */
 const presentOffset = 8;
@@ -30,14 +31,22 @@ export function writeHeader(
   const begin = writer.length;
   writeFixed(writer, envelope, payload);
   writeId(writer, "id", envelope.id);
-  writeName(writer, "name", envelope.name);
-  writeSender(writer, envelope.from);
-  writeRecipients(writer, envelope.to);
+  writeAddressing(writer, envelope);
   const fields =
     writeNumbers(writer, envelope) |
     writeTexts(writer, envelope) |
     writeCollections(writer, envelope);
   writer.patchUint32(begin + presentOffset, fields);
+}
+
+function writeAddressing(writer: FrameWriter, addressing: Addressing): void {
+  const bytes = writtenBefore(addressing);
+  if (bytes !== undefined) return writer.bytes(bytes);
+  const begin = writer.length;
+  writeName(writer, "name", addressing.name);
+  writeSender(writer, addressing.from);
+  writeRecipients(writer, addressing.to);
+  rememberWritten(addressing, writer.written(begin));
 }
 
 function writeFixed(writer: FrameWriter, envelope: Envelope, payload: EncodedPayload): void {

@@ -24,6 +24,7 @@ import {
   recipientsMax,
   topicTokensMax,
 } from "./limits.ts";
+import { type Addressing, readBefore, rememberRead } from "./recurring-addressing.ts";
 import { decodeUtf8, textOfBytes } from "./text.ts";
 
 const dot = 46;
@@ -87,6 +88,21 @@ export class FieldReader {
     }
     if (begin === end || tokens > topicTokensMax) throw invalidMessage(field, limit.topic);
     return this.#ascii(at, end);
+  }
+
+  addressing(): Addressing {
+    const start = this.#at;
+    const known = readBefore(this.#bytes, start, this.#end);
+    if (known !== undefined) {
+      this.#at = start + known.bytes.length;
+      return known;
+    }
+    const name = this.name("name");
+    const agent = this.id("from.agent");
+    const type = this.id("from.type");
+    const from = { agent, type, instance: this.id("from.instance") };
+    const to = this.recipients();
+    return rememberRead({ name, from, to }, this.#bytes, start, this.#at);
   }
 
   recipients(): readonly Address[] {

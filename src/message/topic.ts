@@ -21,7 +21,7 @@ const underscore = 95;
 
 /** @throws INVALID_ADDRESS with field `topic`, value and limit. */
 export function assertTopic(topic: unknown, reach: TopicReach = "user"): asserts topic is string {
-  const problem = grammarProblem(topic, false, reach);
+  const problem = topicProblem(topic, reach);
   if (problem !== undefined) throw invalid("topic", topic, problem);
 }
 
@@ -35,7 +35,7 @@ export function assertPattern(
 }
 
 export function isTopic(topic: unknown, reach: TopicReach = "user"): topic is string {
-  return grammarProblem(topic, false, reach) === undefined;
+  return topicProblem(topic, reach) === undefined;
 }
 
 export function isPattern(pattern: unknown, reach: TopicReach = "user"): pattern is string {
@@ -45,6 +45,21 @@ export function isPattern(pattern: unknown, reach: TopicReach = "user"): pattern
 /** True when a valid pattern names a single topic. */
 export function isExact(pattern: string): boolean {
   return !pattern.includes("*") && !pattern.includes(">");
+}
+
+/** Found valid for internal use: the same few topics are named again and again, and checked at every port. */
+let validTopics = new Set<unknown>();
+
+const validTopicsMax = 1_024;
+
+function topicProblem(topic: unknown, reach: TopicReach): string | undefined {
+  if (reach === "internal" && validTopics.has(topic)) return undefined;
+  const problem = grammarProblem(topic, false, reach);
+  if (problem === undefined) {
+    if (validTopics.size >= validTopicsMax) validTopics = new Set();
+    validTopics.add(topic);
+  }
+  return problem;
 }
 
 /** What is wrong with the text, as the limit it breaks; undefined when nothing is. */

@@ -51,7 +51,7 @@ export function readMessage(
   if (guarantee === undefined) throw invalidMessage("options", "a guarantee from 0 to 2");
   const lane = reader.uint8("lane");
   if (lane > 3) throw invalidMessage("lane", "a lane from 0 to 3");
-  const queue = reader.text16("queue");
+  const queue = reader.recurringText16("queue");
   const id = guarantee === "exactly-once" ? reader.text16("id") : "";
   const message: { -readonly [Name in keyof QueuedMessage]: QueuedMessage[Name] } = {
     frame,

@@ -61,7 +61,7 @@ export function readSettle(frame: Frame): SettleOperation {
   const position = reader.uint53("position");
   const fence = reader.uint53("fence");
   const code = reader.uint8("outcome");
-  const queue = reader.text16("queue");
+  const queue = reader.recurringText16("queue");
   const delayMs = code === outcomes.retry ? reader.uint53("delayMs") : 0;
   const failed = code >= outcomes.failed && code <= outcomes.dead;
   const error = failed ? readError(reader) : undefined;

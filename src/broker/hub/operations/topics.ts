@@ -54,7 +54,9 @@ export function readPublishNumber(frame: Frame): number {
 }
 
 export function readPublishTopic(frame: Frame): string {
-  return new ByteReader(frame.chunk, frame.headerStart + 8, frame.payloadStart).text8("topic");
+  return new ByteReader(frame.chunk, frame.headerStart + 8, frame.payloadStart).recurringText8(
+    "topic",
+  );
 }
 
 export function isControl(frame: Frame): boolean {

@@ -55,7 +55,7 @@ export function readTrack(frame: Frame): TrackOperation {
   const number = reader.uint53("number");
   const position = reader.uint53("position");
   const wait = reader.uint8("wait") === 1;
-  return { number, position, wait, queue: reader.text16("queue") };
+  return { number, position, wait, queue: reader.recurringText16("queue") };
 }
 
 export function writeTracked(writer: FrameWriter, number: number, tracked: Tracked): void {

@@ -156,7 +156,7 @@ export interface QueuedMessage {
   readonly id: string;
   /** Messages with one key in one lane are settled one after the other, in order of position. */
   readonly key?: string;
-  /** Wall clock, milliseconds; not offered before. */
+  /** Wall clock, milliseconds; not offered before. Until then it does not hold up its `key`; then it takes its place by position, behind what is being offered. */
   readonly notBeforeMs?: number;
   /** Wall clock, milliseconds; expires instead of being offered after. */
   readonly expiresAtMs?: number;

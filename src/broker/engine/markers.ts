@@ -109,7 +109,12 @@ export class Markers implements Participant {
         for (const { a, b } of rows) writes.push({ table: "marker", a, b, value: undefined });
       },
       committed: () => {
-        for (const row of rows) eachMarker(row, (key) => this.#table.delete(key));
+        for (const row of rows) {
+          eachMarker(row, (key, position) => {
+            // It may have been forgotten by a restart, and stored again since.
+            if (this.#table.get(key) === position) this.#table.delete(key);
+          });
+        }
         if (rows.length < 64) this.#oldestMs = next[0]?.a ?? group.nowMs;
       },
       reverted: () => {},

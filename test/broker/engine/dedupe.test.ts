@@ -48,6 +48,20 @@ test("ids are forgotten after the horizon, in memory and in storage", async () =
   expect(await rig.enqueue("work", once("id 0"))).toMatchObject([{ duplicate: false }]);
 });
 
+test("an id that was forgotten by a restart and sent again is remembered for its own horizon", async () => {
+  const rig = await Rig.with(["work"], { dedupeHorizonMs: 10_000 });
+  await rig.enqueue("work", once("a"));
+  rig.storage.lose();
+  await rig.clock.advance(20_000);
+  rig.crash();
+  expect(await rig.enqueue("work", once("a"))).toMatchObject([{ duplicate: false, position: 2 }]);
+  for (let group = 0; group < 3; group++) {
+    await rig.clock.advance(1_001);
+    await rig.enqueue("work", message("traffic"));
+  }
+  expect(await rig.enqueue("work", once("a"))).toMatchObject([{ duplicate: true, position: 2 }]);
+});
+
 test("when there are as many ids as may be, more are refused, and duplicates still recognised", async () => {
   const rig = await Rig.with(["work"], { dedupeIdsMax: 2 });
   expect(await rig.enqueue("work", once("a"), once("b"), once("c"), once("a"))).toMatchObject([

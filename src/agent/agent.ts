@@ -310,19 +310,16 @@ export class Agent {
     payload?: unknown,
     options?: SendOptions,
   ): Promise<Receipts>;
-  async send(
+  send(
     to: Address | readonly Address[],
     name: string | CommandMember,
     payload?: unknown,
     options?: SendOptions,
   ): Promise<Receipt | Receipts> {
-    const sendTo = (one: Address) =>
-      this.#exchange.send(this.#speaker, one, nameOf(name), payload, options);
-    if (typeof to === "string" && !to.startsWith("all:")) return sendTo(to);
-    const recipients = (typeof to === "string" ? [to] : to).flatMap((one) => [
-      ...this.#exchange.recipients(one),
-    ]);
-    return { receipts: await Promise.all([...new Set(recipients)].map(sendTo)) };
+    if (typeof to !== "string" || to.startsWith("all:")) {
+      return this.#sendToMany(to, nameOf(name), payload, options);
+    }
+    return this.#exchange.send(this.#speaker, to, nameOf(name), payload, options);
   }
 
   /** Tells whoever is subscribed now; not kept. Resolves when it is on its way. */
@@ -376,6 +373,20 @@ export class Agent {
     });
     this.#mailboxes.open(this.#addresses);
     return { close: remove };
+  }
+
+  async #sendToMany(
+    to: Address | readonly Address[],
+    name: string,
+    payload: unknown,
+    options: SendOptions | undefined,
+  ): Promise<Receipts> {
+    const sendTo = (one: Address) =>
+      this.#exchange.send(this.#speaker, one, name, payload, options);
+    const recipients = (typeof to === "string" ? [to] : to).flatMap((one) => [
+      ...this.#exchange.recipients(one),
+    ]);
+    return { receipts: await Promise.all([...new Set(recipients)].map(sendTo)) };
   }
 
   get #addresses(): readonly Address[] {

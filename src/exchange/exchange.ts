@@ -137,17 +137,21 @@ export class Exchange {
     return this.#streamRemotely(speaker, to, name, input, options, target);
   }
 
-  async send(
-    speaker: Speaker,
+  send(
+    { from, cause }: Speaker,
     to: Address,
     name: string,
     payload: unknown,
-    options: SendOptions = {},
+    options: SendOptions = noOptions,
   ): Promise<Receipt> {
-    this.#assertOpen();
-    assertAddress(to);
-    this.site.counters.commands++;
-    return this.#sending.send({ ...speaker, to, name, payload, options });
+    try {
+      this.#assertOpen();
+      assertAddress(to);
+      this.site.counters.commands++;
+      return this.#sending.send({ from, cause, to, name, payload, options });
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The single mailboxes that a send to `to` reaches: of `all:`, the members of the moment. */

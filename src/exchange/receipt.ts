@@ -24,11 +24,7 @@ export interface Locator {
 }
 
 export class Receipt<Result = unknown> {
-  /** Names the message in every process and after every restart: `net.track(id)`. Opaque. */
-  readonly id: string;
   readonly messageId: string;
-  /** What the stored message survives. */
-  readonly durability: Durability;
   /** It had been stored before under this id, and was not stored again. */
   readonly duplicate: boolean;
   readonly #site: Site;
@@ -37,10 +33,18 @@ export class Receipt<Result = unknown> {
   constructor(site: Site, locator: Locator, duplicate = false) {
     this.#site = site;
     this.#locator = locator;
-    this.id = formatReceiptId(locator);
     this.messageId = locator.messageId;
-    this.durability = site.broker.capabilities.durability.level;
     this.duplicate = duplicate;
+  }
+
+  /** Names the message in every process and after every restart: `net.track(id)`. Opaque. */
+  get id(): string {
+    return formatReceiptId(this.#locator);
+  }
+
+  /** What the stored message survives. */
+  get durability(): Durability {
+    return this.#site.broker.capabilities.durability.level;
   }
 
   /** The state now. */

@@ -29,6 +29,8 @@ interface Batch {
   readonly fail: ((error: unknown) => void)[];
 }
 
+type Draft = { -readonly [Field in keyof QueuedMessage]: QueuedMessage[Field] };
+
 export class Sending {
   readonly #site: Site;
   /** Resolves once mailboxes being declared by this process are there. */
@@ -74,15 +76,16 @@ export class Sending {
       deadlineAtMs,
       ttlMs === undefined ? Number.POSITIVE_INFINITY : Math.ceil(envelope.createdMs + ttlMs),
     );
-    return {
+    const message: Draft = {
       id: envelope.id,
       frame: encodeMessage(envelope, encodeBody(site, payload)),
       lane: laneOf[envelope.priority],
       guarantee,
-      ...(key === undefined ? {} : { key: `${from.agent}~${key}` }),
-      ...(deliverAt === undefined ? {} : { notBeforeMs: Math.ceil(Number(deliverAt)) }),
-      ...(expiresAtMs === Number.POSITIVE_INFINITY ? {} : { expiresAtMs }),
     };
+    if (key !== undefined) message.key = `${from.agent}~${key}`;
+    if (deliverAt !== undefined) message.notBeforeMs = Math.ceil(Number(deliverAt));
+    if (expiresAtMs !== Number.POSITIVE_INFINITY) message.expiresAtMs = expiresAtMs;
+    return message;
   }
 
   close(error: ColloquyError): void {

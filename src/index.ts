@@ -1,7 +1,6 @@
 export type {
   AgentOptions,
   EventContext,
-  Receipts,
   Registration,
   Subscription,
 } from "./agent/agent.ts";
@@ -10,6 +9,7 @@ export type { Client } from "./agent/client.ts";
 export type { Context } from "./agent/context.ts";
 export type { HandlerOptions } from "./agent/handler.ts";
 export type { Implementation } from "./agent/implementation.ts";
+export type { Receipts, Refusal } from "./agent/multicast.ts";
 export type {
   CommandMember,
   EventMember,

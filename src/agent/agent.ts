@@ -25,6 +25,7 @@ import { composeHandler, type HandlerFunction, type HandlerOptions, isPromise } 
 import type { Implementation } from "./implementation.ts";
 import { Inbox } from "./inbox.ts";
 import { Mailboxes } from "./mailboxes.ts";
+import { multicast, type Receipts } from "./multicast.ts";
 import {
   type AnySchema,
   type CommandMember,
@@ -74,11 +75,6 @@ export interface AgentHome {
   announce(agent: Agent): Promise<void>;
   /** Lets go of a closed agent; resolves when the others know. */
   release(agent: Agent): Promise<void>;
-}
-
-/** Everyone of one type, or several at once: a receipt for each. */
-export interface Receipts<Result = unknown> {
-  readonly receipts: readonly Receipt<Result>[];
 }
 
 export class Agent {
@@ -282,7 +278,7 @@ export class Agent {
   /**
    * Puts a command into a mailbox; resolves once it is stored.
    *
-   * @returns one receipt; for an array or an `all:` address, one for each recipient.
+   * @returns one receipt; for an array or an `all:` address, what became of it at each recipient.
    * @throws NO_ELIGIBLE_AGENT when the mailbox was never declared, DURABILITY_UNAVAILABLE,
    *   QUEUE_FULL, STORE_FAILED, or INDETERMINATE when nobody knows whether it was stored.
    */
@@ -381,12 +377,11 @@ export class Agent {
     payload: unknown,
     options: SendOptions | undefined,
   ): Promise<Receipts> {
-    const sendTo = (one: Address) =>
-      this.#exchange.send(this.#speaker, one, name, payload, options);
-    const recipients = (typeof to === "string" ? [to] : to).flatMap((one) => [
-      ...this.#exchange.recipients(one),
-    ]);
-    return { receipts: await Promise.all([...new Set(recipients)].map(sendTo)) };
+    const addresses = typeof to === "string" ? [to] : to;
+    const recipients = addresses.flatMap((one) => this.#exchange.recipients(one));
+    return multicast(recipients, (one) =>
+      this.#exchange.send(this.#speaker, one, name, payload, options),
+    );
   }
 
   get #addresses(): readonly Address[] {

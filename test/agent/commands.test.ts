@@ -1,4 +1,4 @@
-import { ColloquyError, type Network } from "colloquy";
+import { ColloquyError, type Network, type Receipt } from "colloquy";
 import { afterEach, expect, test } from "vitest";
 import { type Fabric, openFabric } from "../support/fabric.ts";
 
@@ -236,6 +236,28 @@ test("an array and all: give a receipt for each recipient", async () => {
   expect(got.sort()).toEqual(["p1", "p2"]);
   const some = await fabric.until(sender.send(["agent:p1", "agent:p1", "agent:p2"], "HEAR"));
   expect(some.receipts).toHaveLength(2);
+  expect(some.refused).toEqual([]);
+});
+
+test("a recipient that refuses a multicast costs the others nothing", async () => {
+  const { sender, worker } = await open();
+  worker.handle("HEAR", () => "heard");
+  await fabric.until(worker.ready());
+  const { receipts, refused } = await fabric.until(
+    sender.send(["agent:nobody", "agent:worker"], "HEAR"),
+  );
+  expect(refused).toMatchObject([{ to: "agent:nobody", error: { code: "NO_ELIGIBLE_AGENT" } }]);
+  expect(receipts).toHaveLength(1);
+  expect(await fabric.until((receipts[0] as Receipt).settled())).toMatchObject({ result: "heard" });
+});
+
+test("a multicast that nobody takes, or that has no recipient, rejects", async () => {
+  const { sender } = await open();
+  const toNobody = fabric.until(sender.send(["agent:nobody", "agent:no-one"], "HEAR"));
+  await expect(toNobody).rejects.toMatchObject({ code: "NO_ELIGIBLE_AGENT" });
+  await expect(fabric.until(sender.send([], "HEAR"))).rejects.toMatchObject({
+    code: "INVALID_ADDRESS",
+  });
 });
 
 test("more durability than the broker has is refused before anything is sent", async () => {

@@ -16,7 +16,7 @@
  *                    ttlMs deadlineMs timeoutMs sequence credit hops budget     u53 each
  *                    replyTo correlationId conversationId workflowId
  *                    causationId key trace                                      text each
- *                    path     = count agent*                                    u8
+ *                    path     = count (agent name)*                             u8
  *                    headers  = count (name value)*                             u8; value: u16 length
  *
  *   text = length bytes, u8: UTF-8          u53 = 8 bytes, a whole number up to 2^53 - 1

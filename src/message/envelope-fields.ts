@@ -65,7 +65,7 @@ export const limit: Readonly<Record<LimitName, string>> = {
   address: "agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE",
   topic: "a topic",
   to: `at most ${recipientsMax} addresses`,
-  path: `at most ${pathMax} agent ids`,
+  path: `at most ${pathMax} handlers`,
   headers: `at most ${headersMax} pairs of strings`,
   headersBytes: `at most ${headersBytesMax} bytes of names and values together`,
   headerName: `1 to ${nameBytesMax} characters of an RFC 9110 token, other than __proto__`,

@@ -31,6 +31,14 @@ export interface Sender {
   readonly instance: string;
 }
 
+/** A handler in whose run another message was sent. */
+export interface Ancestor {
+  /** Id of its agent. */
+  readonly agent: string;
+  /** The method or command: a name. */
+  readonly name: string;
+}
+
 export interface Envelope {
   /** An id; ours are ULIDs. */
   readonly id: string;
@@ -74,8 +82,8 @@ export interface Envelope {
   readonly hops?: number;
   /** Calls that may still be made on behalf of this message; absent for no limit. */
   readonly budget?: number;
-  /** Ids of the agents on whose behalf this was sent, oldest first; up to 64. */
-  readonly path?: readonly string[];
+  /** The handlers on whose behalf this was sent, oldest first; up to 64. */
+  readonly path?: readonly Ancestor[];
   /** W3C Trace Context `traceparent`. */
   readonly trace?: string;
   /** Up to 64 pairs, 16 KiB together. Names are RFC 9110 tokens, values UTF-8 without control characters. */

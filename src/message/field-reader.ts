@@ -13,6 +13,7 @@ import {
   printableClass,
   tokenClass,
 } from "./characters.ts";
+import type { Ancestor } from "./envelope.ts";
 import { limit } from "./envelope-fields.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
 import {
@@ -117,11 +118,13 @@ export class FieldReader {
     return to;
   }
 
-  path(): readonly string[] {
+  path(): readonly Ancestor[] {
     const count = this.#uint8("path");
     if (count > pathMax) throw invalidMessage("path", limit.path);
-    const path: string[] = [];
-    for (let index = 0; index < count; index++) path.push(this.id("path"));
+    const path: Ancestor[] = [];
+    for (let index = 0; index < count; index++) {
+      path.push({ agent: this.id("path.agent"), name: this.name("path.name") });
+    }
     return path;
   }
 

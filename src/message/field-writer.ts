@@ -8,7 +8,7 @@ import {
   isPrintable,
   printableClass,
 } from "./characters.ts";
-import type { Sender } from "./envelope.ts";
+import type { Ancestor, Sender } from "./envelope.ts";
 import { limit } from "./envelope-fields.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
 import {
@@ -60,10 +60,13 @@ export function writeRecipients(writer: ByteWriter, to: readonly string[]): void
   }
 }
 
-export function writePath(writer: ByteWriter, path: readonly string[]): void {
+export function writePath(writer: ByteWriter, path: readonly Ancestor[]): void {
   if (path.length > pathMax) throw invalidMessage("path", limit.path);
   writer.uint8(path.length);
-  for (const agent of path) writeId(writer, "path", agent);
+  for (const { agent, name } of path) {
+    writeId(writer, "path.agent", agent);
+    writeName(writer, "path.name", name);
+  }
 }
 
 export function writeHeaders(writer: ByteWriter, headers: Readonly<Record<string, string>>): void {

@@ -123,7 +123,12 @@ function checkRecipients(field: string, value: unknown): void {
 
 function checkPath(field: string, value: unknown): void {
   if (!Array.isArray(value) || value.length > pathMax) throw invalidMessage(field, limit.path);
-  for (const agent of value) checkId(field, agent);
+  for (const ancestor of value) {
+    const { agent, name, ...more } = record(field, ancestor);
+    checkId(`${field}.agent`, agent);
+    checkName(`${field}.name`, name);
+    for (const part in more) throw invalidMessage(`${field}.${part}`, "no such field");
+  }
 }
 
 function checkHeaders(field: string, value: unknown): void {

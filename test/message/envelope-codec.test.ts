@@ -37,7 +37,10 @@ const full: Envelope = {
   causationId: "f",
   key: "kunde 456 – groß",
   trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-  path: ["a", "b"],
+  path: [
+    { agent: "a", name: "risk.assess" },
+    { agent: "b", name: "größe" },
+  ],
   headers: { "x-team": "blå" },
   status: "partial",
 };
@@ -185,8 +188,9 @@ const wrong: readonly (readonly [field: string, change: object, code?: string])[
   ["causationId", { causationId: {} }],
   ["key", { key: "" }],
   ["trace", { trace: "\u0000" }],
-  ["path", { path: ["a b"] }],
-  ["path", { path: Array(65).fill("a") }],
+  ["path.agent", { path: [{ agent: "a b", name: "n" }] }],
+  ["path.name", { path: [{ agent: "a", name: "" }] }],
+  ["path", { path: Array(65).fill({ agent: "a", name: "n" }) }],
   ["status", { status: "done" }],
   ["headers", { headers: { "a b": "c" } }],
   ["headers", { headers: JSON.parse('{"__proto__":"c"}') }],

@@ -66,7 +66,10 @@ export const envelopeArbitrary: fc.Arbitrary<Envelope> = fc.record(
     credit: number,
     hops: number,
     budget: number,
-    path: fc.array(idArbitrary, { maxLength: 64 }),
+    path: fc.array(
+      fc.record({ agent: idArbitrary, name: nameArbitrary }, { noNullPrototype: true }),
+      { maxLength: 64 },
+    ),
     trace: nameArbitrary,
     headers: headersArbitrary,
   },

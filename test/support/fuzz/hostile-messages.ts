@@ -112,7 +112,10 @@ function recipients(writer: ByteWriter, draw: Draw): void {
 function path(writer: ByteWriter, draw: Draw): void {
   const count = draw.oneOf([0, 1, 64, 65, 255]);
   writer.uint8(count);
-  for (let index = 0; index < count; index++) writer.bytes(lengthAndText(id(draw)));
+  for (let index = 0; index < count; index++) {
+    writer.bytes(lengthAndText(id(draw)));
+    writer.bytes(lengthAndText(name(draw)));
+  }
 }
 
 function headers(writer: ByteWriter, draw: Draw): void {

@@ -50,7 +50,9 @@ export function validEnvelope(draw: Draw): Envelope {
     ...maybe("causationId", () => id(draw)),
     ...maybe("key", () => name(draw)),
     ...maybe("trace", () => name(draw)),
-    ...maybe("path", () => Array.from({ length: draw.below(4) }, () => id(draw))),
+    ...maybe("path", () =>
+      Array.from({ length: draw.below(4) }, () => ({ agent: id(draw), name: name(draw) })),
+    ),
     ...maybe("headers", () => headers(draw)),
     ...maybe("status", () => "partial" as const),
   };

@@ -1,0 +1,137 @@
+/**
+ * Kills and stops real processes at work, then keeps the books: nothing acknowledged is lost, nothing
+ * happens twice, nothing out of order.
+ *
+ *   npm run crash -- --kills 1000 --messages 1000000 --save
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { broken } from "../test/crash/audit.ts";
+import { type CampaignResult, campaign, type Tally } from "../test/crash/campaign.ts";
+import { buildFailingFlushes } from "../test/crash/failing-flushes.ts";
+
+const usage = `Usage: npm run crash -- [options]
+
+  --kills N           processes killed with SIGKILL (default 100)
+  --messages N        messages sent meanwhile, about (default 1,000 for each kill)
+  --pause-every N     every so manieth blow stops a process for a while instead; 0: never (default 6)
+  --pause-max MS      longest such pause (default 5000)
+  --no-flush-errors   let every flush succeed; else, with a C compiler, one fails in a process of three
+  --seed N            who is struck, and when (default: a new one)
+  --save              write docs/results/crash.md
+  --help
+
+Exits with 0 when every promise was kept, 1 when one was broken, 2 for wrong usage.
+`;
+
+const page = "docs/results/crash.md";
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: "string", default: "100" },
+    messages: { type: "string" },
+    "pause-every": { type: "string", default: "6" },
+    "pause-max": { type: "string", default: "5000" },
+    "no-flush-errors": { type: "boolean", default: false },
+    seed: { type: "string", default: `${Date.now() % 2 ** 31}` },
+    save: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(usage);
+  process.exit(0);
+}
+const kills = wholeNumber("kills", values.kills, 1);
+const messages = wholeNumber("messages", values.messages ?? `${1_000 * kills}`, kills);
+const seed = wholeNumber("seed", values.seed, 0);
+const loadBefore = loadavg()[0] as number;
+const workshop = mkdtempSync(join(tmpdir(), "colloquy-crash-"));
+const failingFlushes = values["no-flush-errors"] ? undefined : buildFailingFlushes(workshop);
+
+const begunMs = performance.now();
+let shownMs = 0;
+try {
+  const result = await campaign({
+    seed,
+    kills,
+    messagesPerKill: messages / kills,
+    pauseEvery: wholeNumber("pause-every", values["pause-every"], 0),
+    pauseMsMax: wholeNumber("pause-max", values["pause-max"], 0),
+    ...(failingFlushes === undefined ? {} : { failingFlushes }),
+    progress: show,
+  });
+  const lines = summary(result);
+  process.stdout.write(`${lines.join("\n")}\n`);
+  const failures = broken(result.audit);
+  for (const [promise, ids] of Object.entries(failures)) {
+    process.stdout.write(`${promise}: ${ids.slice(0, 20).join(" ")}\n`);
+  }
+  if (values.save) {
+    mkdirSync("docs/results", { recursive: true });
+    writeFileSync(page, document(lines));
+  }
+  process.exitCode = Object.keys(failures).length === 0 ? 0 : 1;
+} finally {
+  rmSync(workshop, { recursive: true, force: true });
+}
+
+function show(tally: Tally): void {
+  const now = performance.now();
+  if (now - shownMs < 2_000) return;
+  shownMs = now;
+  const seconds = Math.round((now - begunMs) / 1_000);
+  process.stderr.write(
+    `${seconds} s: ${killsOf(tally)} of ${kills} killed, ${tally.pauses} stopped, ${tally.decided} messages\n`,
+  );
+}
+
+function killsOf(tally: Tally): number {
+  return Object.values(tally.kills).reduce((sum, count) => sum + count, 0);
+}
+
+function summary({ tally, audit, ...counts }: CampaignResult): readonly string[] {
+  const { owner, sender, worker, ...atPoints } = tally.kills;
+  const points = Object.entries(atPoints).map(([point, count]) => `${count} ${point}`);
+  return [
+    `${killsOf(tally)} kills: ${owner} owners, ${sender} senders, ${worker} workers, and owners when messages were ${points.join(", ")}`,
+    `${tally.pauses} processes stopped for ${Math.round(tally.pausedMs / 1_000)} s together`,
+    `flushes made to fail in one process of three: ${failingFlushes === undefined ? "no" : "yes"}`,
+    `${counts.acknowledged} messages acknowledged, ${counts.rejected} refused, ${counts.effects} effects, ${counts.dead} dead letters`,
+    `${audit.repeatedStarts} handler starts repeated`,
+    `lost: ${audit.lost.length}`,
+    `refused and yet done: ${audit.rejectedYetDone.length}`,
+    `double effects: ${audit.doubleEffects.length}`,
+    `order inversions: ${audit.inversions.length}`,
+    `second starts of at-most-once messages: ${audit.secondStarts.length}`,
+    `${Math.round((performance.now() - begunMs) / 1_000)} s`,
+  ];
+}
+
+function document(lines: readonly string[]): string {
+  const processor = `${cpus().length} processors (${cpus()[0]?.model ?? "unknown"})`;
+  return `# Crashes
+
+Two senders and two workers share a directory on the embedded broker. Processes are killed with
+SIGKILL and stopped with SIGSTOP, by a seed: whoever owns the store most of all, at random moments and
+at the points where it has done one thing and not yet the next. Messages are sent under all three
+guarantees, in four priorities, with keys and without; some fail at first. A worker's effect is an entry
+in a log, staged. In the end the books are kept.
+
+- ${lines.join("\n- ")}
+
+\`npm run crash -- --kills ${kills} --messages ${messages} --seed ${seed}\`, ${new Date().toISOString().slice(0, 10)}, ${processor},
+${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.version}, ${process.platform}, load average before it began ${loadBefore.toFixed(1)}.
+A seed decides who is struck and after how many messages; what the operating system does in between it
+does not decide.
+`;
+}
+
+function wholeNumber(option: string, text: string, least: number): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  process.stderr.write(`--${option}: ${text} is not a whole number, ${least} or more\n\n${usage}`);
+  process.exit(2);
+}

@@ -186,3 +186,14 @@ export function errorFromInfo(info: ErrorInfo): ColloquyError {
     ...(info.details === undefined ? {} : { details: info.details }),
   });
 }
+
+/** The refusal of an option: names it, its value and what it may be. */
+export function invalidOption(
+  field: string,
+  value: unknown,
+  limit: string,
+): ColloquyError<"INVALID_OPTION"> {
+  return new ColloquyError("INVALID_OPTION", `${field}: ${String(value)} is not ${limit}`, {
+    details: { field, value: String(value), limit },
+  });
+}

@@ -30,6 +30,8 @@ export type {
   DurabilityClaim,
   Guarantee,
 } from "./broker/broker.ts";
+export type { BreakerOptions } from "./delivery/breaker.ts";
+export type { Switch } from "./delivery/policy.ts";
 export type { RetryPolicy } from "./delivery/retry.ts";
 export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./errors.ts";
 export { ColloquyError, isColloquyError } from "./errors.ts";

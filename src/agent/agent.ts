@@ -1,8 +1,8 @@
 /** An identity with an inbox, handlers, capabilities, capacity and a state that others can see. */
 
-import { retryPolicy } from "../delivery/retry.ts";
+import { Retries, retryPolicy } from "../delivery/retry.ts";
 import { ColloquyError } from "../errors.ts";
-import type { Exchange, Speaker } from "../exchange/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import type {
   PublishOptions,
@@ -11,6 +11,7 @@ import type {
   StreamOptions,
 } from "../exchange/options.ts";
 import type { Receipt } from "../exchange/receipt.ts";
+import type { Speaker } from "../exchange/speaker.ts";
 import type { StreamReply } from "../exchange/stream.ts";
 import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
@@ -362,10 +363,11 @@ export class Agent {
     handler: HandlerFunction,
     options: HandlerOptions,
   ): Registration {
+    const { clock, random } = this.#exchange.site;
     const remove = this.#inbox.add({
       name,
       run: composeHandler(member, handler),
-      retry: retryPolicy(options.retry),
+      retry: new Retries(retryPolicy(options.retry), clock, random),
     });
     this.#mailboxes.open(this.#addresses);
     return { close: remove };

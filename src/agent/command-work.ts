@@ -7,7 +7,7 @@ import type {
   Settlement,
   SettleOutcome,
 } from "../broker/broker.ts";
-import { outcomeOfFailure, type RetryPolicy } from "../delivery/retry.ts";
+import type { Retries } from "../delivery/retry.ts";
 import { ColloquyError, errorFromInfo, errorInfo, isColloquyError } from "../errors.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
 import { notAskedInChunks } from "../exchange/local-call.ts";
@@ -22,7 +22,7 @@ export type Settle = (settlement: Omit<Settlement, keyof Claim>) => Promise<Sett
 
 export interface CommandWorkOptions {
   readonly site: Site;
-  readonly retry: RetryPolicy;
+  readonly retry: Retries;
   readonly settle: Settle;
 }
 
@@ -72,6 +72,7 @@ export class CommandWork implements Work {
   started(): void {
     this.#state = "started";
     if (this.attempt > 1) this.#options.site.counters.repeated++;
+    else this.#options.retry.begun();
   }
 
   /** The lease lives as long as this process: there is nobody to tell yet. */
@@ -99,8 +100,7 @@ export class CommandWork implements Work {
 
   #failure(error: unknown): Outcome {
     if (this.#undecodable) return { kind: "dead", error: errorInfo(error) };
-    const { retry, site } = this.#options;
-    return outcomeOfFailure(error, this.claim.attempts, retry, site.random);
+    return this.#options.retry.outcomeOf(error, this.claim.attempts);
   }
 
   async #end(outcome: Outcome, effects: readonly StagedEffect[]): Promise<void> {

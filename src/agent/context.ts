@@ -2,7 +2,7 @@
 import type { Effect } from "../broker/broker.ts";
 import { ColloquyError } from "../errors.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
-import type { Exchange, Speaker } from "../exchange/exchange.ts";
+import type { Exchange } from "../exchange/exchange.ts";
 import type {
   PublishOptions,
   RequestOptions,
@@ -10,6 +10,7 @@ import type {
   StreamOptions,
 } from "../exchange/options.ts";
 import { packValue } from "../exchange/packed.ts";
+import type { Speaker } from "../exchange/speaker.ts";
 import type {
   AppendOptions,
   LogValue,
@@ -116,6 +117,7 @@ export class HandlerContext implements Context {
   readonly #from: Sender;
   #staging: Staging | undefined = undefined;
   #controller: AbortController | undefined = undefined;
+  #failed: Set<unknown> | undefined = undefined;
 
   constructor(work: Work, exchange: Exchange, from: Sender) {
     this.#work = work;
@@ -158,6 +160,16 @@ export class HandlerContext implements Context {
   /** For this file: on whose behalf things are sent. */
   get speaker(): Speaker {
     return { from: this.#from, cause: this.#work };
+  }
+
+  /** True for the failure of a request that the handler made in its turn. */
+  failedWith(error: unknown): error is ColloquyError {
+    return this.#failed?.has(error) === true;
+  }
+
+  get #failures(): Set<unknown> {
+    this.#failed ??= new Set();
+    return this.#failed;
   }
 
   get store(): StagedStore {
@@ -206,7 +218,11 @@ export class HandlerContext implements Context {
       method: string | RequestMember,
       input?: unknown,
       options?: RequestOptions,
-    ) => this.#exchange.request(this.speaker, to, nameOf(method), input, options) as Promise<never>;
+    ) => {
+      const answer = this.#exchange.request(this.speaker, to, nameOf(method), input, options);
+      answer.catch((error: unknown) => this.#failures.add(error));
+      return answer as Promise<never>;
+    };
   }
 
   get stream(): Context["stream"] {

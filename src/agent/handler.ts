@@ -1,6 +1,6 @@
 /** What runs for one method or command: the user's function between its schemas, composed once. */
 
-import type { RetryPolicy } from "../delivery/retry.ts";
+import type { Retries, RetryPolicy } from "../delivery/retry.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { type AnySchema, type Member, validate } from "./protocol.ts";
@@ -15,7 +15,7 @@ export type HandlerFunction = (input: unknown, context: Context) => unknown;
 export interface Handler {
   readonly name: string;
   readonly run: HandlerFunction;
-  readonly retry: RetryPolicy;
+  readonly retry: Retries;
 }
 
 /** Checks the input before, and the answer after, where there are schemas. */

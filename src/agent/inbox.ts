@@ -1,4 +1,5 @@
 /** Where an agent's work arrives, waits for a free handler, and is run. */
+import { letThrough } from "../delivery/refusals.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { noHandler } from "../exchange/failures.ts";
@@ -107,7 +108,8 @@ export class Inbox implements LocalAgent {
 
   #fail(work: Work, context: HandlerContext, error: unknown): void {
     context.takeEffects();
-    work.fail(error);
+    const passedOn = work.kind !== "command" && context.failedWith(error);
+    work.fail(passedOn ? letThrough(error, this.id) : error);
     this.#end();
   }
 

@@ -1,6 +1,6 @@
 /** The durable side of an agent: declares its mailboxes, takes commands from them, settles them. */
 import type { Claim, Delivery, Settlement, SettleOutcome } from "../broker/broker.ts";
-import { defaultRetry } from "../delivery/retry.ts";
+import { defaultRetry, Retries } from "../delivery/retry.ts";
 import { errorInfo } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { isRefusal } from "../exchange/failures.ts";
@@ -18,6 +18,8 @@ export class Mailboxes {
   readonly #exchange: Exchange;
   readonly #inbox: Inbox;
   readonly #open = new Set<Address>();
+  /** Of commands that nobody here knows. */
+  readonly #retry: Retries;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
   #declaring: Promise<void> = Promise.resolve();
@@ -28,6 +30,8 @@ export class Mailboxes {
   constructor(exchange: Exchange, inbox: Inbox) {
     this.#exchange = exchange;
     this.#inbox = inbox;
+    const { clock, random } = exchange.site;
+    this.#retry = new Retries(defaultRetry, clock, random);
   }
 
   /** Declares those that are new, and works them once the code that adds handlers has run. */
@@ -93,7 +97,7 @@ export class Mailboxes {
     if (this.#stopping) return;
     try {
       const message = decodeMessage(delivery.frame);
-      const retry = this.#inbox.handlerOf(message.envelope.name)?.retry ?? defaultRetry;
+      const retry = this.#inbox.handlerOf(message.envelope.name)?.retry ?? this.#retry;
       const { site } = this.#exchange;
       this.#inbox.accept(new CommandWork(delivery, message, { site, retry, settle }));
     } catch (error) {

@@ -1,8 +1,11 @@
 /** When failed durable work is tried again, and when it is given up. */
 
 import type { Attempts, Outcome } from "../broker/broker.ts";
-import { ColloquyError, errorInfo, isColloquyError } from "../errors.ts";
+import { errorInfo, invalidOption, isColloquyError } from "../errors.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
+import { retryAfterMs } from "./refusals.ts";
+import { RetryBudget } from "./retry-budget.ts";
 
 export interface RetryPolicy {
   /** Starts in all, 1 or more. Default: 3. */
@@ -11,18 +14,35 @@ export interface RetryPolicy {
   readonly baseMs: number;
   /** Milliseconds before any retry, at most. Default: 30,000. */
   readonly capMs: number;
+  /**
+   * Retries for each first start, in the long run; Infinity: no limit. Default: 0.1. Beyond it a
+   * request fails at once, and a command waits for half of `capMs` at least.
+   */
+  readonly budget: number;
 }
 
-export const defaultRetry: RetryPolicy = { attemptsMax: 3, baseMs: 200, capMs: 30_000 };
+export const defaultRetry: RetryPolicy = {
+  attemptsMax: 3,
+  baseMs: 200,
+  capMs: 30_000,
+  budget: 0.1,
+};
 
-/** @throws INVALID_OPTION naming the option and its value. */
+const least: Readonly<Record<keyof RetryPolicy, number>> = {
+  attemptsMax: 1,
+  baseMs: 0,
+  capMs: 0,
+  budget: 0,
+};
+
+/** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function retryPolicy(options: Partial<RetryPolicy> = {}): RetryPolicy {
   const policy = { ...defaultRetry, ...options };
-  for (const [name, value] of Object.entries(policy)) {
-    if (Number.isFinite(value) && value >= (name === "attemptsMax" ? 1 : 0)) continue;
-    throw new ColloquyError("INVALID_OPTION", `retry.${name}: ${value}`, {
-      details: { field: `retry.${name}`, value },
-    });
+  for (const name of Object.keys(least) as (keyof RetryPolicy)[]) {
+    const value = policy[name];
+    const finite = Number.isFinite(value) || (name === "budget" && value === Infinity);
+    if (finite && value >= least[name]) continue;
+    throw invalidOption(`retry.${name}`, value, `a number, ${least[name]} or more`);
   }
   return policy;
 }
@@ -42,22 +62,44 @@ export function retryDelayMs(attempt: number, policy: RetryPolicy, random: Rando
   return Math.floor(random.float() * ceilingMs);
 }
 
-/**
- * What becomes of durable work whose handler threw:
- *
- *   a ColloquyError that is not retryable      failed: the handler's final answer
- *   anything else, attempts left               retry after a delay
- *   anything else, no attempts left            dead: kept until a person decides
- */
-export function outcomeOfFailure(
-  error: unknown,
-  attempts: Attempts,
-  policy: RetryPolicy,
-  random: Random,
-): Outcome {
-  const info = errorInfo(error);
-  if (isColloquyError(error) && !error.retryable) return { kind: "failed", error: info };
-  const failures = attempts.failures + 1;
-  if (failures >= policy.attemptsMax) return { kind: "dead", error: info };
-  return { kind: "retry", delayMs: retryDelayMs(failures, policy, random), error: info };
+/** How the durable work of one handler is tried again. */
+export class Retries {
+  readonly #policy: RetryPolicy;
+  readonly #random: Random;
+  readonly #budget: RetryBudget;
+
+  constructor(policy: RetryPolicy, clock: Clock, random: Random) {
+    this.#policy = policy;
+    this.#random = random;
+    this.#budget = new RetryBudget(clock);
+  }
+
+  /** Work is started for the first time. */
+  begun(): void {
+    this.#budget.earn(this.#policy.budget);
+  }
+
+  /**
+   * What becomes of work whose handler threw:
+   *
+   *   a ColloquyError that is not retryable      failed: the handler's final answer
+   *   anything else, attempts left               retry after a delay
+   *   anything else, no attempts left            dead: kept until a person decides
+   */
+  outcomeOf(error: unknown, attempts: Attempts): Outcome {
+    const info = errorInfo(error);
+    if (isColloquyError(error) && !error.retryable) return { kind: "failed", error: info };
+    const failures = attempts.failures + 1;
+    if (failures >= this.#policy.attemptsMax) return { kind: "dead", error: info };
+    return { kind: "retry", delayMs: this.#delayMs(error, failures), error: info };
+  }
+
+  #delayMs(error: unknown, failures: number): number {
+    const { capMs } = this.#policy;
+    // Who lost a race against others tries again at once: nothing is overloaded.
+    if (!isColloquyError(error, "CONFLICT") && !this.#budget.spend()) {
+      return Math.ceil((capMs / 2) * (1 + this.#random.float()));
+    }
+    return Math.max(retryDelayMs(failures, this.#policy, this.#random), retryAfterMs(error));
+  }
 }

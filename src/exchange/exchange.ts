@@ -8,19 +8,23 @@
  *   to a topic                      subscribers here the short way, all others by the broker
  */
 import type { Effect } from "../broker/broker.ts";
+import { firstOf } from "../delivery/fallback.ts";
 import { ColloquyError, errorFromInfo, isColloquyError } from "../errors.ts";
 import { type Address, agentAddress, assertAddress } from "../message/address.ts";
-import type { Envelope, Sender } from "../message/envelope.ts";
+import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { assertPlain } from "../message/plain.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import { Asking, type AskingPolicies } from "./asking.ts";
 import { deadlineOf, envelopeOf } from "./envelopes.ts";
 import { closed, unreachable } from "./failures.ts";
 import { Incoming } from "./incoming.ts";
 import { callLocally, type LocalCallInput, streamLocally } from "./local-call.ts";
 import {
+  checkPaths,
   checkPriority,
   checkRequest,
+  invalidOption,
   type PublishOptions,
   type RequestOptions,
   type SendOptions,
@@ -32,15 +36,10 @@ import { RemoteCall } from "./remote-call.ts";
 import { RemoteCalls } from "./remote-calls.ts";
 import { Sending } from "./sending.ts";
 import type { Site } from "./site.ts";
+import type { Speaker } from "./speaker.ts";
 import { StreamReader, type StreamReply } from "./stream.ts";
 import { LocalTopics } from "./topics.ts";
-import type { LocalAgent, Work } from "./work.ts";
-
-/** Who speaks, and in whose handling. */
-export interface Speaker {
-  readonly from: Sender;
-  readonly cause: Work | undefined;
-}
+import type { LocalAgent } from "./work.ts";
 
 const noOptions: StreamOptions = Object.freeze({});
 
@@ -52,10 +51,14 @@ export class Exchange {
   readonly #calls: RemoteCalls;
   readonly #incoming: Incoming;
   readonly #sending: Sending;
+  readonly #asking: Asking;
   #closed = false;
 
-  constructor(site: Site) {
+  constructor(site: Site, policies: AskingPolicies = {}) {
     this.site = site;
+    this.#asking = new Asking(site, policies, ({ speaker, to, name, input, options }) =>
+      this.#request(speaker, to, name, input, options),
+    );
     this.topics = new LocalTopics(site);
     this.#calls = new RemoteCalls(site);
     this.#incoming = new Incoming(site, (address) => this.#agents.get(address));
@@ -106,6 +109,17 @@ export class Exchange {
     input: unknown,
     options: RequestOptions = noOptions,
   ): Promise<unknown> {
+    if (this.#asking.concerns(options)) return this.#asking.ask(speaker, to, name, input, options);
+    return this.#request(speaker, to, name, input, options);
+  }
+
+  #request(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    input: unknown,
+    options: RequestOptions,
+  ): Promise<unknown> {
     if (options.durable === true) return this.#requestDurably(speaker, to, name, input, options);
     try {
       const agent = this.#begin(to, options);
@@ -147,6 +161,12 @@ export class Exchange {
     try {
       this.#assertOpen();
       assertAddress(to);
+      if (options.fallback !== undefined) {
+        const { fallback, ...plainly } = options;
+        return firstOf(to, checkPaths(fallback), (path) =>
+          this.send({ from, cause }, path, name, payload, plainly),
+        );
+      }
       this.site.counters.commands++;
       return this.#sending.send({ from, cause, to, name, payload, options });
     } catch (error) {
@@ -197,6 +217,9 @@ export class Exchange {
     options: SendOptions,
   ): Extract<Effect, { kind: "enqueue" }> {
     assertAddress(to);
+    if (options.fallback !== undefined) {
+      throw invalidOption("fallback", options.fallback, "for a send that is staged");
+    }
     const message = this.#sending.prepare({ ...speaker, to, name, payload, options });
     return { kind: "enqueue", queue: this.site.space.queue(to), message };
   }
@@ -274,7 +297,7 @@ export class Exchange {
     options: RequestOptions,
   ): Promise<unknown> {
     checkRequest(options);
-    const { deadlineMs, signal, priority, headers, conversationId, workflowId } = options;
+    const { deadlineMs, signal, priority, headers, conversationId, workflowId, fallback } = options;
     const receipt = await this.send(speaker, to, name, input, {
       ...(deadlineMs === undefined ? {} : { ttlMs: deadlineMs }),
       ...(signal === undefined ? {} : { signal }),
@@ -282,6 +305,7 @@ export class Exchange {
       ...(headers === undefined ? {} : { headers }),
       ...(conversationId === undefined ? {} : { conversationId }),
       ...(workflowId === undefined ? {} : { workflowId }),
+      ...(fallback === undefined ? {} : { fallback }),
     });
     const outcome = await receipt.settled(signal === undefined ? {} : { signal });
     if (outcome.state === "done") return outcome.result;

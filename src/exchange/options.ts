@@ -1,7 +1,15 @@
 import type { Durability, Guarantee } from "../broker/broker.ts";
-import { ColloquyError } from "../errors.ts";
+import type { Switch } from "../delivery/policy.ts";
+import type { RetryPolicy } from "../delivery/retry.ts";
+import { ColloquyError, invalidOption } from "../errors.ts";
+import { type Address, assertAddress } from "../message/address.ts";
 import type { Priority } from "../message/envelope.ts";
 import { type Strategy, strategies } from "../routing/strategies.ts";
+
+export { invalidOption };
+
+/** Reaches one recipient. */
+export type SingleAddress = Exclude<Address, `all:${string}`>;
 
 interface MessageOptions {
   /** Default: "normal". */
@@ -27,9 +35,19 @@ export interface RequestOptions extends MessageOptions {
   readonly durable?: boolean;
   /** How to choose among several. Default: "least-busy". */
   readonly strategy?: Strategy;
+  /**
+   * Repeat it where its error is `retryable`, so that a repeat cannot do the work twice. `true` takes
+   * the defaults. Each attempt has its own `timeoutMs`; all have one `deadlineMs`. Default: false.
+   */
+  readonly retry?: Switch<RetryPolicy>;
+  /**
+   * Where it goes next, in turn, when the address before cannot have done the work: nobody there,
+   * not started, refused. Default: nowhere.
+   */
+  readonly fallback?: readonly SingleAddress[];
 }
 
-export interface StreamOptions extends Omit<RequestOptions, "durable"> {
+export interface StreamOptions extends Omit<RequestOptions, "durable" | "retry" | "fallback"> {
   /** Chunks the handler may be ahead of the reader, 1 or more. Default: 100. */
   readonly window?: number;
 }
@@ -45,6 +63,8 @@ export interface SendOptions extends MessageOptions {
   readonly ttlMs?: number;
   /** Messages of one sender, key and priority are handled in order, one at a time. */
   readonly key?: string;
+  /** Where it goes next, in turn, when the mailbox before has refused it. Default: nowhere. */
+  readonly fallback?: readonly SingleAddress[];
   /** With exactly-once: a second send of this id within the horizon is a duplicate. Default: a new id. */
   readonly id?: string;
 }
@@ -82,6 +102,18 @@ export function checkSend(options: SendOptions): void {
 const guarantees: readonly Guarantee[] = ["at-most-once", "at-least-once", "exactly-once"];
 const priorities: readonly Priority[] = ["critical", "high", "normal", "low"];
 
+/** @throws INVALID_ADDRESS for one that is none, or that reaches several. */
+export function checkPaths(paths: readonly SingleAddress[]): readonly SingleAddress[] {
+  for (const path of paths) {
+    assertAddress(path);
+    if (!path.startsWith("all:")) continue;
+    throw new ColloquyError("INVALID_ADDRESS", `fallback: ${path} reaches several`, {
+      details: { field: "fallback", value: path, limit: "agent:, type: or skill:" },
+    });
+  }
+  return paths;
+}
+
 export function checkPriority(priority: Priority | undefined): void {
   if (priority === undefined || priorities.includes(priority)) return;
   throw invalidOption("priority", priority, priorities.join(", "));
@@ -90,14 +122,4 @@ export function checkPriority(priority: Priority | undefined): void {
 export function positive(name: string, value: number | undefined): void {
   if (value === undefined || (Number.isFinite(value) && value > 0)) return;
   throw invalidOption(name, value, "a number above 0");
-}
-
-export function invalidOption(
-  field: string,
-  value: unknown,
-  limit: string,
-): ColloquyError<"INVALID_OPTION"> {
-  return new ColloquyError("INVALID_OPTION", `${field}: ${String(value)} is not ${limit}`, {
-    details: { field, value: String(value), limit },
-  });
 }

@@ -3,6 +3,8 @@ import type { Broker } from "../broker/broker.ts";
 import { openHubBroker } from "../broker/hub.ts";
 import { openMemoryBroker } from "../broker/memory.ts";
 import { type BrokerRuntime, withRuntime } from "../broker/runtime.ts";
+import { type BreakerOptions, checkBreaker, defaultBreaker } from "../delivery/breaker.ts";
+import { type Switch, switched } from "../delivery/policy.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
 import { openEmbedded } from "../hub/embedded.ts";
 import { connectUnix } from "../link/unix.ts";
@@ -30,6 +32,11 @@ export interface JoinOptions {
   readonly drainMs?: number;
   /** Close in order on SIGTERM and SIGINT. Default: true. */
   readonly drainOnSignals?: boolean;
+  /**
+   * Stop asking an address that keeps failing, for a while: requests to it are refused with
+   * CIRCUIT_OPEN. `true` takes the defaults. Default: false.
+   */
+  readonly breaker?: Switch<BreakerOptions>;
   /** Told of failures that no caller waits for. Default: one line on standard error. */
   readonly onError?: (error: unknown, where: string) => void;
   readonly clock?: Clock;
@@ -56,6 +63,8 @@ export async function join(
   const url = typeof urlOrOptions === "string" ? urlOrOptions : options.url;
   const { clock = systemClock, random = systemRandom, space = "default", copy = false } = options;
   positive("drainMs", options.drainMs);
+  const breaker = switched(options.breaker, defaultBreaker);
+  if (breaker !== undefined) checkBreaker(breaker);
   const { signal } = options;
   throwIfAborted(signal);
   const runtime = withRuntime(() =>
@@ -74,6 +83,7 @@ export async function join(
       drainMs: options.drainMs ?? 10_000,
       drainOnSignals: options.drainOnSignals ?? true,
       onError: options.onError ?? report,
+      breaker,
     });
     await network.open();
     return network;

@@ -2,6 +2,7 @@
 import { Agent, type AgentHome, type AgentOptions } from "../agent/agent.ts";
 import type { Broker, BrokerStatus } from "../broker/broker.ts";
 import { storeOf } from "../broker/guarded.ts";
+import type { BreakerOptions } from "../delivery/breaker.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
@@ -35,6 +36,7 @@ export interface NetworkOptions {
   /** Close in order on SIGTERM and SIGINT. */
   readonly drainOnSignals: boolean;
   readonly onError: (error: unknown, where: string) => void;
+  readonly breaker: BreakerOptions | undefined;
 }
 
 export interface WaitForOptions {
@@ -86,7 +88,7 @@ export class Network {
       compression,
       onError,
     };
-    this.#exchange = new Exchange(this.#site);
+    this.#exchange = new Exchange(this.#site, { breaker: options.breaker });
     this.#home = {
       exchange: this.#exchange,
       announce: (agent) => this.#announce(agent),

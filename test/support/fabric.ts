@@ -1,5 +1,5 @@
 /** Several networks, as of several processes, over one broker in memory, on a clock moved by hand. */
-import { join, type Network } from "colloquy";
+import { type JoinOptions, join, type Network } from "colloquy";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
@@ -14,8 +14,15 @@ export interface Fabric {
   close(): Promise<void>;
 }
 
-/** @param spaces - of the networks, one after the other; the default space for the rest. */
-export async function openFabric(count: number, spaces: readonly string[] = []): Promise<Fabric> {
+/**
+ * @param spaces - of the networks, one after the other; the default space for the rest.
+ * @param options - of every network.
+ */
+export async function openFabric(
+  count: number,
+  spaces: readonly string[] = [],
+  options: JoinOptions = {},
+): Promise<Fabric> {
   const clock = new VirtualClock();
   const errors: unknown[] = [];
   const broker = openMemoryBroker({ clock });
@@ -29,6 +36,7 @@ export async function openFabric(count: number, spaces: readonly string[] = []):
       copy: true,
       drainOnSignals: false,
       onError: (error) => errors.push(error),
+      ...options,
       ...(spaces[index] === undefined ? {} : { space: spaces[index] }),
     });
     networks.push(await until(joining));

@@ -105,7 +105,7 @@ export class Network {
   async open(): Promise<void> {
     await this.#exchange.open(this.#stop.signal);
     await this.#presence.open(this.#stop.signal);
-    this.#letGo = keepAlive();
+    this.#letGo = keepAlive(this.#options.clock);
     this.#follow().catch((error: unknown) => this.#options.onError(error, "the broker's status"));
     if (this.#options.drainOnSignals) this.#forgetSignals = onTermination(() => this.close());
   }

@@ -49,6 +49,20 @@ export class LinkPair {
     this.over();
   }
 
+  /**
+   * Breaks the end of `host` alone, as when its process dies or its machine gives the link up: what it
+   * has sent still arrives, and only then does the other end learn of it.
+   */
+  breakEnd(host: string, why: string): void {
+    const { from, to } = this.#options;
+    const [out, into] = host === from ? [this.#there, this.#back] : [this.#back, this.#there];
+    into.cut(
+      new ColloquyError("AGENT_UNREACHABLE", `the link between ${from} and ${to} broke: ${why}`),
+    );
+    if (out.open) out.end();
+    else this.over();
+  }
+
   over(): void {
     this.#options.onOver();
   }

@@ -33,6 +33,7 @@ export class MemoryNetwork {
   readonly #listeners = new Map<string, AcceptLink>();
   readonly #conditions = new Map<string, Conditions>();
   readonly #blocked = new Set<string>();
+  readonly #stopped = new Set<string>();
   readonly #links = new Set<LinkPair>();
   #healed = new Deferred();
 
@@ -77,6 +78,16 @@ export class MemoryNetwork {
   }
 
   /**
+   * Breaks the links of `host` at its own end: what it has sent still arrives, also when it has
+   * connected again meanwhile, and only then do the others learn of it.
+   */
+  breakEnds(host: string): void {
+    for (const pair of [...this.#links]) {
+      if (pair.between(host)) pair.breakEnd(host, "its end is gone");
+    }
+  }
+
+  /**
    * Lets nothing through `from` one host `to` another until `heal()`. Links stay, and what is sent
    * waits: a partition looks like silence. Both directions are blocked by two calls.
    */
@@ -84,9 +95,27 @@ export class MemoryNetwork {
     this.#blocked.add(direction(from, to));
   }
 
+  /** Nothing arrives at `host` until `go`: its process is stopped. Links stay, and what is sent waits. */
+  stop(host: string): void {
+    this.#stopped.add(host);
+  }
+
+  go(host: string): void {
+    if (this.#stopped.delete(host)) this.#release();
+  }
+
+  /** Ends what `block` began; what waited arrives in order. */
+  unblock(from: string, to: string): void {
+    if (this.#blocked.delete(direction(from, to))) this.#release();
+  }
+
   /** Ends every partition; what waited arrives in order. */
   heal(): void {
     this.#blocked.clear();
+    this.#release();
+  }
+
+  #release(): void {
     this.#healed.resolve();
     this.#healed = new Deferred();
     for (const pair of this.#links) pair.pump();
@@ -123,7 +152,7 @@ export class MemoryNetwork {
     const { clock, random } = this.#options;
     const { latencyMs = 0 } = this.#conditionsOf(from, to);
     await sleep(clock, drawLatency(latencyMs, random), signal);
-    while (this.#blocked.has(direction(from, to))) await withAbort(this.#healed.promise, signal);
+    while (!this.#isPassable(from, to)) await withAbort(this.#healed.promise, signal);
     if (signal.aborted) throw cancelledError(signal);
   }
 
@@ -137,8 +166,12 @@ export class MemoryNetwork {
       highWaterBytes,
       windowBytes,
       conditions: () => this.#conditionsOf(from, to),
-      passable: () => !this.#blocked.has(direction(from, to)),
+      passable: () => this.#isPassable(from, to),
     };
+  }
+
+  #isPassable(from: string, to: string): boolean {
+    return !this.#stopped.has(to) && !this.#blocked.has(direction(from, to));
   }
 
   #conditionsOf(from: string, to: string): Conditions {

@@ -119,7 +119,7 @@ export class HubConnection {
 
   /** Resolves when the first session has begun; fails for good when it cannot. */
   async open(): Promise<void> {
-    const letGo = keepAlive();
+    const letGo = keepAlive(this.#options.clock);
     void this.#ended.promise.then(letGo);
     let session: Session;
     try {

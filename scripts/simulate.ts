@@ -1,0 +1,102 @@
+/**
+ * Runs seeds through the simulator until one breaks a promise.
+ *
+ *   npm run simulate -- --seeds N [--from S] [--scenario X] [--jobs J]
+ *   npm run simulate -- --seed S [--scenario X] [--messages N] [--faults 0,2]     one run, told in full
+ */
+import { fork } from "node:child_process";
+import { parseArgs } from "node:util";
+import { type PlanOptions, planOf } from "../src/testing/simulator/plan.ts";
+import { reportOf } from "../src/testing/simulator/report.ts";
+import { runPlan } from "../src/testing/simulator/run.ts";
+import { shrink } from "../src/testing/simulator/shrink.ts";
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "1000" },
+    from: { type: "string", default: "1" },
+    seed: { type: "string" },
+    scenario: { type: "string" },
+    messages: { type: "string" },
+    faults: { type: "string" },
+    jobs: { type: "string", default: "1" },
+  },
+});
+
+/** Seeds between two lines of progress. */
+const progressEvery = 1_000;
+
+if (values.seed !== undefined) await tell(Number(values.seed));
+else if (Number(values.jobs) > 1) await share(Number(values.jobs));
+else await search(Number(values.from), Number(values.seeds));
+
+function planOptions(): PlanOptions {
+  const { scenario, messages, faults } = values;
+  return {
+    ...(scenario === undefined ? {} : { scenario }),
+    ...(messages === undefined ? {} : { messages: Number(messages) }),
+    ...(faults === undefined
+      ? {}
+      : { faults: faults === "none" ? [] : faults.split(",").map(Number) }),
+  };
+}
+
+async function tell(seed: number): Promise<void> {
+  const result = await runPlan(planOf(seed, planOptions()));
+  for (const { atMs, process, kind, brokerMs, ...rest } of result.history) {
+    console.log(
+      `${atMs.toFixed(1).padStart(9)} ${process.padEnd(10)} ${kind} ${JSON.stringify(rest)}`,
+    );
+  }
+  for (const { promise, what } of result.violations) console.log(`${promise}: ${what}`);
+  console.log(`digest ${result.digest()}`);
+  if (result.violations.length > 0) process.exitCode = 1;
+}
+
+async function search(from: number, count: number): Promise<void> {
+  const begunMs = performance.now();
+  const options = planOptions();
+  for (let seed = from; seed < from + count; seed++) {
+    const result = await runPlan(planOf(seed, options));
+    // Lets the event loop turn: to be heard, and to be stopped.
+    await new Promise(setImmediate);
+    if (result.violations.length > 0) {
+      console.log(reportOf(await shrink(result, options)));
+      process.exitCode = 1;
+      return;
+    }
+    const done = seed - from + 1;
+    if (done % progressEvery === 0 || done === count) {
+      const seconds = (performance.now() - begunMs) / 1_000;
+      console.log(`${done} of ${count} seeds from ${from}, ${seconds.toFixed(1)} s`);
+    }
+  }
+}
+
+/** Seeds are independent: each process takes its part, and the first that fails ends all. */
+async function share(jobs: number): Promise<void> {
+  const count = Number(values.seeds);
+  const from = Number(values.from);
+  const part = Math.ceil(count / jobs);
+  const rest = process.argv.slice(2).filter((_, index, all) => !isOwn(all, index));
+  const children = Array.from({ length: jobs }, (_, job) => {
+    const own = Math.min(part, count - job * part);
+    const range = ["--from", String(from + job * part), "--seeds", String(own), "--jobs", "1"];
+    return fork(import.meta.filename, [...rest, ...range]);
+  });
+  const codes = children.map(
+    (child) =>
+      new Promise<number>((resolve) => {
+        child.once("exit", (code) => {
+          if (code !== 0) for (const other of children) other.kill();
+          resolve(code ?? 0);
+        });
+      }),
+  );
+  if ((await Promise.all(codes)).some((code) => code !== 0)) process.exitCode = 1;
+}
+
+function isOwn(all: readonly string[], index: number): boolean {
+  const own = ["--from", "--seeds", "--jobs"];
+  return own.includes(all[index] ?? "") || own.includes(all[index - 1] ?? "");
+}

@@ -1,0 +1,40 @@
+import { type Checker, complaints, type Story, storiesOf } from "./checker.ts";
+
+/**
+ * G2: what was acknowledged ends in a final state that is true; what was rejected is never delivered;
+ * nothing is delivered that nobody sent. At-most-once messages may be lost, and then they have failed.
+ */
+export const atLeastOnce: Checker = (history) =>
+  complaints("G2", storiesOf(history), (story) => {
+    if (story.sendings.length === 0) return "was never sent, and there it is";
+    if (isRejected(story) && story.starts.length > 0) return "was rejected and yet delivered";
+    return story.acknowledged ? unfinished(story) : undefined;
+  });
+
+/** Rejected for certain, each time that it was sent. */
+function isRejected({ sendings, refusals, acknowledged }: Story): boolean {
+  const certain = refusals.filter((code) => !unclear.has(code));
+  return !acknowledged && certain.length === sendings.length;
+}
+
+const unclear: ReadonlySet<string> = new Set(["INDETERMINATE", "CLOSED", "CANCELLED"]);
+
+function unfinished({ sendings, settled, effects, deadLetters }: Story): string | undefined {
+  const once = sendings[0]?.guarantee === "at-most-once";
+  switch (settled) {
+    case "done":
+      return effects.length === 0 ? "is done and has had no effect" : undefined;
+    case "dead":
+      return deadLetters === 0 ? "is dead and no dead letter" : undefined;
+    case "expired":
+      return sendings.some(({ expiresAtMs }) => expiresAtMs !== undefined)
+        ? undefined
+        : "expired, and nothing said when";
+    case "failed":
+      return once ? undefined : "failed, and no handler said so";
+    case undefined:
+      return "was acknowledged and never came to an end";
+    default:
+      return `was acknowledged and is ${settled} in the end`;
+  }
+}

@@ -1,0 +1,111 @@
+/** A checker reads a history and says where a promise of docs/promises.md was broken in it. */
+import type { Recorded } from "../history.ts";
+import type { OrderEvent, OrderHistory, Sending } from "../orders.ts";
+
+export interface Violation {
+  /** "G1" and so on. */
+  readonly promise: string;
+  readonly what: string;
+}
+
+export type Checker = (history: OrderHistory) => readonly Violation[];
+
+type Of<Kind extends OrderEvent["kind"]> = Recorded<Extract<OrderEvent, { kind: Kind }>>;
+
+/** All that a history says about one message. */
+export interface Story {
+  readonly id: string;
+  /** More than one where an exactly-once order was sent again. */
+  readonly sendings: readonly Recorded<Sending>[];
+  readonly acknowledged: boolean;
+  /** Codes of the errors that sendings ended with. */
+  readonly refusals: readonly string[];
+  readonly starts: readonly Of<"started">[];
+  readonly returned: ReadonlySet<number>;
+  readonly threw: ReadonlySet<number>;
+  readonly settled: string | undefined;
+  readonly effects: readonly Of<"effect">[];
+  readonly deadLetters: number;
+}
+
+type Draft = {
+  -readonly [Field in keyof Story]: Story[Field] extends readonly (infer Item)[]
+    ? Item[]
+    : Story[Field] extends ReadonlySet<infer Item>
+      ? Set<Item>
+      : Story[Field];
+};
+
+/** In the order in which the messages were first heard of. */
+export function storiesOf(history: OrderHistory): readonly Story[] {
+  const stories = new Map<string, Draft>();
+  for (const event of history) {
+    if (!("id" in event)) continue;
+    let story = stories.get(event.id);
+    if (story === undefined) {
+      story = emptyStory(event.id);
+      stories.set(event.id, story);
+    }
+    tell(story, event);
+  }
+  return [...stories.values()];
+}
+
+function tell(story: Draft, event: Extract<OrderHistory[number], { readonly id: string }>): void {
+  switch (event.kind) {
+    case "sending":
+      story.sendings.push(event);
+      break;
+    case "acknowledged":
+      story.acknowledged = true;
+      break;
+    case "refused":
+      story.refusals.push(event.code);
+      break;
+    case "started":
+      story.starts.push(event);
+      break;
+    case "returned":
+      story.returned.add(event.attempt);
+      break;
+    case "threw":
+      story.threw.add(event.attempt);
+      break;
+    case "settled":
+      story.settled = event.state;
+      break;
+    case "effect":
+      story.effects.push(event);
+      break;
+    case "dead-letter":
+      story.deadLetters++;
+      break;
+  }
+}
+
+function emptyStory(id: string): Draft {
+  return {
+    id,
+    sendings: [],
+    acknowledged: false,
+    refusals: [],
+    starts: [],
+    returned: new Set(),
+    threw: new Set(),
+    settled: undefined,
+    effects: [],
+    deadLetters: 0,
+  };
+}
+
+/** The violations of those for which `problem` has something to say. */
+export function complaints(
+  promise: string,
+  stories: readonly Story[],
+  problem: (story: Story) => string | undefined,
+): readonly Violation[] {
+  return stories.flatMap((story) => {
+    const what = problem(story);
+    return what === undefined ? [] : [{ promise, what: `${story.id} ${what}` }];
+  });
+}

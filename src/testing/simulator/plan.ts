@@ -1,0 +1,54 @@
+/** What a seed stands for: a scenario, how much of it, and what goes wrong. */
+import { ColloquyError } from "../../errors.ts";
+import { SeededRandom } from "../../runtime/random.ts";
+import { drawFaults, type Fault, pick } from "./faults.ts";
+import type { Scenario } from "./scenarios/scenario.ts";
+import { scenarios } from "./scenarios/scenarios.ts";
+
+export interface Plan {
+  readonly seed: number;
+  readonly scenario: Scenario;
+  readonly messages: number;
+  readonly faults: readonly Fault[];
+}
+
+export interface PlanOptions {
+  /** Instead of the one that the seed chooses. */
+  readonly scenario?: string;
+  /** Instead of as many as the seed says. */
+  readonly messages?: number;
+  /** Which of the seed's faults happen, by their number from 0. Default: all. */
+  readonly faults?: readonly number[];
+}
+
+const messagesMin = 50;
+const messagesSpread = 30;
+const faultsMax = 4;
+
+/** @throws INVALID_OPTION for a scenario that there is not. */
+export function planOf(seed: number, options: PlanOptions = {}): Plan {
+  const random = new SeededRandom(seed * 2 ** 20);
+  const drawn = pick(random, scenarios);
+  const scenario = options.scenario === undefined ? drawn : scenarioNamed(options.scenario);
+  const messages = messagesMin + (random.uint32() % messagesSpread);
+  const stage = scenario.stage(new SeededRandom(seed), messages);
+  const all = drawFaults(random, {
+    kinds: scenario.faults,
+    processes: Object.keys(stage.programs),
+    untilMs: 400,
+    count: 1 + (random.uint32() % faultsMax),
+  });
+  return {
+    seed,
+    scenario,
+    messages: options.messages ?? messages,
+    faults: options.faults === undefined ? all : options.faults.flatMap((it) => all[it] ?? []),
+  };
+}
+
+function scenarioNamed(name: string): Scenario {
+  const found = scenarios.find((scenario) => scenario.name === name);
+  if (found !== undefined) return found;
+  const known = scenarios.map((scenario) => scenario.name).join(", ");
+  throw new ColloquyError("INVALID_OPTION", `scenario: there is no ${name}, but ${known}`);
+}

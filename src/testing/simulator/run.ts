@@ -1,0 +1,67 @@
+/** Runs a plan from beginning to end, and holds what happened against the promises. */
+import { isColloquyError } from "../../errors.ts";
+import { SeededRandom } from "../../runtime/random.ts";
+import type { Violation } from "./checkers/checker.ts";
+import { inflict } from "./faults.ts";
+import { digestOf } from "./history.ts";
+import { type OrderEvent, type OrderHistory, takeStock } from "./orders.ts";
+import type { Plan } from "./plan.ts";
+import { World } from "./world.ts";
+
+export interface RunResult {
+  readonly plan: Plan;
+  readonly violations: readonly Violation[];
+  readonly history: OrderHistory;
+  /** Virtual milliseconds that it took. */
+  readonly elapsedMs: number;
+  /** The same for the same run. */
+  digest(): string;
+}
+
+/** Virtual time in which a run must have come to its end: far longer than the longest pause. */
+const withinMs = 300_000;
+
+const conditions = { latencyMs: { min: 0, max: 3 } } as const;
+
+export async function runPlan(plan: Plan): Promise<RunResult> {
+  const { seed, scenario, messages } = plan;
+  const { programs, drivers } = scenario.stage(new SeededRandom(seed), messages);
+  const world = new World<OrderEvent>({
+    seed,
+    programs,
+    conditions,
+    ...(scenario.limits === undefined ? {} : { engineLimits: scenario.limits }),
+  });
+  const violations: Violation[] = [];
+  try {
+    await world.clock.until(act(world, plan, drivers), withinMs);
+  } catch (error) {
+    if (!isColloquyError(error, "TIMEOUT")) throw error;
+    violations.push({ promise: "G2", what: `the run did not come to an end: ${error.message}` });
+  }
+  const { history } = world;
+  // A run that was cut off has not taken stock.
+  if (violations.length === 0) {
+    for (const check of scenario.checkers) violations.push(...check(history));
+  }
+  const elapsedMs = world.clock.monotonicMs();
+  return { plan, violations, history, elapsedMs, digest: () => digestOf(history) };
+}
+
+async function act(
+  world: World<OrderEvent>,
+  { faults }: Plan,
+  drivers: readonly string[],
+): Promise<void> {
+  for (const name of world.names) world.start(name);
+  await Promise.all(faults.map((fault) => inflict(world, fault)));
+  // What was prepared for the next commit or write happens within the run, or not at all.
+  world.disk.fault = undefined;
+  world.disk.onStep = undefined;
+  while (!drivers.every((name) => world.hasFinished(name))) await wait(world, 20);
+  await takeStock(world.enter("observer"));
+}
+
+function wait(world: World<OrderEvent>, ms: number): Promise<void> {
+  return new Promise((resolve) => world.clock.setTimer(ms, resolve));
+}

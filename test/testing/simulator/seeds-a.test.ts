@@ -1,0 +1,3 @@
+import { everySeedKeepsThePromises } from "./seeds.ts";
+
+everySeedKeepsThePromises(0, 500);

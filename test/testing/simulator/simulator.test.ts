@@ -1,0 +1,28 @@
+/** The simulator itself: a seed is one run, everywhere, and a failing one becomes small. */
+import { expect, test } from "vitest";
+import { planOf } from "../../../src/testing/simulator/plan.ts";
+import { runPlan } from "../../../src/testing/simulator/run.ts";
+import { absolute } from "../../support/repository.ts";
+import { runNode } from "../../support/run-node.ts";
+
+const seeds = [3, 14, 159, 265];
+
+test("the same seed is the same run, twice and in another process", async () => {
+  for (const seed of seeds) {
+    const first = (await runPlan(planOf(seed))).digest();
+    expect((await runPlan(planOf(seed))).digest()).toBe(first);
+    const run = await runNode(absolute("scripts/simulate.ts"), {
+      workingDirectory: absolute("."),
+      parameters: ["--seed", String(seed)],
+      timeoutMs: 15_000,
+    });
+    expect(run.stdout).toContain(`digest ${first}`);
+  }
+});
+
+test("another seed is another run", async () => {
+  const digests = await Promise.all(
+    [1, 2, 3].map(async (seed) => (await runPlan(planOf(seed))).digest()),
+  );
+  expect(new Set(digests).size).toBe(3);
+});

@@ -12,8 +12,7 @@
  *                                    { sentAgoMs }: how long ago the request was sent
  */
 import type { Envelope, Sender } from "../message/envelope.ts";
-import { encodeMessage } from "../message/envelope-codec.ts";
-import { encodePayload } from "../message/payload.ts";
+import { encodeValue } from "../message/envelope-codec.ts";
 import { protocolVersion } from "./envelopes.ts";
 import type { Site } from "./site.ts";
 
@@ -56,7 +55,7 @@ export function sendControl(site: Site, input: ControlInput): void {
     ...(input.sequence === undefined ? {} : { sequence: input.sequence }),
     ...(input.replyTo === undefined ? {} : { replyTo: input.replyTo }),
   };
-  const frame = encodeMessage(envelope, encodePayload(input.data));
+  const frame = encodeValue(envelope, input.data);
   site.broker.topics.publish([
     {
       topic: input.topic,

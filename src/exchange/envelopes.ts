@@ -29,7 +29,8 @@ export interface EnvelopeInput {
   readonly replyTo?: string;
 }
 
-type Draft = { -readonly [Field in keyof Envelope]: Envelope[Field] };
+/** An envelope that gets its optional fields one by one. */
+export type Draft = { -readonly [Field in keyof Envelope]: Envelope[Field] };
 
 export const protocolVersion = "1.0.0";
 

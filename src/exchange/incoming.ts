@@ -6,7 +6,7 @@ import { decodePayload } from "../message/payload.ts";
 import type { Timer } from "../runtime/clock.ts";
 import { HashTable } from "../runtime/hash-table.ts";
 import { sendControl } from "./control.ts";
-import { RemoteWork } from "./remote-work.ts";
+import { RemoteWork, type WorkTable } from "./remote-work.ts";
 import { ReplyRing } from "./reply-ring.ts";
 import type { Site } from "./site.ts";
 import type { LocalAgent } from "./work.ts";
@@ -17,7 +17,7 @@ const acknowledgeMs = 1_000;
 /** The type of an agent that is not here (any more). */
 const unknownType = "unknown";
 
-export class Incoming {
+export class Incoming implements WorkTable {
   readonly #site: Site;
   readonly #agentAt: (address: Address) => LocalAgent | undefined;
   readonly #active = new HashTable<string, RemoteWork>();
@@ -41,14 +41,16 @@ export class Incoming {
     const agent = to === undefined ? undefined : this.#agentAt(to);
     const id = agent?.id ?? agentIdOf(envelope);
     const self = { agent: id, type: agent?.type ?? unknownType, instance: this.#site.instance };
-    const work = new RemoteWork(this.#site, self, message, (reply) => {
-      this.#active.delete(envelope.id);
-      if (reply !== undefined) this.#replies.add(reply);
-    });
+    const work = new RemoteWork(this.#site, self, message, this);
     this.#active.set(envelope.id, work);
     this.#sweep ??= this.#site.clock.setTimer(acknowledgeMs, () => this.#acknowledge());
     if (agent === undefined) work.refuse(id);
     else agent.accept(work);
+  }
+
+  ended(id: string, reply: Uint8Array | undefined): void {
+    this.#active.delete(id);
+    if (reply !== undefined) this.#replies.add(id, reply);
   }
 
   onControl({ envelope, payload }: Message): void {
@@ -65,18 +67,16 @@ export class Incoming {
   /** The work is not here: it was answered, never came, or nobody knows. */
   #report(envelope: Envelope, data: unknown): void {
     const id = envelope.correlationId ?? "";
-    const reply = this.#replies.find(id);
-    if (reply !== undefined) {
-      this.#site.broker.topics.publish([{ topic: reply.topic, frame: reply.frame }]);
-      return;
-    }
+    const topic = envelope.replyTo ?? this.#site.space.inbox(envelope.from.instance);
+    const frame = this.#replies.find(id);
+    if (frame !== undefined) return this.#site.broker.topics.publish([{ topic, frame }]);
     const { sentAgoMs } = (data ?? {}) as { readonly sentAgoMs?: unknown };
     const complete = typeof sentAgoMs === "number" && sentAgoMs < this.#replies.completeForMs();
     sendControl(this.#site, {
       name: complete ? "missing" : "forgotten",
       from: { agent: agentIdOf(envelope), type: unknownType, instance: this.#site.instance },
       to: envelope.from.agent,
-      topic: envelope.replyTo ?? "",
+      topic,
       correlationId: id,
     });
   }

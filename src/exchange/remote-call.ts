@@ -2,7 +2,6 @@
 import { ColloquyError, errorFromInfo, isErrorCode, type TimeoutOutcome } from "../errors.ts";
 import { agentAddress } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
-import { encodeMessage } from "../message/envelope-codec.ts";
 import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
 import type { Candidate } from "../routing/candidate.ts";
@@ -250,7 +249,7 @@ export class RemoteCall extends Timed {
   }
 
   #encode(envelope: Envelope): Uint8Array {
-    return encodeMessage(envelope, encodeBody(this.#site, this.input.input));
+    return encodeBody(this.#site, envelope, this.input.input);
   }
 }
 

@@ -47,8 +47,8 @@ export class RemoteCalls implements CallTable {
 
   forget(call: RemoteCall): void {
     this.#calls.delete(call.id);
-    this.#alternatives.delete(call);
-    this.#tried.delete(call);
+    if (this.#alternatives.size > 0) this.#alternatives.delete(call);
+    if (this.#tried.size > 0) this.#tried.delete(call);
   }
 
   /** An answer or control message for one of the calls. What comes from a stale twin is late. */

@@ -1,17 +1,15 @@
 /** A request that came from another process, from its arrival to the reply. */
 import type { Lane } from "../broker/broker.ts";
-import { ColloquyError, errorInfo } from "../errors.ts";
+import { ColloquyError, type ErrorInfo, errorInfo } from "../errors.ts";
 import { agentAddress } from "../message/address.ts";
 import type { Envelope, MessageKind, Sender } from "../message/envelope.ts";
-import { encodeMessage } from "../message/envelope-codec.ts";
 import type { EncodedPayload, Message } from "../message/message.ts";
-import { decodePayload, encodePayload } from "../message/payload.ts";
+import { decodePayload } from "../message/payload.ts";
 import { type ControlName, sendControl } from "./control.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
-import { protocolVersion } from "./envelopes.ts";
+import { type Draft, protocolVersion } from "./envelopes.ts";
 import { unreachable } from "./failures.ts";
 import { notAskedInChunks } from "./local-call.ts";
-import type { SentReply } from "./reply-ring.ts";
 import { encodeBody, type Site } from "./site.ts";
 import { CreditGate, pump } from "./stream.ts";
 import { laneOf, type Work } from "./work.ts";
@@ -19,6 +17,12 @@ import { laneOf, type Work } from "./work.ts";
 interface SentChunk {
   readonly sequence: number;
   readonly frame: Uint8Array;
+}
+
+/** What work needs of the table it is in. */
+export interface WorkTable {
+  /** Called once, with the frame of the reply when one is sent. */
+  ended(id: string, reply: Uint8Array | undefined): void;
 }
 
 export class RemoteWork implements Work {
@@ -31,7 +35,7 @@ export class RemoteWork implements Work {
   readonly #site: Site;
   readonly #self: Sender;
   readonly #payload: EncodedPayload;
-  readonly #ended: (reply: SentReply | undefined) => void;
+  readonly #table: WorkTable;
   readonly #topic: string;
   readonly #gate: CreditGate;
   /** Chunks the requester may not have read yet. */
@@ -40,17 +44,11 @@ export class RemoteWork implements Work {
   #acknowledged: "waiting" | "started" | undefined;
   #input: { readonly value: unknown } | undefined;
 
-  /** @param ended - called once, with the reply when one was sent. */
-  constructor(
-    site: Site,
-    self: Sender,
-    { envelope, payload }: Message,
-    ended: (reply: SentReply | undefined) => void,
-  ) {
+  constructor(site: Site, self: Sender, { envelope, payload }: Message, table: WorkTable) {
     this.#site = site;
     this.#self = self;
     this.#payload = payload;
-    this.#ended = ended;
+    this.#table = table;
     this.message = envelope;
     this.kind = envelope.credit === undefined ? "request" : "stream";
     this.#gate = new CreditGate(envelope.credit ?? 0);
@@ -101,19 +99,19 @@ export class RemoteWork implements Work {
   ): Promise<void> | undefined {
     if (this.#state === "final") return undefined;
     if (effects.length > 0) return this.#succeedWith(result, effects, sequence);
-    let payload: EncodedPayload;
+    let frame: Uint8Array;
     try {
-      payload = this.#encode(result);
+      frame = this.#frame("response", result, sequence);
     } catch (error) {
       this.fail(error);
       return undefined;
     }
-    this.#reply("response", payload, sequence);
+    this.#reply(frame);
     return undefined;
   }
 
   fail(error: unknown): void {
-    if (this.#state !== "final") this.#reply("error", failurePayload(error));
+    if (this.#state !== "final") this.#reply(this.#failure(errorInfo(error)));
   }
 
   /** The agent is not here any more. */
@@ -126,7 +124,7 @@ export class RemoteWork implements Work {
     this.#state = "final";
     this.cancelled = new ColloquyError("CANCELLED", `${this.name} was cancelled by ${by}`);
     this.#gate.shut();
-    this.#ended(undefined);
+    this.#table.ended(this.message.id, undefined);
     this.onCancelled?.(this.cancelled);
   }
 
@@ -163,7 +161,7 @@ export class RemoteWork implements Work {
   }
 
   #sendChunk(sequence: number, chunk: unknown): void {
-    const frame = this.#frame("response", this.#encode(chunk), sequence, "partial");
+    const frame = this.#frame("response", chunk, sequence, "partial");
     this.#unread.push({ sequence, frame });
     // Credit is what was read plus the window, so what lies a whole window back has been read.
     const window = this.message.credit ?? 0;
@@ -171,20 +169,26 @@ export class RemoteWork implements Work {
     this.#publish(frame);
   }
 
-  #reply(kind: "response" | "error", payload: EncodedPayload, sequence?: number): void {
-    const frame = this.#frame(kind, payload, sequence);
+  /** What cannot travel stays behind: details, and a message's tail. */
+  #failure(info: ErrorInfo): Uint8Array {
+    try {
+      return this.#frame("error", info);
+    } catch {
+      const { code, message, retryable } = info;
+      const short = { code, message: message.slice(0, messageCharactersMax), retryable };
+      return this.#frame("error", short);
+    }
+  }
+
+  #reply(frame: Uint8Array): void {
     this.#state = "final";
     this.#gate.shut();
-    this.#ended({ id: this.message.id, topic: this.#topic, frame });
+    this.#table.ended(this.message.id, frame);
     this.#publish(frame);
   }
 
   #publish(frame: Uint8Array): void {
     this.#site.broker.topics.publish([{ topic: this.#topic, frame }]);
-  }
-
-  #encode(value: unknown): EncodedPayload {
-    return encodeBody(this.#site, value);
   }
 
   #tell(name: ControlName, data: unknown): void {
@@ -198,43 +202,25 @@ export class RemoteWork implements Work {
     });
   }
 
-  #frame(
-    kind: MessageKind,
-    payload: EncodedPayload,
-    sequence?: number,
-    status?: "partial",
-  ): Uint8Array {
+  #frame(kind: MessageKind, value: unknown, sequence?: number, status?: "partial"): Uint8Array {
     const request = this.message;
-    return encodeMessage(
-      {
-        id: this.#site.newId(),
-        version: protocolVersion,
-        kind,
-        name: request.name,
-        from: this.#self,
-        to: [agentAddress(request.from.agent)],
-        createdMs: this.#site.clock.nowMs(),
-        priority: request.priority,
-        correlationId: request.id,
-        ...(request.conversationId === undefined ? {} : { conversationId: request.conversationId }),
-        ...(sequence === undefined || sequence === 0 ? {} : { sequence }),
-        ...(status === undefined ? {} : { status }),
-      },
-      payload,
-    );
+    const answer: Draft = {
+      id: request.id,
+      version: protocolVersion,
+      kind,
+      name: request.name,
+      from: this.#self,
+      to: [agentAddress(request.from.agent)],
+      createdMs: this.#site.clock.nowMs(),
+      priority: request.priority,
+      correlationId: request.id,
+    };
+    if (request.conversationId !== undefined) answer.conversationId = request.conversationId;
+    if (sequence !== undefined && sequence !== 0) answer.sequence = sequence;
+    if (status !== undefined) answer.status = status;
+    return encodeBody(this.#site, answer, value);
   }
 }
 
 /** Characters of the message of an error that is too long to travel whole. */
 const messageCharactersMax = 8_192;
-
-/** What the requester learns of a failure. What cannot travel stays behind: details, and a message's tail. */
-function failurePayload(error: unknown): EncodedPayload {
-  const info = errorInfo(error);
-  try {
-    return encodePayload(info);
-  } catch {
-    const { code, message, retryable } = info;
-    return encodePayload({ code, message: message.slice(0, messageCharactersMax), retryable });
-  }
-}

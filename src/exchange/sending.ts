@@ -4,7 +4,6 @@ import { assertDurability } from "../broker/durability.ts";
 import { type ColloquyError, errorFromInfo } from "../errors.ts";
 import type { Address } from "../message/address.ts";
 import type { Sender } from "../message/envelope.ts";
-import { encodeMessage } from "../message/envelope-codec.ts";
 import { withAbort } from "../runtime/abort.ts";
 import { deadlineOf, envelopeOf } from "./envelopes.ts";
 import { isRefusal } from "./failures.ts";
@@ -78,7 +77,7 @@ export class Sending {
     );
     const message: Draft = {
       id: envelope.id,
-      frame: encodeMessage(envelope, encodeBody(site, payload)),
+      frame: encodeBody(site, envelope, payload),
       lane: laneOf[envelope.priority],
       guarantee,
     };

@@ -1,8 +1,8 @@
 /** What the parts of one process's exchange share. */
 import type { Broker } from "../broker/broker.ts";
-import { type CompressionOptions, compressPayload } from "../message/compression.ts";
-import type { EncodedPayload } from "../message/message.ts";
-import { encodePayload } from "../message/payload.ts";
+import type { CompressionOptions } from "../message/compression.ts";
+import type { Envelope } from "../message/envelope.ts";
+import { encodeValue } from "../message/envelope-codec.ts";
 import type { Registry } from "../routing/registry.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
@@ -64,7 +64,7 @@ export function newCounters(): Counters {
   };
 }
 
-/** A payload as this process sends it. @throws SERIALIZATION_ERROR or MESSAGE_TOO_LARGE. */
-export function encodeBody(site: Site, value: unknown): EncodedPayload {
-  return compressPayload(encodePayload(value), site.compression);
+/** A message as this process sends it. @throws SERIALIZATION_ERROR or MESSAGE_TOO_LARGE. */
+export function encodeBody(site: Site, envelope: Envelope, value: unknown): Uint8Array {
+  return encodeValue(envelope, value, site.compression);
 }

@@ -3,7 +3,7 @@
  * short way, in order and never from within the publisher's own call; the broker reaches the others.
  */
 import type { Envelope } from "../message/envelope.ts";
-import { decodeMessage, encodeMessage } from "../message/envelope-codec.ts";
+import { decodeMessage } from "../message/envelope-codec.ts";
 import { decodePayload } from "../message/payload.ts";
 import { assertPlain } from "../message/plain.ts";
 import { copyPlain } from "../message/plain-copy.ts";
@@ -82,7 +82,7 @@ export class LocalTopics {
   }
 
   encode(data: unknown, envelope: Envelope): Uint8Array {
-    return encodeMessage(envelope, encodeBody(this.#site, data));
+    return encodeBody(this.#site, envelope, data);
   }
 
   /** To the subscribers of this process only. @throws INVALID_ADDRESS or SERIALIZATION_ERROR. */

@@ -24,6 +24,12 @@ const zstdWindowLogMax = 23;
 const gzipLevel = 3;
 const zstdLevel = 1;
 
+/** False when the payload of this text is too short for `compressPayload` to touch it. */
+export function mayCompress(text: string, options: CompressionOptions): boolean {
+  const { algorithm = "zstd", bytesMin = compressionBytesMin } = options;
+  return algorithm !== "none" && 3 * text.length >= bytesMin;
+}
+
 /** The payload compressed, or as it is where that is not at least an eighth smaller. */
 export function compressPayload(
   payload: EncodedPayload,

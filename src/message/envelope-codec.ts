@@ -10,7 +10,8 @@
  *                    present                         u32, one bit per optional field
  *                    createdMs                       u53
  *   authentication = length bytes                    u16: reserved for key id and signature, skipped
- *   addressing     = id name agent type instance     text each; the last three are the sender
+ *   addressing     = id name agent type instance     text each; the last three are the sender; an
+ *                                                    id that is the correlationId is left empty
  *                    count address*                  u16: the recipients
  *   fields         = the optional fields whose bit is set, in the order of the bits:
  *                    ttlMs deadlineMs timeoutMs sequence credit hops budget     u53 each
@@ -25,14 +26,22 @@
  * goes last, where readers that do not know it skip it with the rest of the header. The header is
  * written by envelope-writer.ts and read by envelope-reader.ts.
  */
+import { type CompressionOptions, compressPayload, mayCompress } from "./compression.ts";
 import type { Envelope } from "./envelope.ts";
 import { readHeader } from "./envelope-reader.ts";
 import { writeHeader } from "./envelope-writer.ts";
 import { type Frame, type FrameLimits, frameAt, frameTypes } from "./frame.ts";
-import { FrameWriter } from "./frame-writer.ts";
+import { FrameWriter, type OpenFrame } from "./frame-writer.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
 import { frameHeadBytes, headerBytesMax, payloadBytesMax } from "./limits.ts";
-import type { EncodedPayload, Message } from "./message.ts";
+import {
+  compressions,
+  type EncodedPayload,
+  type Message,
+  type PayloadForm,
+  payloadCodecs,
+} from "./message.ts";
+import { encodeJson, encodePayload, jsonOf } from "./payload.ts";
 
 export const messageFrameLimits: FrameLimits = { headerBytesMax, payloadBytesMax };
 
@@ -58,6 +67,37 @@ export function encodeMessage(
   return shared.take();
 }
 
+/**
+ * Like `encodeMessage`, for a value. A short payload is written where it will lie, and never by itself.
+ *
+ * @throws also SERIALIZATION_ERROR with `details.path` at what is not plain data.
+ */
+export function encodeValue(
+  envelope: Envelope,
+  value: unknown,
+  compression: CompressionOptions = {},
+): Uint8Array {
+  const json = jsonOf(value);
+  if (json === undefined || json.length > shortJsonCharacters || mayCompress(json, compression)) {
+    const payload = json === undefined ? encodePayload(value) : encodeJson(json);
+    return encodeMessage(envelope, compressPayload(payload, compression));
+  }
+  try {
+    const frame = writeMessageHeader(shared, envelope, shortJson, messageFrameLimits);
+    shared.text(json);
+    shared.end(frame);
+  } catch (error) {
+    shared.truncate(0);
+    throw error;
+  }
+  return shared.take();
+}
+
+/** Longer texts are encoded on the side: room for three bytes a character would have to be made. */
+const shortJsonCharacters = 4_096;
+
+const shortJson: PayloadForm = { codec: payloadCodecs.json, compression: compressions.none };
+
 /** Like `encodeMessage`, into a chunk under way. After a throw, truncate `writer` to its length before. */
 export function writeMessage(
   writer: FrameWriter,
@@ -68,6 +108,18 @@ export function writeMessage(
   if (payload.bytes.length > limits.payloadBytesMax) {
     throw tooLarge("payload", limits.payloadBytesMax, "bytes", payload.bytes.length);
   }
+  const frame = writeMessageHeader(writer, envelope, payload, limits);
+  writer.bytes(payload.bytes);
+  writer.end(frame);
+}
+
+/** What follows is the payload. */
+function writeMessageHeader(
+  writer: FrameWriter,
+  envelope: Envelope,
+  payload: PayloadForm,
+  limits: FrameLimits,
+): OpenFrame {
   const frame = writer.begin(frameTypes.MESSAGE);
   writeHeader(writer, envelope, payload);
   const length = writer.length - frame - frameHeadBytes;
@@ -75,8 +127,7 @@ export function writeMessage(
     throw tooLarge("header", limits.headerBytesMax, "bytes", length);
   }
   writer.endHeader(frame);
-  writer.bytes(payload.bytes);
-  writer.end(frame);
+  return frame;
 }
 
 /**

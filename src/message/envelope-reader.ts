@@ -33,7 +33,7 @@ export function readHeader(frame: Frame): Message {
   const reader = new FieldReader(chunk, headerStart, payloadStart, fixedBytes);
   const createdMs = reader.number("createdMs");
   reader.skip16("authentication");
-  const id = reader.id("id");
+  const id = reader.optionalId("id");
   const { name, from, to } = reader.addressing();
   const envelope: Mutable<Envelope> = {
     id,
@@ -46,6 +46,7 @@ export function readHeader(frame: Frame): Message {
     priority: priorities[chunk[headerStart + 4] as number] as Priority,
   };
   if (fields !== 0) readFields(reader, fields, envelope);
+  if (id === "") envelope.id = correlationOf(envelope);
   return {
     envelope,
     payload: {
@@ -54,6 +55,12 @@ export function readHeader(frame: Frame): Message {
       bytes: frame.payload,
     },
   };
+}
+
+/** The id of a message that left it out. */
+function correlationOf({ correlationId }: Envelope): string {
+  if (correlationId === undefined) throw invalidMessage("id", limit.id);
+  return correlationId;
 }
 
 function checkFixed(bytes: Uint8Array, at: number): MessageKind {

@@ -13,7 +13,7 @@ import {
 } from "./field-writer.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { invalidMessage, unknownVersion } from "./invalid.ts";
-import type { EncodedPayload } from "./message.ts";
+import type { PayloadForm } from "./message.ts";
 import { type Addressing, rememberWritten, writtenBefore } from "./recurring-addressing.ts";
 
 /** Where `present` stands, counted from the begin of the header. */
@@ -23,14 +23,11 @@ const kindNumbers: ReadonlyMap<string | undefined, number> = numbersOf(kinds);
 const priorityNumbers: ReadonlyMap<string | undefined, number> = numbersOf(priorities);
 
 /** @throws INVALID_MESSAGE, INVALID_VERSION and MESSAGE_TOO_LARGE, with part of the header written. */
-export function writeHeader(
-  writer: FrameWriter,
-  envelope: Envelope,
-  payload: EncodedPayload,
-): void {
+export function writeHeader(writer: FrameWriter, envelope: Envelope, payload: PayloadForm): void {
   const begin = writer.length;
   writeFixed(writer, envelope, payload);
-  writeId(writer, "id", envelope.id);
+  if (envelope.id !== undefined && envelope.id === envelope.correlationId) writer.uint8(0);
+  else writeId(writer, "id", envelope.id);
   writeAddressing(writer, envelope);
   const fields =
     writeNumbers(writer, envelope) |
@@ -49,7 +46,7 @@ function writeAddressing(writer: FrameWriter, addressing: Addressing): void {
   rememberWritten(addressing, writer.written(begin));
 }
 
-function writeFixed(writer: FrameWriter, envelope: Envelope, payload: EncodedPayload): void {
+function writeFixed(writer: FrameWriter, envelope: Envelope, payload: PayloadForm): void {
   if (envelope.version !== protocolVersion) {
     throw unknownVersion("version", envelope.version, limit.version);
   }

@@ -40,7 +40,7 @@ export interface Ancestor {
 }
 
 export interface Envelope {
-  /** An id; ours are ULIDs. */
+  /** An id; ours are ULIDs. An answer has that of its request. */
   readonly id: string;
   /** Protocol version: "1.0.0". */
   readonly version: string;

@@ -65,6 +65,13 @@ export class FieldReader {
     return this.#ofClass(field, idClass, idCharactersMax, limit.id);
   }
 
+  /** An id, or an empty text. */
+  optionalId(field: string): string {
+    if (this.#bytes[this.#at] !== 0) return this.id(field);
+    this.#advance(field, 1);
+    return "";
+  }
+
   /** Printable UTF-8. */
   name(field: string): string {
     const length = this.#uint8(field);

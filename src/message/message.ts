@@ -21,9 +21,13 @@ export const compressions = { none: 0, gzip: 1, zstd: 2 } as const;
 
 export type Compression = (typeof compressions)[keyof typeof compressions];
 
-export interface EncodedPayload {
+/** What a reader must know of a payload's bytes. */
+export interface PayloadForm {
   readonly codec: PayloadCodec;
   readonly compression: Compression;
+}
+
+export interface EncodedPayload extends PayloadForm {
   readonly bytes: Uint8Array;
 }
 

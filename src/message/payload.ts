@@ -55,13 +55,14 @@ export function decodePayload(
   }
 }
 
-function encode(value: unknown, bytesMax: number): EncodedPayload {
-  if (value === undefined) return encoded(payloadCodecs.none, noBytes);
-  if (value instanceof Uint8Array) return encoded(payloadCodecs.bytes, value);
-  if (assertPlain(value)) {
-    return encoded(payloadCodecs.jsonAndBytes, encodeJsonAndBytes(value as object));
-  }
-  const json = JSON.stringify(value);
+/** The JSON of what JSON alone can carry, else undefined. @throws like `encodePayload`. */
+export function jsonOf(value: unknown): string | undefined {
+  if (value === undefined || value instanceof Uint8Array || assertPlain(value)) return undefined;
+  return JSON.stringify(value);
+}
+
+/** @param json - the JSON of the payload. */
+export function encodeJson(json: string, bytesMax: number = payloadBytesMax): EncodedPayload {
   // Each character takes a byte or more.
   if (json.length > bytesMax) throw tooLarge("payload", bytesMax, "bytes");
   if (json.length > pooledCharactersMax) return encoded(payloadCodecs.json, encodeUtf8(json));
@@ -71,6 +72,14 @@ function encode(value: unknown, bytesMax: number): EncodedPayload {
 
 function encoded(codec: PayloadCodec, bytes: Uint8Array): EncodedPayload {
   return { codec, compression: compressions.none, bytes };
+}
+
+function encode(value: unknown, bytesMax: number): EncodedPayload {
+  const json = jsonOf(value);
+  if (json !== undefined) return encodeJson(json, bytesMax);
+  if (value === undefined) return encoded(payloadCodecs.none, noBytes);
+  if (value instanceof Uint8Array) return encoded(payloadCodecs.bytes, value);
+  return encoded(payloadCodecs.jsonAndBytes, encodeJsonAndBytes(value as object));
 }
 
 /** Takes short payloads one behind the other: making an array for each costs more than encoding it. */

@@ -10,9 +10,15 @@ const byteDecoder = new TextDecoder("latin1");
 
 type Slice = (this: Uint8Array, start: number, end: number) => string;
 
+type Write = (this: Uint8Array, text: string, start: number, bytesMax: number) => number;
+
 /** On Node's Buffer since its first version, though not in its documentation. */
-const nativeSlice = (globalThis.Buffer?.prototype as { latin1Slice?: Slice } | undefined)
-  ?.latin1Slice;
+const native = globalThis.Buffer?.prototype as
+  | { readonly latin1Slice?: Slice; readonly utf8Write?: Write }
+  | undefined;
+
+const nativeSlice = native?.latin1Slice;
+const nativeWrite = native?.utf8Write;
 
 /**
  * One character per byte. Right for bytes below 0x80; what others become depends on the platform, so
@@ -52,6 +58,7 @@ function isPaired(text: string, index: number, code: number): boolean {
 
 /** Writes UTF-8 at `start`, where the caller made room for `utf8Length(text)` bytes. @returns bytes written. */
 export function encodeUtf8Into(text: string, bytes: Uint8Array, start: number): number {
+  if (nativeWrite !== undefined) return nativeWrite.call(bytes, text, start, bytes.length - start);
   return encoder.encodeInto(text, start === 0 ? bytes : bytes.subarray(start)).written;
 }
 

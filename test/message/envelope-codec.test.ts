@@ -1,12 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Envelope } from "../../src/message/envelope.ts";
-import { decodeMessage, encodeMessage, writeMessage } from "../../src/message/envelope-codec.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  encodeValue,
+  writeMessage,
+} from "../../src/message/envelope-codec.ts";
 import { frameTypes } from "../../src/message/frame.ts";
 import { FrameWriter } from "../../src/message/frame-writer.ts";
 import type { EncodedPayload } from "../../src/message/message.ts";
+import { decodePayload, encodePayload } from "../../src/message/payload.ts";
 import { validateEnvelope } from "../../src/message/validate-envelope.ts";
-import { envelopeArbitrary } from "../support/message-arbitraries.ts";
+import { envelopeArbitrary, payloadArbitrary } from "../support/message-arbitraries.ts";
 
 const payload: EncodedPayload = { codec: 1, compression: 0, bytes: Uint8Array.of(0x7b, 0x7d) };
 
@@ -61,6 +67,49 @@ test("any envelope and payload are the same after a journey", () => {
     ),
     { numRuns: 500 },
   );
+});
+
+test("an id that is the correlationId travels once, and needs one to stand for", () => {
+  const answer: Envelope = { ...small, id: "request-1", correlationId: "request-1" };
+  const frame = encodeMessage(answer, payload);
+  expect(decodeMessage(frame).envelope).toEqual(answer);
+  expect(frame.length).toBe(encodeMessage({ ...answer, id: "r" }, payload).length - 1);
+
+  const without = encodeMessage({ ...small, id: "x" }, payload);
+  const idLength = 12 + 12 + 8 + 2;
+  expect(without[idLength]).toBe(1);
+  without[idLength] = 0;
+  expect(() => decodeMessage(without)).toThrow(
+    expect.objectContaining({ code: "INVALID_MESSAGE" }),
+  );
+});
+
+test("a value becomes the same frame as its payload by itself", () => {
+  fc.assert(
+    fc.property(envelopeArbitrary, payloadArbitrary, (envelope, value) => {
+      expect(encodeValue(envelope, value)).toEqual(encodeMessage(envelope, encodePayload(value)));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test.each([10, 4_096, 4_097, 100_000, 2 ** 20 - 2])(
+  "a text of %i characters is the same after a journey, compressed or not",
+  (length) => {
+    const text = "ä€𝄞x".repeat(length).slice(0, length / 4);
+    for (const algorithm of ["none", "gzip", "zstd"] as const) {
+      const frame = encodeValue(small, text, { algorithm });
+      expect(decodePayload(decodeMessage(frame).payload)).toBe(text);
+    }
+  },
+);
+
+test("a value that is too large or not plain is refused, and leaves nothing behind", () => {
+  const refusal = (code: string) => expect.objectContaining({ code });
+  expect(() => encodeValue(small, "x".repeat(2 ** 20))).toThrow(refusal("MESSAGE_TOO_LARGE"));
+  expect(() => encodeValue(small, () => {})).toThrow(refusal("SERIALIZATION_ERROR"));
+  expect(() => encodeValue({ ...small, id: "" }, 1)).toThrow(refusal("INVALID_MESSAGE"));
+  expect(decodePayload(decodeMessage(encodeValue(small, 1)).payload)).toBe(1);
 });
 
 test("the bytes are what the grammar says", () => {

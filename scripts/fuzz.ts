@@ -1,50 +1,96 @@
 /**
- * Feeds hostile frames to the message decoder for as long as it takes:
+ * Feeds hostile bytes to everything that reads what others wrote, for as long as it takes:
  *
  *   npm run fuzz -- --frames 10000000 --seed 1
  *
- * Without --seed a run begins at a new one. A frame with anything wrong ends it, and names its seed.
+ * --parser says to what: messages (the decoder of messages), hub (what clients send) or client (what
+ * hubs send); by default to each, one after the other. Without --seed a run begins at a new one.
+ * Anything wrong ends it, and names its seed.
  */
 import { parseArgs } from "node:util";
+import { fuzzClient } from "../test/support/fuzz/fuzz-client.ts";
 import { fuzzFrames } from "../test/support/fuzz/fuzz-frames.ts";
+import { fuzzHub } from "../test/support/fuzz/fuzz-hub.ts";
 
+interface Share {
+  readonly frames: number;
+  readonly reasons: ReadonlyMap<string, number>;
+  readonly slowest?: { readonly seed: number; readonly ms: number };
+}
+
+type Parser = (frames: number, seed: number) => Share | Promise<Share>;
+
+/** Chunks of operations hold two and a half frames on average. */
+const framesPerChunk = 2.5;
 const framesAtATime = 50_000;
 /** What one frame may take at most (docs/promises.md, G19). */
 const frameMsMax = 50;
 
+const parsers: Readonly<Record<string, Parser>> = {
+  messages: fuzzFrames,
+  hub: async (frames, seed) => {
+    const { chunks, refusals, slowest } = await fuzzHub(frames / framesPerChunk, seed);
+    return { frames: chunks * framesPerChunk, reasons: refusals, slowest };
+  },
+  client: async (frames, seed) => {
+    const { chunks, refusals } = await fuzzClient(frames / framesPerChunk, seed);
+    return { frames: chunks * framesPerChunk, reasons: refusals };
+  },
+};
+
 const { values } = parseArgs({
-  options: { frames: { type: "string", default: "1000000" }, seed: { type: "string" } },
+  options: {
+    frames: { type: "string", default: "1000000" },
+    seed: { type: "string" },
+    parser: { type: "string" },
+  },
 });
 const frames = wholeNumber("frames", values.frames);
 const firstSeed = wholeNumber("seed", values.seed ?? `${Date.now() * 1000}`);
-
-const reasons = new Map<string, number>();
-let accepted = 0;
-const begin = performance.now();
-for (let done = 0; done < frames; ) {
-  const report = fuzzFrames(Math.min(framesAtATime, frames - done), firstSeed + done);
-  done += report.frames;
-  accepted += report.accepted;
-  for (const [reason, count] of report.reasons) {
-    reasons.set(reason, (reasons.get(reason) ?? 0) + count);
-  }
-  assertFast(report.slowest.seed, report.slowest.ms);
-  const seconds = (performance.now() - begin) / 1000;
-  console.error(`${done} of ${frames} frames, ${Math.round(done / seconds)}/s`);
+const chosen = values.parser === undefined ? Object.keys(parsers) : [values.parser];
+for (const name of chosen) {
+  const parser = Object.hasOwn(parsers, name) ? parsers[name] : undefined;
+  if (parser === undefined) refuse(`--parser: ${name} is not ${Object.keys(parsers).join(", ")}`);
+  else await fuzz(name, parser);
 }
-for (const [reason, count] of [...reasons].sort()) console.log(`${count}\t${reason}`);
-console.log(`${accepted}\tread\n${frames} frames from seed ${firstSeed}: nothing wrong`);
+
+async function fuzz(name: string, parser: Parser): Promise<void> {
+  const reasons = new Map<string, number>();
+  const begin = performance.now();
+  let done = 0;
+  while (done < frames) {
+    const share = await parser(Math.min(framesAtATime, frames - done), firstSeed + done);
+    done += Math.round(share.frames);
+    for (const [reason, count] of share.reasons) {
+      reasons.set(reason, (reasons.get(reason) ?? 0) + count);
+    }
+    if (share.slowest !== undefined) await assertFast(parser, share.slowest);
+    const seconds = (performance.now() - begin) / 1000;
+    console.error(`${name}: ${done} of ${frames} frames, ${Math.round(done / seconds)}/s`);
+  }
+  for (const [reason, count] of [...reasons].sort()) console.log(`${count}\t${reason}`);
+  console.log(`${name}: ${done} frames from seed ${firstSeed}: nothing wrong\n`);
+}
 
 /** A frame that seemed slow may have met a pause of the machine: alone, it gets three more chances. */
-function assertFast(seed: number, ms: number): void {
-  if (ms <= frameMsMax) return;
-  const best = Math.min(...[1, 2, 3].map(() => fuzzFrames(1, seed).slowest.ms));
-  if (best > frameMsMax) throw new Error(`seed ${seed} took ${best} ms, at most ${frameMsMax}`);
+async function assertFast(
+  parser: Parser,
+  { seed, ms }: { readonly seed: number; readonly ms: number },
+): Promise<void> {
+  let bestMs = ms;
+  for (let chance = 0; chance < 3 && bestMs > frameMsMax; chance++) {
+    bestMs = Math.min(bestMs, (await parser(1, seed)).slowest?.ms ?? 0);
+  }
+  if (bestMs > frameMsMax) throw new Error(`seed ${seed} took ${bestMs} ms, at most ${frameMsMax}`);
 }
 
 function wholeNumber(option: string, text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 0) return value;
-  console.error(`--${option}: ${text} is not a whole number`);
+  return refuse(`--${option}: ${text} is not a whole number`);
+}
+
+function refuse(reason: string): never {
+  console.error(reason);
   process.exit(2);
 }

@@ -8,7 +8,7 @@
  * The parts (topics, intake, deliveries, settlements, calls) hold what must survive a link. When a
  * session has begun each writes again what the hub must know; what answers come goes to their handlers.
  */
-import { ColloquyError, errorFromInfo, isColloquyError } from "../../errors.ts";
+import { ColloquyError, type ErrorInfo, errorFromInfo, isColloquyError } from "../../errors.ts";
 import { FrameOutput } from "../../link/frame-output.ts";
 import type { Connect, Link } from "../../link/link.ts";
 import { type Frame, type FrameType, frameTypes } from "../../message/frame.ts";
@@ -211,24 +211,26 @@ export class HubConnection {
     this.statuses.push({ kind: "ready" });
   }
 
-  /** @returns why the link ended; undefined when the hub said goodbye. */
+  /** @returns why the session ended; undefined when the hub said goodbye. */
   async #read({ chunks, parser, early }: Session): Promise<unknown> {
     const receive = (frame: Frame): void => this.#dispatch(frame);
     try {
       for (const frame of early) receive(frame);
       while (this.#goodbye === undefined) {
         const { done, value } = await chunks.next();
-        if (done === true) break;
+        if (done === true) return new Error("the hub went away");
         this.#silentTicks = 0;
         parser.push(value, receive);
         for (const run of this.#chunkEnds) run();
       }
+      return this.#left(readGoodbye(this.#goodbye));
     } catch (error) {
       return error;
     }
-    const goodbye = this.#goodbye;
-    if (goodbye === undefined) return new Error("the hub went away");
-    const reason = readGoodbye(goodbye);
+  }
+
+  /** @param reason - why the hub ended the session; undefined when it did so in order. */
+  #left(reason: ErrorInfo | undefined): ColloquyError | undefined {
     if (reason === undefined) return undefined;
     const error = errorFromInfo(reason);
     if (!error.retryable) this.#end(error);

@@ -14,6 +14,7 @@ import { type HubBroker, openHubBroker } from "../../../src/broker/hub.ts";
 import { openMemoryBroker } from "../../../src/broker/memory.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import type { Link } from "../../../src/link/link.ts";
+import { frameTypes } from "../../../src/message/frame.ts";
 import { FrameWriter } from "../../../src/message/frame-writer.ts";
 import { SeededRandom } from "../../../src/runtime/random.ts";
 import { sleep } from "../../../src/runtime/sleep.ts";
@@ -251,6 +252,31 @@ test(
     await sleep(world.clock, 10);
     stop.abort();
     await expect(reading).rejects.toMatchObject({ code: "CANCELLED" });
+  }),
+);
+
+test(
+  "a hub whose last words cannot be read is one that went away",
+  inWorld(async (world) => {
+    const client = await world.client();
+    await world.network.listen("mumbler", (link) => {
+      const writer = new FrameWriter();
+      const { capabilities } = client;
+      writeWelcome(writer, { hub: "h", broker: "b", capabilities, silenceMsMax: 1_000 });
+      const goodbye = writer.begin(frameTypes.GOODBYE);
+      writer.text("{");
+      writer.endHeader(goodbye);
+      writer.end(goodbye);
+      link.send(writer.take());
+    });
+    const listener = await world.client("listener", "mumbler");
+    const kinds: string[] = [];
+    for await (const status of listener.statuses(never)) {
+      kinds.push(status.kind);
+      if (kinds.length === 3) break; // it comes again each time
+    }
+    expect(kinds).toEqual(["lost", "ready", "lost"]);
+    await listener.close();
   }),
 );
 

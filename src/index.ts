@@ -32,6 +32,7 @@ export type {
 } from "./broker/broker.ts";
 export type { BreakerOptions } from "./delivery/breaker.ts";
 export type { Switch } from "./delivery/policy.ts";
+export type { RateLimitOptions } from "./delivery/rate-limit.ts";
 export type { RetryPolicy } from "./delivery/retry.ts";
 export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./errors.ts";
 export { ColloquyError, isColloquyError } from "./errors.ts";

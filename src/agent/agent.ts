@@ -1,5 +1,7 @@
 /** An identity with an inbox, handlers, capabilities, capacity and a state that others can see. */
 
+import type { Switch } from "../delivery/policy.ts";
+import { RateLimit, type RateLimitOptions } from "../delivery/rate-limit.ts";
 import { Retries, retryPolicy } from "../delivery/retry.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
@@ -51,6 +53,16 @@ export interface AgentOptions {
   readonly waitingMax?: number;
   /** Its share under the strategy "weighted", above 0. Default: 1. */
   readonly weight?: number;
+  /**
+   * How many requests and streams it takes from one sender; more are refused with RATE_LIMITED.
+   * `true` takes the defaults: 100 in a minute. Commands are paced by the capacity instead. Default: false.
+   */
+  readonly rateLimit?: Switch<RateLimitOptions>;
+}
+
+/** As an agent is made of them: checked, with defaults. */
+export interface AgentSettings extends Required<Omit<AgentOptions, "rateLimit">> {
+  readonly rateLimit: RateLimitOptions | undefined;
 }
 
 /** What came with a published message. */
@@ -97,7 +109,7 @@ export class Agent {
   #announced: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  constructor(home: AgentHome, id: string, options: Required<AgentOptions>) {
+  constructor(home: AgentHome, id: string, options: AgentSettings) {
     const { site } = home.exchange;
     this.id = id;
     this.type = options.type;
@@ -109,7 +121,9 @@ export class Agent {
     this.#self = Object.freeze({ agent: id, type: options.type, instance: site.instance });
     this.#speaker = Object.freeze({ from: this.#self, cause: undefined });
     this.#capabilities = new Set(options.capabilities);
-    this.#inbox = new Inbox(this.#exchange, this.#self, options);
+    const { capacity, waitingMax } = options;
+    const rateLimit = options.rateLimit && new RateLimit(options.rateLimit, site.clock);
+    this.#inbox = new Inbox(this.#exchange, this.#self, { capacity, waitingMax, rateLimit });
     this.#mailboxes = new Mailboxes(this.#exchange, this.#inbox);
   }
 

@@ -1,4 +1,5 @@
 /** Where an agent's work arrives, waits for a free handler, and is run. */
+import type { RateLimit } from "../delivery/rate-limit.ts";
 import { letThrough } from "../delivery/refusals.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
@@ -15,6 +16,8 @@ export interface InboxOptions {
   readonly capacity: number;
   /** Requests are refused when as much work waits for one. */
   readonly waitingMax: number;
+  /** How much one sender may ask for. */
+  readonly rateLimit?: RateLimit | undefined;
 }
 
 export class Inbox implements LocalAgent {
@@ -26,6 +29,7 @@ export class Inbox implements LocalAgent {
   readonly #handlers = new Map<string, Handler>();
   readonly #waiting: Waiting;
   readonly #waitingMax: number;
+  readonly #rateLimit: RateLimit | undefined;
   #running = 0;
   #advancing = false;
   #idle: Deferred | undefined;
@@ -38,6 +42,7 @@ export class Inbox implements LocalAgent {
     this.#self = self;
     this.#waiting = new Waiting(options.waitingMax);
     this.#waitingMax = options.waitingMax;
+    this.#rateLimit = options.rateLimit;
   }
 
   /** Handlers running and work waiting for one. */
@@ -64,6 +69,14 @@ export class Inbox implements LocalAgent {
   }
 
   accept(work: Work): void {
+    // A mailbox is paced by its credit, and what it holds must be done: it is not refused.
+    if (this.#rateLimit === undefined || work.kind === "command") return this.#take(work);
+    const refusal = this.#rateLimit.refusal(work.message.from.agent);
+    if (refusal === undefined) this.#take(work);
+    else work.fail(refusal);
+  }
+
+  #take(work: Work): void {
     const handler = this.#handlers.get(work.name);
     if (handler === undefined) work.fail(noHandler(this.id, work.name));
     else if (this.#running < this.capacity) this.#start(work, handler);
@@ -126,7 +139,7 @@ export class Inbox implements LocalAgent {
     while (this.#running < this.capacity) {
       const work = this.#waiting.shift();
       if (work === undefined) break;
-      if (work.cancelled === undefined) this.accept(work);
+      if (work.cancelled === undefined) this.#take(work);
     }
     this.#advancing = false;
   }

@@ -1,8 +1,9 @@
 /** One process's place in the fabric: its agents, and its view of everyone else. */
-import { Agent, type AgentHome, type AgentOptions } from "../agent/agent.ts";
+import { Agent, type AgentHome, type AgentOptions, type AgentSettings } from "../agent/agent.ts";
 import type { Broker, BrokerStatus } from "../broker/broker.ts";
 import { storeOf } from "../broker/guarded.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
+import { rateLimit } from "../delivery/rate-limit.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
@@ -248,7 +249,7 @@ export class Network {
   }
 }
 
-function checkAgent(id: string, options: AgentOptions): Required<AgentOptions> {
+function checkAgent(id: string, options: AgentOptions): AgentSettings {
   const {
     type = "agent",
     capabilities = [],
@@ -264,5 +265,12 @@ function checkAgent(id: string, options: AgentOptions): Required<AgentOptions> {
   }
   if (!(waitingMax >= 0)) throw invalidOption("waitingMax", waitingMax, "0 or more");
   positive("weight", weight);
-  return { type, capabilities, capacity, waitingMax, weight };
+  return {
+    type,
+    capabilities,
+    capacity,
+    waitingMax,
+    weight,
+    rateLimit: rateLimit(options.rateLimit),
+  };
 }

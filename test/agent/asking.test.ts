@@ -284,3 +284,70 @@ describe("fallback", () => {
     }
   });
 });
+
+describe("rate limit", () => {
+  async function limited() {
+    const opened = await open();
+    const busy = await fabric.until(
+      opened.working.agent("busy", { rateLimit: { messages: 60, burst: 2 }, capacity: 1 }),
+    );
+    busy.handle("work", (input) => input);
+    await fabric.until(busy.ready());
+    await fabric.clock.advance(10);
+    return { ...opened, busy };
+  }
+
+  test("one sender is refused what is too much, says when it may come back, and holds nobody up", async () => {
+    const { asker, asking, working, busy } = await limited();
+    const others = [
+      await fabric.until(asking.agent("other")),
+      await fabric.until(working.agent("near")),
+    ];
+    for (const one of [asker, ...others]) {
+      const ask = () => one.request("agent:busy", "work", 1);
+      expect(await fabric.until(ask())).toBe(1);
+      expect(await fabric.until(ask())).toBe(1);
+      const refused = await failure(ask());
+      expect(refused).toMatchObject({ code: "RATE_LIMITED", retryable: true });
+      expect(refused.details["sender"]).toBe(one.id);
+      expect(refused.details["retryAfterMs"]).toBeGreaterThan(900);
+    }
+    await fabric.clock.advance(1_000);
+    expect(await fabric.until(asker.request("agent:busy", "work", 2))).toBe(2);
+    expect(busy.load).toBe(0);
+  });
+
+  test("what waits for a free handler was counted when it came", async () => {
+    const { asker, working } = await open();
+    const busy = await fabric.until(
+      working.agent("busy", { rateLimit: { messages: 1, burst: 3 }, capacity: 1 }),
+    );
+    busy.handle("work", async (input) => {
+      await new Promise<void>((resolve) => fabric.clock.setTimer(100, resolve));
+      return input;
+    });
+    await fabric.clock.advance(10);
+    const asked = [1, 2, 3, 4].map((n) => asker.request("agent:busy", "work", n));
+    const outcomes = await fabric.until(Promise.allSettled(asked));
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+    ]);
+  });
+
+  test("a repeat waits as long as it must, and commands are not refused", async () => {
+    const { asker } = await limited();
+    const asked = Array.from({ length: 5 }, (_, n) =>
+      asker.request("agent:busy", "work", n, { retry: { attemptsMax: 10 } }),
+    );
+    expect(await fabric.until(Promise.all(asked))).toEqual([0, 1, 2, 3, 4]);
+    const receipts = await fabric.until(
+      Promise.all(Array.from({ length: 20 }, (_, n) => asker.send("agent:busy", "work", n))),
+    );
+    for (const receipt of receipts) {
+      expect(await fabric.until(receipt.settled())).toMatchObject({ state: "done" });
+    }
+  });
+});

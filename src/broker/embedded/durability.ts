@@ -3,7 +3,7 @@ import { statfsSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { ColloquyError } from "../../errors.ts";
 import type { DurabilityClaim } from "../broker.ts";
-import { pragma } from "./verify.ts";
+import { pragma } from "./pragmas.ts";
 
 /** Before it, two connections could corrupt a database. @see https://www.sqlite.org/wal.html#walresetbug */
 const sqliteVersionMin: readonly number[] = [3, 51, 3];

@@ -15,6 +15,8 @@ export type StoreFailure =
   | "missing"
   /** The content does not add up. */
   | "damaged"
+  /** The files are whole and older than what was acknowledged: commits are missing. */
+  | "behind"
   | "disk-full"
   /** The operating system reported an error of the disk. */
   | "input-output"
@@ -43,6 +45,7 @@ function resultCode(error: unknown): number | undefined {
 
 /** Why a call of SQLite failed. What it reports beyond these means that the file is not as we made it. */
 function storeFailureOf(error: unknown): StoreFailure {
+  if (isSystemError(error)) return systemFailureOf(error);
   switch (resultCode(error)) {
     case sqlite.busy:
     case sqlite.locked:
@@ -67,6 +70,29 @@ export function isFull(error: unknown): boolean {
   return resultCode(error) === sqlite.full;
 }
 
+/** The code of an error of the operating system, like "ENOENT". */
+export function systemCode(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+}
+
+/** Why a call of the operating system failed. */
+export function systemFailureOf(error: unknown): StoreFailure {
+  switch (systemCode(error)) {
+    case "EACCES":
+    case "EPERM":
+      return "permission-denied";
+    case "EROFS":
+      return "read-only";
+    case "ENOSPC":
+    case "EDQUOT":
+      return "disk-full";
+    case "ENOTDIR":
+      return "not-a-directory";
+    default:
+      return "input-output";
+  }
+}
+
 const explanations: Readonly<Record<StoreFailure, string>> = {
   owned: "the store is in use by another owner; connect to it, or wait until it ends",
   "read-only": "the store cannot be written; make its directory and files writable",
@@ -77,6 +103,8 @@ const explanations: Readonly<Record<StoreFailure, string>> = {
   foreign: "the file is not a Colloquy store; it was left as it is. Choose another directory",
   missing: "a file of the store is missing; nothing was changed. Put it back, or restore a backup",
   damaged: "the store is damaged; nothing was changed. Keep the files, and restore a backup",
+  behind:
+    "the store ends before what was acknowledged; nothing was changed. Put the newest files back, or restore a backup",
   "disk-full": "no room for the store; nothing of this was written. Free space on the disk",
   "input-output": "the disk failed; check it, and open the store again",
   failed: "the store was ended by an earlier failure; open it again",
@@ -97,13 +125,18 @@ export function storeError(
   });
 }
 
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error;
+}
+
 /**
- * True for what SQLite reports, and for a whole number too large to be one that was written. A value
+ * True for what SQLite and the operating system report, and for a whole number too large to be one that was written. A value
  * that does not fit its column is the fault of the program, not of the store.
  */
 export function isStoreFault(error: unknown): boolean {
   const code = resultCode(error);
   if (code !== undefined) return code !== sqlite.constraint;
+  if (isSystemError(error)) return true;
   return error instanceof RangeError && "code" in error && error.code === "ERR_OUT_OF_RANGE";
 }
 

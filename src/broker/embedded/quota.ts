@@ -6,7 +6,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { ColloquyError } from "../../errors.ts";
 import type { Write } from "../engine/storage.ts";
 import { storeError } from "./failure.ts";
-import { pragma } from "./verify.ts";
+import { pragma } from "./pragmas.ts";
 
 const bytesMin = 2 ** 18;
 const reserveShare = 1 / 16;

@@ -1,5 +1,5 @@
 /**
- * The shape of the database file, format 1.
+ * The shape of the database file, format 2. (Format 1 had no head file beside it.)
  *
  *   identity                    one row, written when the file is made and never again
  *   state                       one row, rewritten by every commit: see state.ts
@@ -16,7 +16,7 @@ import type { NamedTable, NumberedTable } from "../engine/storage.ts";
 export const applicationId = 0x434c5159;
 
 /** Goes up when an older program could misread the file. */
-export const formatVersion = 1;
+export const formatVersion = 2;
 
 type Layout = "apart" | "inline";
 

@@ -14,6 +14,7 @@ import type {
 } from "../engine/storage.ts";
 import { claimDurability, requireSqlite } from "./durability.ts";
 import { asStoreError, storeError } from "./failure.ts";
+import { HeadFile } from "./head-file.ts";
 import { type OpenedDatabase, openDatabase } from "./open-database.ts";
 import { Quota } from "./quota.ts";
 import { NamedRows, NumberedRows } from "./rows.ts";
@@ -41,9 +42,14 @@ export function openSqliteStorage(directory: string, options: SqliteStorageOptio
   requireSqlite(process.versions["sqlite"]);
   const files = storeFilesIn(directory);
   const opened = openDatabase(files, options.random);
+  let head: HeadFile | undefined;
   try {
-    return new SqliteStorage(files, opened, options);
+    const { identity, state } = opened;
+    const relaxed = options.durability === "process";
+    head = new HeadFile(files.head, { identity, sequence: state.sequence, relaxed });
+    return new SqliteStorage(files, opened, head, options);
   } catch (error) {
+    head?.close();
     opened.database.close();
     if (!isColloquyError(error, "INDETERMINATE"))
       throw asStoreError(error, { file: files.database });
@@ -56,6 +62,7 @@ class SqliteStorage implements Storage {
   readonly epoch: number;
   readonly unclean: boolean;
   readonly #database: DatabaseSync;
+  readonly #head: HeadFile;
   readonly #transactions: Transactions;
   readonly #numbered: ReadonlyMap<NumberedTable, NumberedRows>;
   readonly #named: ReadonlyMap<NamedTable, NamedRows>;
@@ -63,12 +70,18 @@ class SqliteStorage implements Storage {
   readonly #markOpen: (open: boolean) => void;
   #closed = false;
 
-  constructor(files: StoreFiles, opened: OpenedDatabase, options: SqliteStorageOptions) {
+  constructor(
+    files: StoreFiles,
+    opened: OpenedDatabase,
+    head: HeadFile,
+    options: SqliteStorageOptions,
+  ) {
     const { database, state } = opened;
     const { durability, bytesMax } = options;
+    this.#head = head;
     this.#database = database;
     this.#quota = bytesMax === undefined ? undefined : new Quota(database, bytesMax);
-    this.#transactions = new Transactions(files, opened);
+    this.#transactions = new Transactions(files, opened, head);
     this.#numbered = new Map(
       numberedTables.map(({ name, number }) => [name, new NumberedRows(name, number, opened)]),
     );
@@ -81,6 +94,7 @@ class SqliteStorage implements Storage {
     };
     this.unclean = state.open;
     this.#transactions.run(() => this.#markOpen(true));
+    head.flushed(state.sequence);
     this.epoch = state.epoch;
     if (durability === "process") database.exec("PRAGMA synchronous = NORMAL");
     this.durability = claimDurability(database, files.directory);
@@ -144,6 +158,7 @@ class SqliteStorage implements Storage {
         this.#transactions.checkpoint("TRUNCATE");
       }
     } finally {
+      this.#head.close();
       this.#database.close();
     }
   }

@@ -42,7 +42,7 @@ export class StoreState {
   readonly #saved: Float64Array = new Float64Array(fieldCount);
   readonly #record: Buffer = Buffer.alloc(8 * fieldCount);
 
-  /** @returns undefined when this is not a record of format 1. */
+  /** @returns undefined when this is not such a record. */
   static decode(record: Uint8Array): StoreState | undefined {
     if (record.length !== 8 * fieldCount) return undefined;
     const state = new StoreState();

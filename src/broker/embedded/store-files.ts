@@ -14,7 +14,7 @@ import {
   statSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { type StoreFailure, storeError } from "./failure.ts";
+import { type StoreFailure, storeError, systemCode, systemFailureOf } from "./failure.ts";
 
 export interface StoreFiles {
   readonly directory: string;
@@ -23,6 +23,8 @@ export interface StoreFiles {
   readonly log: string;
   /** An index of the log that several processes share; never ours, since a store has one owner. */
   readonly sharedIndex: string;
+  /** See head-file.ts. */
+  readonly head: string;
 }
 
 export function storeFilesIn(directory: string): StoreFiles {
@@ -32,16 +34,17 @@ export function storeFilesIn(directory: string): StoreFiles {
     database,
     log: `${database}-wal`,
     sharedIndex: `${database}-shm`,
+    head: join(resolve(directory), "store.head"),
   };
 }
 
 /**
- * Makes the directory if need be, and makes sure that a store in it can be opened and written.
+ * Makes the directory if need be, and makes sure that files in it can be opened and written.
  *
  * @throws STORE_FAILED
  */
 export function prepareFiles(files: StoreFiles): void {
-  const { directory, database, log } = files;
+  const { directory, database, log, head } = files;
   makeDirectory(directory);
   const stats = statOf(directory);
   if (stats === undefined || !stats.isDirectory()) {
@@ -49,7 +52,7 @@ export function prepareFiles(files: StoreFiles): void {
   }
   requireAccess(directory, constants.R_OK | constants.X_OK, "permission-denied");
   requireAccess(directory, constants.W_OK, "read-only");
-  for (const file of [database, log]) {
+  for (const file of [database, log, head]) {
     const found = statOf(file);
     if (found === undefined) continue;
     if (!found.isFile()) throw storeError("foreign", { file });
@@ -58,16 +61,15 @@ export function prepareFiles(files: StoreFiles): void {
   }
   // SQLite would take the log of a database that is not there for a left-over, and delete it.
   if (bytesOf(database) === 0 && bytesOf(log) > 0) throw storeError("missing", { file: database });
-  makePrivately(database);
 }
 
 /** Messages are nobody else's business; SQLite gives its other files the same rights. */
-function makePrivately(file: string): void {
+export function makePrivately(file: string): void {
   try {
     closeSync(openSync(file, "wx", 0o600));
   } catch (error) {
-    if (errorCode(error) === "EEXIST") return;
-    throw storeError(failureOf(error), { file }, { cause: error });
+    if (systemCode(error) === "EEXIST") return;
+    throw storeError(systemFailureOf(error), { file }, { cause: error });
   }
 }
 
@@ -85,13 +87,13 @@ function makeDirectory(directory: string): void {
     const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (made !== undefined) syncDirectory(dirname(made));
   } catch (error) {
-    if (errorCode(error) === "EEXIST") return;
-    throw storeError(failureOf(error), { directory }, { cause: error });
+    if (systemCode(error) === "EEXIST") return;
+    throw storeError(systemFailureOf(error), { directory }, { cause: error });
   }
 }
 
 /** Makes the name of a new directory as durable as what will lie in it. Windows has no such call. */
-function syncDirectory(directory: string): void {
+export function syncDirectory(directory: string): void {
   if (process.platform === "win32") return;
   const descriptor = openSync(directory, "r");
   try {
@@ -105,7 +107,7 @@ function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    throw storeError(failureOf(error), { path }, { cause: error });
+    throw storeError(systemFailureOf(error), { path }, { cause: error });
   }
 }
 
@@ -115,25 +117,4 @@ function requireAccess(path: string, mode: number, reason: StoreFailure): void {
   } catch (error) {
     throw storeError(reason, { path }, { cause: error });
   }
-}
-
-function failureOf(error: unknown): StoreFailure {
-  switch (errorCode(error)) {
-    case "EACCES":
-    case "EPERM":
-      return "permission-denied";
-    case "EROFS":
-      return "read-only";
-    case "ENOSPC":
-    case "EDQUOT":
-      return "disk-full";
-    case "ENOTDIR":
-      return "not-a-directory";
-    default:
-      return "input-output";
-  }
-}
-
-function errorCode(error: unknown): unknown {
-  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
 }

@@ -15,11 +15,13 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { ColloquyError } from "../../errors.ts";
 import type { RowChecksum } from "./checksum.ts";
 import { asStoreError, isFull, isStoreFault, storeError } from "./failure.ts";
+import type { HeadFile } from "./head-file.ts";
 import { LogFile } from "./log-file.ts";
 import type { OpenedDatabase } from "./open-database.ts";
+import { moveLog, pragma } from "./pragmas.ts";
 import type { StoreState } from "./state.ts";
 import type { StoreFiles } from "./store-files.ts";
-import { pragma, verifyTallies } from "./verify.ts";
+import { verifyTallies } from "./verify.ts";
 
 /** A longer log would hold up the commits behind its checkpoint for too long. */
 const checkpointBytes = 8 * 2 ** 20;
@@ -34,6 +36,7 @@ export class Transactions {
   readonly #database: DatabaseSync;
   readonly #checksum: RowChecksum;
   readonly #state: StoreState;
+  readonly #head: HeadFile;
   readonly #log: LogFile;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -44,11 +47,12 @@ export class Transactions {
   #checkpointAtBytes = checkpointBytes;
   #failure: unknown;
 
-  constructor(files: StoreFiles, { database, checksum, state }: OpenedDatabase) {
+  constructor(files: StoreFiles, { database, checksum, state }: OpenedDatabase, head: HeadFile) {
     this.#file = files.database;
     this.#database = database;
     this.#checksum = checksum;
     this.#state = state;
+    this.#head = head;
     this.#log = new LogFile(files.log, checkpointBytes);
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
@@ -89,6 +93,7 @@ export class Transactions {
       throw this.#undo(error, committing);
     }
     state.save();
+    this.#advanceHead();
     this.#logBytes = Number(this.#measureLog.get()?.["log"]) * this.#pageBytes;
     this.#log.reserve(this.#logBytes);
   }
@@ -113,8 +118,9 @@ export class Transactions {
    */
   checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
     try {
-      this.#moveLog(mode);
-      if (this.#isLoose() && this.#rewrite()) this.#moveLog(mode);
+      moveLog(this.#database, mode);
+      if (this.#isLoose() && this.#rewrite()) moveLog(this.#database, mode);
+      this.#head.flushed(this.#state.sequence);
     } catch (error) {
       if (!isFull(error)) {
         this.#failure = error;
@@ -125,6 +131,16 @@ export class Transactions {
     }
     this.#logBytes = 0;
     this.#checkpointAtBytes = checkpointBytes;
+  }
+
+  /** The commit is on the disk, which then failed: whoever waits for it is not told that it was kept. */
+  #advanceHead(): void {
+    try {
+      this.#head.committed(this.#state.sequence);
+    } catch (error) {
+      this.#failure = error;
+      throw indeterminate(error, this.#file);
+    }
   }
 
   /** Leaves no transaction open. @returns what to throw. */
@@ -139,18 +155,7 @@ export class Transactions {
     if (isFull(error) || !isStoreFault(error)) return failure;
     if (!committing && !isInputOutput(failure)) return failure;
     this.#failure ??= error;
-    return new ColloquyError("INDETERMINATE", "the commit failed: it may or may not be kept", {
-      cause: error,
-      details: { file: this.#file },
-    });
-  }
-
-  #moveLog(mode: "PASSIVE" | "TRUNCATE"): void {
-    const result = this.#database.prepare(`PRAGMA wal_checkpoint(${mode})`).get();
-    const { busy, log, checkpointed } = result as Record<string, unknown>;
-    if (busy !== 0 || log !== checkpointed) {
-      throw storeError("input-output", { busy, log, checkpointed });
-    }
+    return indeterminate(error, this.#file);
   }
 
   /**
@@ -175,6 +180,11 @@ export class Transactions {
     const used = bytes - free;
     return used <= rewriteBytesMax && bytes > looseFactor * used + looseBytesMin;
   }
+}
+
+function indeterminate(cause: unknown, file: string): ColloquyError<"INDETERMINATE"> {
+  const message = "the commit failed: it may or may not be kept";
+  return new ColloquyError("INDETERMINATE", message, { cause, details: { file } });
 }
 
 function isInputOutput(error: unknown): boolean {

@@ -9,6 +9,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { ColloquyError } from "../../errors.ts";
 import { RowChecksum } from "./checksum.ts";
 import { storeError } from "./failure.ts";
+import { pragma } from "./pragmas.ts";
 import {
   applicationId,
   formatVersion,
@@ -19,6 +20,8 @@ import {
 import { keyModulus, StoreState, sumModulus, type Tally, weightOfNamed } from "./state.ts";
 
 export interface VerifiedStore {
+  /** Drawn when the store was made. */
+  readonly identity: Uint8Array;
   readonly checksum: RowChecksum;
   readonly state: StoreState;
 }
@@ -26,7 +29,7 @@ export interface VerifiedStore {
 /**
  * @param known - the state of this file when it was verified before: if nothing was committed since,
  * its rows are not gone through again.
- * @throws INVALID_VERSION when the file was written by a newer program.
+ * @throws INVALID_VERSION when the file was written by a newer program, or by one too old.
  * @throws STORE_FAILED when it is foreign or damaged. Errors of SQLite pass through.
  */
 export function verifyStore(
@@ -52,17 +55,11 @@ export function verifyTallies(database: DatabaseSync, file: string, state: Store
   }
 }
 
-/** The value of a pragma that has one. */
-export function pragma(database: DatabaseSync, name: string): string | number {
-  const row = database.prepare(`PRAGMA ${name}`).get();
-  return Object.values(row ?? {})[0] as string | number;
-}
-
 function verifyFormat(database: DatabaseSync, file: string): void {
   if (pragma(database, "application_id") !== applicationId) throw storeError("foreign", { file });
   const found = pragma(database, "user_version") as number;
-  if (found > formatVersion) {
-    const message = `the store is of format ${found}, this program reads up to ${formatVersion}: use a newer Colloquy`;
+  if (found > formatVersion || found === formatVersion - 1) {
+    const message = `the store is of format ${found}, this program reads format ${formatVersion}: use the Colloquy that wrote it`;
     throw new ColloquyError("INVALID_VERSION", message, {
       details: { file, found, supported: formatVersion },
     });
@@ -90,7 +87,7 @@ function readState(database: DatabaseSync, file: string): VerifiedStore {
     const state = StoreState.decode(record);
     const intact = states[0]?.["crc"] === checksum.ofRecord(record);
     const alone = identities.length === 1 && states.length === 1;
-    if (state !== undefined && intact && alone) return { checksum, state };
+    if (state !== undefined && intact && alone) return { identity, checksum, state };
   }
   throw storeError("damaged", { file, table: "state" });
 }

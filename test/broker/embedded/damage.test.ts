@@ -1,41 +1,11 @@
-/** Damaged files: refused, found when read, or harmless; never served, never touched. Promise G20. */
-import {
-  appendFileSync,
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+/** Damage to a store that was closed: refused, found when read, or harmless. Promise G20. */
+import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { isDeepStrictEqual } from "node:util";
-import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { openSqliteStorage } from "../../../src/broker/embedded/sqlite-storage.ts";
-import type { Storage } from "../../../src/broker/engine/storage.ts";
 import { SeededRandom } from "../../../src/runtime/random.ts";
-import { failureOf, summaryOf } from "./failures.ts";
-import {
-  type Content,
-  contentOf,
-  killedStore,
-  readEverything,
-  sampleStore,
-  temporaryDirectory,
-} from "./stores.ts";
-
-/** What became of a damaged store. */
-interface Verdict {
-  readonly kind: "refused" | "found" | "harmless";
-  /** Rows that came back with other bytes, or did not come back, without an error. */
-  readonly wrong: readonly string[];
-}
+import { database, flipBit, harm } from "./damages.ts";
+import { sampleStore, temporaryDirectory } from "./stores.ts";
 
 /** More of them, and others, for a soak. */
 const flips = Number(process.env["COLLOQUY_FLIPS"] ?? 2_000);
@@ -46,70 +16,7 @@ const pageBytes = 4_096;
 /** Where the header of the file says how many pages it has. @see https://www.sqlite.org/fileformat2.html */
 const pagesInHeader = 28;
 
-const database = "store.sqlite";
-const log = "store.sqlite-wal";
-
-/** Opens the store and asks for every row of `expected`. */
-function judge(directory: string, expected: Content, round = 0): Verdict {
-  const before = checksumsOf(directory);
-  let storage: Storage | undefined;
-  const refusal = failureOf(() => {
-    storage = openSqliteStorage(directory);
-  });
-  if (storage === undefined) {
-    expect(["STORE_FAILED", "INVALID_VERSION"]).toContain(refusal?.code);
-    expect(checksumsOf(directory), "a refused store is left as it is").toEqual(before);
-    return { kind: "refused", wrong: [] };
-  }
-  const { failures, wrong } = readEverything(storage, expected, round % 3);
-  const failure = failureOf(() => storage?.close());
-  for (const { code } of failures) expect(code).toBe("STORE_FAILED");
-  const kind = failures.length > 0 || failure !== undefined ? "found" : "harmless";
-  return { kind, wrong };
-}
-
-function checksumsOf(directory: string): readonly (number | undefined)[] {
-  return [database, log].map((name) => {
-    const file = join(directory, name);
-    return existsSync(file) ? crc32(readFileSync(file)) : undefined;
-  });
-}
-
-/** Harms a fresh copy of `original` once per round and counts the verdicts. */
-function harm(
-  original: string,
-  expected: Content,
-  rounds: number,
-  damage: (directory: string, round: number) => string,
-): Readonly<Record<Verdict["kind"], number>> {
-  const counts = { refused: 0, found: 0, harmless: 0 };
-  const files = readdirSync(original);
-  const directory = join(temporaryDirectory("memory"), "store");
-  for (let round = 0; round < rounds; round++) {
-    mkdirSync(directory);
-    for (const file of files) copyFileSync(join(original, file), join(directory, file));
-    const what = damage(directory, round);
-    const { kind, wrong } = judge(directory, expected, round);
-    expect(wrong, what).toEqual([]);
-    counts[kind]++;
-    rmSync(directory, { recursive: true });
-  }
-  return counts;
-}
-
-function flipBit(file: string, at: number, bit: number): void {
-  const bytes = readFileSync(file);
-  bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
-  writeFileSync(file, bytes);
-}
-
-function expectFilesKept(directory: string, run: () => void): void {
-  const before = checksumsOf(directory);
-  run();
-  expect(checksumsOf(directory), "a refused store is left as it is").toEqual(before);
-}
-
-describe("a store that was closed", () => {
+describe("G20: a store that was closed", () => {
   test(`${flips} flipped bits: no wrong row, no missing row`, { timeout: 60 * flips }, () => {
     const original = temporaryDirectory("memory");
     const expected = sampleStore(original);
@@ -179,7 +86,7 @@ describe("a store that was closed", () => {
   });
 });
 
-test("two leaves of one tree exchanged: every row counts, and not every one is found", () => {
+test("G20: two leaves of one tree exchanged: every row counts, and not every one is found", () => {
   const original = temporaryDirectory("memory");
   const expected = sampleStore(original);
   const pairs = pairsOfLeaves(join(original, database));
@@ -210,98 +117,4 @@ function pairsOfLeaves(file: string): readonly (readonly [string, number, number
     if (before?.name === leaf.name || next?.name !== leaf.name) return [];
     return [[leaf.name, leaf.pageno, next.pageno]];
   });
-}
-
-describe("a store whose owner was killed", () => {
-  test("opens with everything that was committed, and says that it was not closed", () => {
-    const directory = join(temporaryDirectory("memory"), "store");
-    const expected = killedStore(directory).at(-1);
-    const storage = openSqliteStorage(directory);
-    expect(storage.unclean).toBe(true);
-    expect(storage.epoch).toBe(2);
-    expect(contentOf(storage)).toEqual(expected);
-    storage.close();
-  });
-
-  test("200 flipped bits of the database: no wrong row, no missing row", () => {
-    const original = join(temporaryDirectory("memory"), "store");
-    const expected = killedStore(original).at(-1) as Content;
-    const { size } = statSync(join(original, database));
-    const random = new SeededRandom(seed);
-    const counts = harm(original, expected, 200, (directory) => {
-      const at = random.uint32() % size;
-      flipBit(join(directory, database), at, random.uint32() % 8);
-      return `byte ${at}`;
-    });
-    expect(counts.found).toBeGreaterThan(0);
-  });
-
-  // What a damaged log has lost is found with the head file, which does not exist yet.
-  test("200 flipped bits of the log: what comes back is a whole number of commits", () => {
-    const original = join(temporaryDirectory("memory"), "store");
-    const history = killedStore(original);
-    const used = logBytesUsed(join(original, log));
-    const random = new SeededRandom(seed);
-    for (let round = 0; round < 200; round++) {
-      const directory = join(temporaryDirectory("memory"), "store");
-      cpSync(original, directory, { recursive: true });
-      flipBit(join(directory, log), random.uint32() % used, random.uint32() % 8);
-      let storage: Storage | undefined;
-      const refusal = failureOf(() => {
-        storage = openSqliteStorage(directory);
-      });
-      if (storage === undefined) {
-        expect(refusal?.code).toBe("STORE_FAILED");
-      } else {
-        const content = contentOf(storage);
-        expect(history.some((state) => isDeepStrictEqual(state, content))).toBe(true);
-        storage.close();
-      }
-    }
-  });
-
-  test("without its database file is refused, and the log is kept", () => {
-    const directory = join(temporaryDirectory("memory"), "store");
-    killedStore(directory);
-    rmSync(join(directory, database));
-    expectFilesKept(directory, () => {
-      const failure = failureOf(() => openSqliteStorage(directory));
-      expect(summaryOf(failure)).toEqual(["STORE_FAILED", "missing"]);
-    });
-  });
-
-  test("with the log, or the database, of another store is refused", () => {
-    for (const [swapped, mine, other] of [
-      [log, 1, 2],
-      [database, 1, 2],
-      // The same content in both: only the identity tells them apart.
-      [log, 3, 3],
-      [database, 3, 3],
-    ] as const) {
-      const directory = join(temporaryDirectory("memory"), "store");
-      const elsewhere = join(temporaryDirectory("memory"), "store");
-      killedStore(directory, mine);
-      killedStore(elsewhere, other);
-      copyFileSync(join(elsewhere, swapped), join(directory, swapped));
-      expectFilesKept(directory, () => {
-        const failure = failureOf(() => openSqliteStorage(directory));
-        expect(summaryOf(failure)).toEqual(["STORE_FAILED", "damaged"]);
-      });
-    }
-  });
-
-  test("with a log of another kind is refused or opens without it", () => {
-    const directory = temporaryDirectory("memory");
-    const expected = sampleStore(directory);
-    writeFileSync(join(directory, log), "this is not a log");
-    expect(judge(directory, expected)).toEqual({ kind: "harmless", wrong: [] });
-  });
-});
-
-/** Behind them the log has only room. */
-function logBytesUsed(file: string): number {
-  const bytes = readFileSync(file);
-  let end = bytes.length;
-  while (bytes[end - 1] === 0) end--;
-  return end;
 }

@@ -29,7 +29,7 @@ describe("a new store", () => {
     expect([storage.epoch, storage.unclean]).toEqual([1, false]);
     storage.commit([{ table: "page", a: 1, b: 2, value }]);
     storage.close();
-    expect(readdirSync(directory)).toEqual(["store.sqlite"]);
+    expect(readdirSync(directory)).toEqual(["store.head", "store.sqlite"]);
 
     const again = openedStorage(directory);
     expect([again.epoch, again.unclean]).toEqual([2, false]);
@@ -104,19 +104,21 @@ describe("what is not a store", () => {
     });
   }
 
-  test("a store of a newer format is refused and left as it is", () => {
-    const directory = temporaryDirectory();
-    sampleStore(directory);
-    const file = join(directory, "store.sqlite");
-    const database = new DatabaseSync(file);
-    database.exec("PRAGMA user_version = 2");
-    database.close();
-    const before = readFileSync(file);
-    const failure = failureOf(() => openSqliteStorage(directory));
-    expect(failure?.code).toBe("INVALID_VERSION");
-    expect(failure?.details).toMatchObject({ found: 2, supported: 1 });
-    expect(readFileSync(file).equals(before)).toBe(true);
-  });
+  for (const version of [1, 3]) {
+    test(`a store of format ${version}, not 2, is refused and left as it is`, () => {
+      const directory = temporaryDirectory();
+      sampleStore(directory);
+      const file = join(directory, "store.sqlite");
+      const database = new DatabaseSync(file);
+      database.exec(`PRAGMA user_version = ${version}`);
+      database.close();
+      const before = readFileSync(file);
+      const failure = failureOf(() => openSqliteStorage(directory));
+      expect(failure?.code).toBe("INVALID_VERSION");
+      expect(failure?.details).toMatchObject({ found: version, supported: 2 });
+      expect(readFileSync(file).equals(before)).toBe(true);
+    });
+  }
 
   test("a store with a row that the state does not count is refused, naming the table", () => {
     for (const sql of [

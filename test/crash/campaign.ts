@@ -204,7 +204,7 @@ async function decided(fleet: Fleet, count: number): Promise<void> {
 function failures(options: CampaignOptions, random: SeededRandom): NodeJS.ProcessEnv {
   const { failingFlushes } = options;
   if (failingFlushes === undefined || random.uint32() % 3 > 0) return {};
-  return { LD_PRELOAD: failingFlushes, FSYNC_FAILS_AT: `${10 + (random.uint32() % 500)}` };
+  return { LD_PRELOAD: failingFlushes, DISK_FAULT: `fsync ${10 + (random.uint32() % 500)} EIO` };
 }
 
 function sleep(ms: number): Promise<void> {

@@ -32,6 +32,7 @@ export class CommandWork implements Work {
   readonly message: Envelope;
   cancelled: ColloquyError | undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined;
+  calls: Work["calls"];
   readonly #options: CommandWorkOptions;
   readonly #payload: Message["payload"];
   #state: "waiting" | "started" | "final" = "waiting";

@@ -336,6 +336,11 @@ export interface StoreWrite {
   readonly ttlMs?: number;
   /** Kept in memory only: gone when the broker restarts. For presence and other soft state. */
   readonly volatile?: boolean;
+  /**
+   * A volatile entry that deletes itself, before `ttlMs` is over, when the broker learns that the
+   * process that wrote it last is gone. Where the broker cannot learn that, `ttlMs` has to do.
+   */
+  readonly bound?: boolean;
 }
 
 export type StorePutOutcome =

@@ -83,7 +83,7 @@ function untilDeadline(ask: Ask<Request>, { clock }: Site): Ask<Request> {
     const { untilMs, name, options } = request;
     if (untilMs === Number.POSITIVE_INFINITY) return ask(request);
     const deadlineMs = untilMs - clock.monotonicMs();
-    if (deadlineMs <= 0) return Promise.reject(pastDeadline(name, "not-started"));
+    if (deadlineMs <= 0) return Promise.reject(pastDeadline({ name, outcome: "not-started" }));
     return ask({ ...request, options: { ...options, deadlineMs } });
   };
 }

@@ -1,15 +1,23 @@
 /**
  * What the two ends of one exchange tell each other beside the request and its answer. Each is a
- * message of kind "control" whose correlationId is the request's id:
+ * message of kind "control" whose correlationId is the request's id. Controls pass data that waits, so
+ * that one may come before the request it is about.
  *
- *   accepted   handler → requester   { state }: it is "queued" or "started" here
+ *   accepted   handler → requester   "queued" or "started": the request is here
  *   progress   handler → requester   what the handler reports
- *   missing    handler → requester   the request never came: it was not started
+ *   refused    handler → requester   it was not started here, and will not be
+ *   missing    handler → requester   it never came: it was not started, and is not until sent again
  *   forgotten  handler → requester   it may have been answered longer ago than answers are kept
- *   cancel     requester → handler   the requester has given up
+ *   verdict    handler → requester   what cancel, leave and look are answered with: a TimeoutOutcome;
+ *                                    after a cancel "not-started" and "in-progress" mean: no longer
+ *   cancel     requester → handler   the requester has given up: nothing of it is to happen any more
+ *   leave      requester → handler   the requester has stopped waiting: the work goes on
+ *   look       requester → handler   what is known?
  *   credit     requester → handler   envelope.credit: chunks up to this sequence may be sent
- *   inquiry    requester → handler   what became of it? envelope.sequence: chunks received so far,
- *                                    { sentAgoMs }: how long ago the request was sent
+ *   inquiry    requester → handler   what became of it? envelope.sequence: chunks received so far
+ *   present    either → either       nothing; whoever sends it wants to know whether it is heard
+ *
+ * cancel, leave, look and inquiry carry { sentAgoMs }: how long ago the request was sent.
  */
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { encodeValue } from "../message/envelope-codec.ts";
@@ -19,11 +27,25 @@ import type { Site } from "./site.ts";
 export type ControlName =
   | "accepted"
   | "progress"
+  | "refused"
   | "missing"
   | "forgotten"
+  | "verdict"
   | "cancel"
+  | "leave"
+  | "look"
   | "credit"
-  | "inquiry";
+  | "inquiry"
+  | "present";
+
+/** Those that go to the handler's end; all others go the other way. */
+export const toHandler: ReadonlySet<string> = new Set<ControlName>([
+  "cancel",
+  "leave",
+  "look",
+  "credit",
+  "inquiry",
+]);
 
 export interface ControlInput {
   readonly name: ControlName;

@@ -16,6 +16,7 @@ import { decodeMessage } from "../message/envelope-codec.ts";
 import { assertPlain } from "../message/plain.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import { Asking, type AskingPolicies } from "./asking.ts";
+import { toHandler } from "./control.ts";
 import { deadlineOf, envelopeOf } from "./envelopes.ts";
 import { closed, unreachable } from "./failures.ts";
 import { Incoming } from "./incoming.ts";
@@ -63,6 +64,8 @@ export class Exchange {
     this.#calls = new RemoteCalls(site);
     this.#incoming = new Incoming(site, (address) => this.#agents.get(address));
     this.#sending = new Sending(site, (queue) => this.#declaring.get(queue));
+    site.registry.follow(this.#calls);
+    site.registry.follow(this.#incoming);
   }
 
   /** Opens this process's inbox; until `signal` aborts. */
@@ -232,6 +235,7 @@ export class Exchange {
   close(): void {
     this.#closed = true;
     const error = closed("the network");
+    this.#incoming.close(error);
     this.#calls.close(error);
     this.#sending.close(error);
     this.topics.close();
@@ -275,7 +279,7 @@ export class Exchange {
     }
     return new Promise((resolve, reject) => {
       const call = this.#remote("request", speaker, name, input, options, target);
-      const remote = new RemoteCall(call, this.#calls, resolve, reject);
+      const remote = new RemoteCall(call, this.#calls, { resolve, reject });
       this.#calls.begin(remote, alternatives(to, options));
     });
   }
@@ -330,9 +334,11 @@ export class Exchange {
     const remote = new RemoteCall(
       this.#remote("stream", speaker, name, input, options, target),
       this.#calls,
-      (result) => reader.end(result),
-      (error) => reader.fail(error),
-      reader,
+      {
+        resolve: (result) => reader.end(result),
+        reject: (error) => reader.fail(error),
+        reader,
+      },
     );
     this.#calls.begin(remote, alternatives(to, options));
     return reader;
@@ -388,9 +394,6 @@ export class Exchange {
     }
   }
 }
-
-/** Control messages that a requester sends to its handler; all others go the other way. */
-const toHandler: ReadonlySet<string> = new Set(["cancel", "credit", "inquiry"]);
 
 function alternatives(
   to: Address,

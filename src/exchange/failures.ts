@@ -1,18 +1,22 @@
 /** The errors of an exchange, each worded once. */
 import { ColloquyError, type ErrorCode, isColloquyError, type TimeoutOutcome } from "../errors.ts";
 
-export function timedOut(
-  name: string,
-  waitedMs: number,
-  outcome: TimeoutOutcome,
-): ColloquyError<"TIMEOUT"> {
+/** What is known of a request or stream when the wait for it ends. */
+export interface Known {
+  readonly name: string;
+  /** Attaches to it again. */
+  readonly id: string;
+  readonly outcome: TimeoutOutcome;
+  /** The work was left to go on: a repeat could do it twice. */
+  readonly left: boolean;
+}
+
+export function timedOut(known: Known, waitedMs: number): ColloquyError<"TIMEOUT"> {
+  const { name, outcome, left } = known;
   return new ColloquyError(
     "TIMEOUT",
-    `${name}: no answer for ${waitedMs} ms; ${meaning[outcome]}`,
-    {
-      retryable: outcome === "not-started",
-      details: { name, waitedMs, outcome },
-    },
+    `${name}: no answer for ${waitedMs} ms; ${meaning[outcome]}${left ? ", and goes on" : ""}`,
+    { retryable: outcome === "not-started" && !left, details: { ...known, waitedMs } },
   );
 }
 
@@ -23,9 +27,12 @@ const meaning: Readonly<Record<TimeoutOutcome, string>> = {
   unknown: "whether the work was started is unknown",
 };
 
-export function pastDeadline(name: string, outcome: TimeoutOutcome): ColloquyError<"TIMEOUT"> {
+export function pastDeadline(
+  known: Pick<Known, "name" | "outcome"> & Partial<Pick<Known, "id">>,
+): ColloquyError<"TIMEOUT"> {
+  const { name, outcome } = known;
   return new ColloquyError("TIMEOUT", `${name}: its deadline has passed; ${meaning[outcome]}`, {
-    details: { name, outcome, deadline: true },
+    details: { ...known, deadline: true },
   });
 }
 
@@ -33,15 +40,32 @@ export function unreachable(
   name: string,
   agent: string,
   outcome: TimeoutOutcome,
+  id?: string,
 ): ColloquyError<"AGENT_UNREACHABLE"> {
   return new ColloquyError(
     "AGENT_UNREACHABLE",
     `${name}: ${agent} cannot be reached; ${meaning[outcome]}`,
     {
       retryable: outcome === "not-started",
-      details: { name, agent, outcome },
+      details: { name, agent, outcome, ...(id === undefined ? {} : { id }) },
     },
   );
+}
+
+/** A stream ended without its end: what came is all that comes. */
+export function cut(
+  name: string,
+  received: number,
+  outcome: TimeoutOutcome,
+  id: string,
+): ColloquyError<"STREAM_CUT"> {
+  return new ColloquyError("STREAM_CUT", `${name}: the stream was cut after chunk ${received}`, {
+    details: { name, received, outcome, id },
+  });
+}
+
+export function cancelledBecause(name: string, cause: unknown): ColloquyError<"CANCELLED"> {
+  return new ColloquyError("CANCELLED", `${name} was cancelled`, { cause });
 }
 
 export function noHandler(agent: string, name: string): ColloquyError<"NO_HANDLER"> {

@@ -1,12 +1,17 @@
 /** Requests of other processes to agents of this one. */
+import { ColloquyError, type TimeoutOutcome } from "../errors.ts";
 import type { Address } from "../message/address.ts";
-import type { Envelope } from "../message/envelope.ts";
+import type { Envelope, Sender } from "../message/envelope.ts";
 import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
+import type { InstanceListener } from "../routing/registry.ts";
 import type { Timer } from "../runtime/clock.ts";
 import { HashTable } from "../runtime/hash-table.ts";
-import { sendControl } from "./control.ts";
-import { RemoteWork, type WorkTable } from "./remote-work.ts";
+import { type ControlName, sendControl } from "./control.ts";
+import { unreachable } from "./failures.ts";
+import { Foretold } from "./foretold.ts";
+import { formatOperationId } from "./operation.ts";
+import { RemoteWork, type SentChunk, type WorkTable } from "./remote-work.ts";
 import { ReplyRing } from "./reply-ring.ts";
 import type { Site } from "./site.ts";
 import type { LocalAgent } from "./work.ts";
@@ -17,17 +22,19 @@ const acknowledgeMs = 1_000;
 /** The type of an agent that is not here (any more). */
 const unknownType = "unknown";
 
-export class Incoming implements WorkTable {
+export class Incoming implements InstanceListener, WorkTable {
   readonly #site: Site;
   readonly #agentAt: (address: Address) => LocalAgent | undefined;
   readonly #active = new HashTable<string, RemoteWork>();
   readonly #replies: ReplyRing;
+  readonly #foretold: Foretold;
   #sweep: Timer | undefined;
 
   constructor(site: Site, agentAt: (address: Address) => LocalAgent | undefined) {
     this.#site = site;
     this.#agentAt = agentAt;
     this.#replies = new ReplyRing(site.clock);
+    this.#foretold = new Foretold(site.clock);
   }
 
   get size(): number {
@@ -37,6 +44,7 @@ export class Incoming implements WorkTable {
   onRequest(message: Message): void {
     const { envelope } = message;
     if (this.#active.has(envelope.id)) return;
+    if (this.#foretold.size > 0 && !this.#mayStart(envelope.id)) return;
     const [to] = envelope.to;
     const agent = to === undefined ? undefined : this.#agentAt(to);
     const id = agent?.id ?? agentIdOf(envelope);
@@ -44,41 +52,139 @@ export class Incoming implements WorkTable {
     const work = new RemoteWork(this.#site, self, message, this);
     this.#active.set(envelope.id, work);
     this.#sweep ??= this.#site.clock.setTimer(acknowledgeMs, () => this.#acknowledge());
-    if (agent === undefined) work.refuse(id);
+    if (agent === undefined) work.refuse();
     else agent.accept(work);
   }
 
-  ended(id: string, reply: Uint8Array | undefined): void {
+  ended(id: string, reply: Uint8Array | undefined, unread: readonly SentChunk[]): void {
     this.#active.delete(id);
-    if (reply !== undefined) this.#replies.add(id, reply);
+    if (reply === undefined) return;
+    for (const { sequence, frame } of unread) this.#replies.add(chunkId(id, sequence), frame);
+    this.#replies.add(id, reply);
   }
 
   onControl({ envelope, payload }: Message): void {
-    const id = envelope.correlationId ?? "";
-    const work = this.#active.get(id);
-    if (envelope.name === "cancel") work?.cancel(envelope.from.agent);
-    else if (envelope.name === "credit") work?.grant(envelope.credit ?? 0);
-    else if (envelope.name === "inquiry") {
-      if (work === undefined) this.#report(envelope, decodePayload(payload));
-      else work.resume(envelope.sequence ?? 0);
+    const work = this.#active.get(envelope.correlationId ?? "");
+    switch (envelope.name) {
+      case "credit":
+        return work?.grant(envelope.credit ?? 0);
+      case "inquiry":
+        if (work !== undefined) return work.resume(envelope.sequence ?? 0);
+        return this.#report(envelope, decodePayload(payload));
+      case "cancel":
+      case "leave":
+      case "look":
+        return this.#judge(envelope, decodePayload(payload), work);
+      default:
+        return;
     }
+  }
+
+  /** Where an asker's process is gone nobody waits for its answers: unless they were left, they are given up. */
+  lost(instance: string): void {
+    const asked = this.#active.values().filter((it) => it.message.from.instance === instance);
+    const [first] = asked;
+    if (first === undefined) return;
+    this.#tell("present", first.message, undefined, () => {
+      const reason = new ColloquyError("CANCELLED", "the asker's process is gone");
+      for (const work of asked) if (!work.left) this.#cancel(work, reason);
+    });
+  }
+
+  returned(): void {}
+
+  /** The process leaves: whoever waits learns that nobody is at work any more. */
+  close(reason: ColloquyError): void {
+    this.#sweep?.cancel();
+    const { instance } = this.#site;
+    for (const work of this.#active.values()) {
+      const { id, name } = work.message;
+      const locator = formatOperationId({ instance, messageId: id });
+      if (work.outcome === "not-started") work.refuse();
+      else work.stop(unreachable(name, agentIdOf(work.message), "unknown", locator), reason);
+    }
+  }
+
+  /** What was said about a request before it came decides whether it is taken. */
+  #mayStart(id: string): boolean {
+    const saying = this.#foretold.get(id);
+    if (saying === "missing") this.#foretold.say(id, "taken");
+    return saying === undefined || saying === "missing";
+  }
+
+  /** An asker wants to know what is known, and that it stops or goes on. */
+  #judge(envelope: Envelope, data: unknown, work: RemoteWork | undefined): void {
+    const outcome = work?.outcome ?? this.#outcomeOf(envelope.correlationId ?? "", data);
+    const id = envelope.correlationId ?? "";
+    if (envelope.name === "cancel") {
+      const reason = new ColloquyError("CANCELLED", `cancelled by ${envelope.from.agent}`);
+      if (work !== undefined) this.#cancel(work, reason);
+      else if (outcome === "not-started") this.#foretold.say(id, "cancelled");
+    } else if (envelope.name === "leave" && work !== undefined) work.left = true;
+    this.#tell("verdict", envelope, { ask: envelope.name, outcome });
+  }
+
+  #cancel(work: RemoteWork, reason: ColloquyError): void {
+    const { outcome } = work;
+    if (outcome === "not-started") this.#foretold.say(work.message.id, "cancelled");
+    if (outcome === "in-progress") this.#foretold.say(work.message.id, "cancelled-at-work");
+    work.cancel(reason);
+  }
+
+  /** Of work that is not here now. */
+  #outcomeOf(id: string, data: unknown): TimeoutOutcome {
+    const saying = this.#foretold.get(id);
+    if (saying === "cancelled") return "not-started";
+    if (saying === "cancelled-at-work") return "in-progress";
+    if (this.#replies.find(id) !== undefined) return "done";
+    return this.#isComplete(data) ? "not-started" : "unknown";
   }
 
   /** The work is not here: it was answered, never came, or nobody knows. */
   #report(envelope: Envelope, data: unknown): void {
     const id = envelope.correlationId ?? "";
-    const topic = envelope.replyTo ?? this.#site.space.inbox(envelope.from.instance);
-    const frame = this.#replies.find(id);
-    if (frame !== undefined) return this.#site.broker.topics.publish([{ topic, frame }]);
+    const reply = this.#replies.find(id);
+    if (reply !== undefined) {
+      const topic = envelope.replyTo ?? this.#site.space.inbox(envelope.from.instance);
+      const frames = [...this.#unread(id, envelope.sequence ?? 0), reply];
+      return this.#site.broker.topics.publish(frames.map((frame) => ({ topic, frame })));
+    }
+    const complete = this.#isComplete(data) && this.#foretold.get(id) !== "taken";
+    if (complete && this.#foretold.get(id) === undefined) this.#foretold.say(id, "missing");
+    this.#tell(complete ? "missing" : "forgotten", envelope, undefined);
+  }
+
+  /** The chunks of a stream that has ended, behind number `received`. */
+  #unread(id: string, received: number): readonly Uint8Array[] {
+    const frames: Uint8Array[] = [];
+    for (;;) {
+      const frame = this.#replies.find(chunkId(id, received + frames.length + 1));
+      if (frame === undefined) return frames;
+      frames.push(frame);
+    }
+  }
+
+  /** True when a request of that age would be known here if it had come. */
+  #isComplete(data: unknown): boolean {
     const { sentAgoMs } = (data ?? {}) as { readonly sentAgoMs?: unknown };
-    const complete = typeof sentAgoMs === "number" && sentAgoMs < this.#replies.completeForMs();
+    return typeof sentAgoMs === "number" && sentAgoMs < this.#replies.completeForMs();
+  }
+
+  #tell(name: ControlName, about: Envelope, data: unknown, onUnheard?: () => void): void {
+    const { from } = about;
     sendControl(this.#site, {
-      name: complete ? "missing" : "forgotten",
-      from: { agent: agentIdOf(envelope), type: unknownType, instance: this.#site.instance },
-      to: envelope.from.agent,
-      topic,
-      correlationId: id,
+      name,
+      from: this.#selfOf(about),
+      to: from.agent,
+      topic: about.replyTo ?? this.#site.space.inbox(from.instance),
+      correlationId: about.kind === "control" ? (about.correlationId ?? "") : about.id,
+      data,
+      ...(onUnheard === undefined ? {} : { onUnheard }),
     });
+  }
+
+  #selfOf(envelope: Envelope): Sender {
+    return { agent: agentIdOf(envelope), type: unknownType, instance: this.#site.instance };
   }
 
   #acknowledge(): void {
@@ -91,4 +197,9 @@ export class Incoming implements WorkTable {
 
 function agentIdOf(envelope: Envelope): string {
   return envelope.to[0]?.slice("agent:".length) ?? "";
+}
+
+/** No id has a "#". */
+function chunkId(id: string, sequence: number): string {
+  return `${id}#${sequence}`;
 }

@@ -3,18 +3,19 @@
  * asked for (an id, an envelope, a signal) is not made.
  */
 import type { Lane } from "../broker/broker.ts";
-import { ColloquyError, toColloquyError } from "../errors.ts";
+import { ColloquyError, type TimeoutOutcome, toColloquyError } from "../errors.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { assertPlain } from "../message/plain.ts";
 import { copyPlain } from "../message/plain-copy.ts";
 import { onAbort } from "../runtime/abort.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
 import { deadlineOf, envelopeOf } from "./envelopes.ts";
-import { pastDeadline, timedOut } from "./failures.ts";
+import { cancelledBecause, pastDeadline, timedOut } from "./failures.ts";
+import { formatOperationId } from "./operation.ts";
 import { type StreamOptions, timeoutMsDefault, windowDefault } from "./options.ts";
 import { type Site, Timed } from "./site.ts";
 import { CreditGate, pump, StreamReader } from "./stream.ts";
-import { type LocalAgent, laneOf, type Work } from "./work.ts";
+import { cancelWork, type LocalAgent, laneOf, type Work } from "./work.ts";
 
 export interface LocalCallInput {
   readonly site: Site;
@@ -62,7 +63,9 @@ interface Streaming {
 /** States of a call, in order. */
 const waiting = 0;
 const started = 1;
-const final = 2;
+/** Its effects are being written: it is too late to give up. */
+const committing = 2;
+const final = 3;
 
 /** Made for every request, and seen as `Work` only: plain members cost less than private methods. */
 class LocalCall extends Timed implements Work {
@@ -71,11 +74,12 @@ class LocalCall extends Timed implements Work {
   readonly deadlineAtMs: number;
   cancelled: ColloquyError | undefined = undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined = undefined;
+  calls: Work["calls"] = undefined;
   readonly call: LocalCallInput;
   readonly streaming: Streaming | undefined;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
-  state: typeof waiting | typeof started | typeof final = waiting;
+  state: typeof waiting | typeof started | typeof committing | typeof final = waiting;
   forgetSignal: (() => void) | undefined = undefined;
   envelope: Envelope | undefined = undefined;
 
@@ -130,20 +134,32 @@ class LocalCall extends Timed implements Work {
     const { agent, options } = this.call;
     this.call.site.timeouts.add(this, this.waitMs());
     if (options.signal !== undefined) this.listen(options.signal);
+    if (this.call.cause !== undefined) {
+      this.call.cause.calls ??= new Set();
+      this.call.cause.calls.add(this);
+    }
     if (this.state !== final) agent.accept(this);
   }
 
   cancel(reason: ColloquyError): void {
-    if (this.state === final) return;
-    this.giveUp(reason);
+    if (this.state !== final) this.giveUp(reason);
   }
 
   expire(): void {
-    const outcome = this.state === started ? "in-progress" : "not-started";
+    const { name, outcome, operationId: id } = this;
     const late = this.call.site.clock.nowMs() >= this.deadlineAtMs;
-    this.giveUp(
-      late ? pastDeadline(this.name, outcome) : timedOut(this.name, this.timeoutMs, outcome),
-    );
+    if (late) this.giveUp(pastDeadline({ name, id, outcome }));
+    else this.giveUp(timedOut({ name, id, outcome, left: false }, this.timeoutMs));
+  }
+
+  get outcome(): TimeoutOutcome {
+    if (this.state === waiting) return "not-started";
+    return this.state === started ? "in-progress" : "done";
+  }
+
+  get operationId(): string {
+    const { instance } = this.call.site;
+    return formatOperationId({ instance, messageId: this.message.id });
   }
 
   started(): void {
@@ -199,6 +215,7 @@ class LocalCall extends Timed implements Work {
   }
 
   async succeedWith(result: unknown, effects: readonly StagedEffect[]): Promise<void> {
+    this.state = committing;
     try {
       await writeEffects(this.call.site.broker, effects);
     } catch (error) {
@@ -225,24 +242,25 @@ class LocalCall extends Timed implements Work {
 
   listen(signal: AbortSignal): void {
     this.forgetSignal = onAbort(signal, () => {
-      this.cancel(
-        new ColloquyError("CANCELLED", `${this.name} was cancelled`, { cause: signal.reason }),
-      );
+      this.cancel(cancelledBecause(this.name, signal.reason));
     });
   }
 
   giveUp(reason: ColloquyError): void {
+    const tooLate = this.state === committing;
     this.finish();
     this.streaming?.gate.shut();
-    this.cancelled = reason;
     this.reject(reason);
-    this.onCancelled?.(reason);
+    if (tooLate) return;
+    this.cancelled = reason;
+    cancelWork(this, reason);
   }
 
   finish(): void {
     this.state = final;
     this.call.site.timeouts.remove(this);
     this.forgetSignal?.();
+    this.call.cause?.calls?.delete(this);
   }
 }
 

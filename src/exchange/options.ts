@@ -26,6 +26,11 @@ export interface RequestOptions extends MessageOptions {
   readonly timeoutMs?: number;
   /** Hard limit, milliseconds from now, reset by nothing and passed on. Default: none. */
   readonly deadlineMs?: number;
+  /**
+   * What becomes of the work when this wait times out. "cancel": it is cancelled. "leave": it goes on,
+   * also when this process ends, and `attach` finds it by the error's `details.id`. Default: "cancel".
+   */
+  readonly onTimeout?: "cancel" | "leave";
   /** Told what the handler reports on its way. */
   readonly onProgress?: (data: unknown) => void;
   /**
@@ -73,6 +78,10 @@ export interface PublishOptions extends Omit<MessageOptions, "signal"> {}
 
 export const timeoutMsDefault = 30_000;
 export const startWaitMs = 5_000;
+/** How long the handler's process may take to say what is known, once a wait has timed out. */
+export const verdictWaitMs = 1_000;
+/** The same, once the deadline has passed. */
+export const lateVerdictWaitMs = 250;
 export const windowDefault = 100;
 
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
@@ -81,6 +90,10 @@ export function checkRequest(options: StreamOptions): void {
   positive("deadlineMs", options.deadlineMs);
   positive("window", options.window);
   checkPriority(options.priority);
+  const { onTimeout } = options;
+  if (onTimeout !== undefined && onTimeout !== "cancel" && onTimeout !== "leave") {
+    throw invalidOption("onTimeout", onTimeout, "cancel, leave");
+  }
   if (options.strategy !== undefined && !strategies.includes(options.strategy)) {
     throw invalidOption("strategy", options.strategy, strategies.join(", "));
   }

@@ -1,6 +1,12 @@
 /** A request that came from another process, from its arrival to the reply. */
 import type { Lane } from "../broker/broker.ts";
-import { ColloquyError, type ErrorInfo, errorInfo } from "../errors.ts";
+import {
+  type ColloquyError,
+  type ErrorInfo,
+  errorInfo,
+  isColloquyError,
+  type TimeoutOutcome,
+} from "../errors.ts";
 import { agentAddress } from "../message/address.ts";
 import type { Envelope, MessageKind, Sender } from "../message/envelope.ts";
 import type { EncodedPayload, Message } from "../message/message.ts";
@@ -8,30 +14,35 @@ import { decodePayload } from "../message/payload.ts";
 import { type ControlName, sendControl } from "./control.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
 import { type Draft, protocolVersion } from "./envelopes.ts";
-import { unreachable } from "./failures.ts";
+import { pastDeadline } from "./failures.ts";
 import { notAskedInChunks } from "./local-call.ts";
-import { encodeBody, type Site } from "./site.ts";
+import { formatOperationId } from "./operation.ts";
+import { encodeBody, type Site, Timed } from "./site.ts";
 import { CreditGate, pump } from "./stream.ts";
-import { laneOf, type Work } from "./work.ts";
+import { cancelWork, laneOf, type Work } from "./work.ts";
 
-interface SentChunk {
+export interface SentChunk {
   readonly sequence: number;
   readonly frame: Uint8Array;
 }
 
 /** What work needs of the table it is in. */
 export interface WorkTable {
-  /** Called once, with the frame of the reply when one is sent. */
-  ended(id: string, reply: Uint8Array | undefined): void;
+  /** Called once, with the frame of the reply when one is sent, and the chunks that may not have been read. */
+  ended(id: string, reply: Uint8Array | undefined, unread: readonly SentChunk[]): void;
 }
 
-export class RemoteWork implements Work {
+/** In the wheel only where there is a deadline: whoever set it may be gone by then. */
+export class RemoteWork extends Timed implements Work {
   readonly kind: "request" | "stream";
   readonly message: Envelope;
   readonly attempt = 1;
   readonly claim = undefined;
   cancelled: ColloquyError | undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined;
+  calls: Work["calls"];
+  /** The requester has stopped waiting, and wants it to go on, also without it. */
+  left = false;
   readonly #site: Site;
   readonly #self: Sender;
   readonly #payload: EncodedPayload;
@@ -40,11 +51,12 @@ export class RemoteWork implements Work {
   readonly #gate: CreditGate;
   /** Chunks the requester may not have read yet. */
   #unread: SentChunk[] = [];
-  #state: "waiting" | "started" | "final" = "waiting";
+  #state: "waiting" | "started" | "committing" | "final" = "waiting";
   #acknowledged: "waiting" | "started" | undefined;
   #input: { readonly value: unknown } | undefined;
 
   constructor(site: Site, self: Sender, { envelope, payload }: Message, table: WorkTable) {
+    super();
     this.#site = site;
     this.#self = self;
     this.#payload = payload;
@@ -53,6 +65,9 @@ export class RemoteWork implements Work {
     this.kind = envelope.credit === undefined ? "request" : "stream";
     this.#gate = new CreditGate(envelope.credit ?? 0);
     this.#topic = envelope.replyTo ?? site.space.inbox(envelope.from.instance);
+    if (envelope.deadlineMs !== undefined) {
+      site.timeouts.add(this, Math.max(0, envelope.deadlineMs - site.clock.nowMs()));
+    }
   }
 
   get name(): string {
@@ -111,21 +126,47 @@ export class RemoteWork implements Work {
   }
 
   fail(error: unknown): void {
-    if (this.#state !== "final") this.#reply(this.#failure(errorInfo(error)));
-  }
-
-  /** The agent is not here any more. */
-  refuse(agent: string): void {
-    this.fail(unreachable(this.name, agent, "not-started"));
-  }
-
-  cancel(by: string): void {
     if (this.#state === "final") return;
-    this.#state = "final";
-    this.cancelled = new ColloquyError("CANCELLED", `${this.name} was cancelled by ${by}`);
-    this.#gate.shut();
-    this.#table.ended(this.message.id, undefined);
-    this.onCancelled?.(this.cancelled);
+    // The agent leaves: another may take it.
+    if (this.#state === "waiting" && isColloquyError(error, "CLOSED")) this.refuse();
+    else this.#reply(this.#failure(errorInfo(error)));
+  }
+
+  /** It was not started here, and will not be. */
+  refuse(): void {
+    if (this.#state === "final") return;
+    this.#tell("refused", undefined);
+    this.#finish(undefined);
+  }
+
+  cancel(reason: ColloquyError): void {
+    if (this.#state === "final" || this.#state === "committing") return;
+    this.#finish(undefined);
+    this.cancelled = reason;
+    cancelWork(this, reason);
+  }
+
+  /** The deadline has passed. */
+  override expire(): void {
+    const { name, outcome } = this;
+    if (outcome === "done") return;
+    const id = formatOperationId({ instance: this.#self.instance, messageId: this.message.id });
+    const reason = pastDeadline({ name, id, outcome });
+    this.stop(reason, reason);
+  }
+
+  /** The requester gets `error`, the handler learns of `reason`. */
+  stop(error: ColloquyError, reason: ColloquyError): void {
+    if (this.#state === "final") return;
+    this.fail(error);
+    this.cancelled = reason;
+    cancelWork(this, reason);
+  }
+
+  /** What there is to say about it now. */
+  get outcome(): TimeoutOutcome {
+    if (this.#state === "waiting") return "not-started";
+    return this.#state === "started" ? "in-progress" : "done";
   }
 
   grant(credit: number): void {
@@ -134,9 +175,11 @@ export class RemoteWork implements Work {
 
   /** Tells the requester that the work is here, once for each state. */
   acknowledge(): void {
-    if (this.#state === "final" || this.#acknowledged === this.#state) return;
-    this.#acknowledged = this.#state;
-    this.#tell("accepted", this.#state === "started" ? "started" : "queued");
+    if (this.#state === "final") return;
+    const state = this.#state === "waiting" ? "waiting" : "started";
+    if (this.#acknowledged === state) return;
+    this.#acknowledged = state;
+    this.#tell("accepted", state === "started" ? "started" : "queued");
   }
 
   /** After a reconnect: the requester has chunks up to `received`, and asks. */
@@ -152,6 +195,7 @@ export class RemoteWork implements Work {
     effects: readonly StagedEffect[],
     sequence: number | undefined,
   ): Promise<void> {
+    this.#state = "committing";
     try {
       await writeEffects(this.#site.broker, effects);
     } catch (error) {
@@ -181,10 +225,15 @@ export class RemoteWork implements Work {
   }
 
   #reply(frame: Uint8Array): void {
-    this.#state = "final";
-    this.#gate.shut();
-    this.#table.ended(this.message.id, frame);
+    this.#finish(frame);
     this.#publish(frame);
+  }
+
+  #finish(reply: Uint8Array | undefined): void {
+    this.#state = "final";
+    if (this.message.deadlineMs !== undefined) this.#site.timeouts.remove(this);
+    this.#gate.shut();
+    this.#table.ended(this.message.id, reply, this.#unread);
   }
 
   #publish(frame: Uint8Array): void {

@@ -26,6 +26,8 @@ export interface Work {
   readonly cancelled: ColloquyError | undefined;
   /** Called when the caller gives up. */
   onCancelled: ((reason: ColloquyError) => void) | undefined;
+  /** What the handler has asked for and has no answer to: cancelled with the work. Made with the first. */
+  calls: Set<Cancellable> | undefined;
 
   /** The handler is about to run. */
   started(): void;
@@ -37,6 +39,19 @@ export interface Work {
   succeed(result: unknown, effects: readonly StagedEffect[]): Promise<void> | undefined;
   /** @param error - whatever was thrown. */
   fail(error: unknown): void;
+}
+
+/** A request or stream that a handler has made. */
+export interface Cancellable {
+  cancel(reason: ColloquyError): void;
+}
+
+/** The caller has given up: tells the handler, and whoever works for it. */
+export function cancelWork(work: Work, reason: ColloquyError): void {
+  const { calls } = work;
+  work.calls = undefined;
+  work.onCancelled?.(reason);
+  if (calls !== undefined) for (const call of calls) call.cancel(reason);
 }
 
 /** An agent of this process, as the exchange sees it. */

@@ -2,6 +2,7 @@
 
 import type { Broker, Log, Store, StoreChange } from "../broker/broker.ts";
 import { ColloquyError } from "../errors.ts";
+import type { BoundEntries } from "./bound-entries.ts";
 import type { Cursors } from "./cursors.ts";
 import {
   byteArrays,
@@ -18,6 +19,7 @@ import {
 export interface CallContext {
   readonly broker: Broker;
   readonly cursors: Cursors;
+  readonly bound: BoundEntries;
   /** Of the call. */
   readonly number: number;
   /** Aborts when the client hangs up or its session ends. */
@@ -58,7 +60,8 @@ const methods: Readonly<Record<string, Method>> = {
     const entries = await storeOf(broker).get(texts("keys", keys));
     return entries.map((entry) => entry ?? null);
   },
-  "store.put": ({ broker, signal }, { writes }) => storeOf(broker).put(storeWrites(writes), signal),
+  "store.put": ({ broker, bound, signal }, parameters) =>
+    bound.put(storeOf(broker), storeWrites(parameters["writes"]), signal),
   "store.list": ({ broker, cursors, number: cursor }, { prefix, after }) =>
     cursors.open(
       cursor,

@@ -45,7 +45,7 @@ export function byteArrays(field: string, value: unknown): readonly Uint8Array[]
 export function storeWrites(value: unknown): readonly StoreWrite[] {
   return list("writes", value).map((item) => {
     const write = members(item);
-    const { value: stored, volatile } = write;
+    const { value: stored, volatile, bound } = write;
     const ifRevision = optionalNumber("ifRevision", write["ifRevision"]);
     const ttlMs = write["ttlMs"];
     return {
@@ -54,6 +54,7 @@ export function storeWrites(value: unknown): readonly StoreWrite[] {
       ...(ifRevision === undefined ? {} : { ifRevision }),
       ...(ttlMs === undefined ? {} : { ttlMs: duration("ttlMs", ttlMs) }),
       ...(flag("volatile", volatile) ? { volatile: true } : {}),
+      ...(flag("bound", bound) ? { bound: true } : {}),
     };
   });
 }

@@ -11,6 +11,7 @@ import {
 import { readNumbered } from "../broker/hub/operations/numbered.ts";
 import { errorInfo, isColloquyError } from "../errors.ts";
 import { frameTypes } from "../message/frame.ts";
+import type { BoundEntries } from "./bound-entries.ts";
 import { type CallContext, callMethod } from "./call-methods.ts";
 import { Cursors } from "./cursors.ts";
 import { checkOpen, checkUnused } from "./limits.ts";
@@ -19,12 +20,14 @@ import type { SessionContext, SessionPort } from "./session-port.ts";
 export class SessionCalls implements SessionPort {
   readonly #session: SessionContext;
   readonly #broker: Broker;
+  readonly #bound: BoundEntries;
   readonly #cursors = new Cursors();
   readonly #open = new Map<number, AbortController>();
 
-  constructor(session: SessionContext, broker: Broker) {
+  constructor(session: SessionContext, broker: Broker, bound: BoundEntries) {
     this.#session = session;
     this.#broker = broker;
+    this.#bound = bound;
     session.handleInOrder(frameTypes.CALL, (frame) => {
       const call = readCall(frame);
       checkOpen("calls", this.#open.size, session.limits);
@@ -53,6 +56,7 @@ export class SessionCalls implements SessionPort {
     const context: CallContext = {
       broker: this.#broker,
       cursors: this.#cursors,
+      bound: this.#bound,
       number,
       signal,
       note: (value) => {

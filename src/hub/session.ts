@@ -20,6 +20,7 @@ import { type Frame, type FrameType, frameTypes } from "../message/frame.ts";
 import { FrameParser } from "../message/frame-parser.ts";
 import { invalidMessage } from "../message/invalid.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { BoundEntries } from "./bound-entries.ts";
 import type { HubLimits } from "./limits.ts";
 import type { Probe } from "./probe.ts";
 import { SessionCalls } from "./session-calls.ts";
@@ -62,6 +63,8 @@ interface Membership {
   readonly broker: Broker;
   readonly deliveries: SessionDeliveries;
   readonly ports: readonly SessionPort[];
+  /** Until a successor takes it over. */
+  bound: BoundEntries;
   /** Whose place this session takes, until it has claimed what it still holds. */
   predecessor: Session | undefined;
 }
@@ -152,7 +155,7 @@ export class Session implements SessionContext {
   release(): void {
     this.destroy();
     this.#membership?.predecessor?.release();
-    void this.#finish()?.close();
+    void this.#leave(this.#finish());
   }
 
   /** The hub ends: says so, and leaves everything else as it is. */
@@ -218,14 +221,15 @@ export class Session implements SessionContext {
     });
     this.handleInOrder(frameTypes.RESUMED, () => this.#resumed());
     const deliveries = new SessionDeliveries(this, broker);
+    const bound = predecessor?.handOver() ?? new BoundEntries();
     const ports = [
       new SessionTopics(this, broker),
       new SessionIntake(this, broker, hello.incarnation),
       new SessionSettlements(this, broker),
       new SessionTracks(this, broker),
-      new SessionCalls(this, broker),
+      new SessionCalls(this, broker, bound),
     ];
-    this.#membership = { hello, broker, deliveries, ports, predecessor };
+    this.#membership = { hello, broker, deliveries, ports, bound, predecessor };
     const { name, capabilities } = broker;
     const { silenceMsMax } = this.limits;
     writeWelcome(this.output.data, {
@@ -250,6 +254,13 @@ export class Session implements SessionContext {
     this.destroy();
   }
 
+  /** A successor is here: what is bound to the client is now its affair. */
+  handOver(): BoundEntries | undefined {
+    const bound = this.#membership?.bound;
+    if (this.#membership !== undefined) this.#membership.bound = new BoundEntries();
+    return bound;
+  }
+
   #lost(): void {
     const membership = this.#membership;
     if (membership === undefined) {
@@ -268,7 +279,14 @@ export class Session implements SessionContext {
     await this.#work.done();
     this.#membership?.predecessor?.release();
     const broker = this.#finish();
-    await Promise.all([broker?.close(), this.#closeLink()]);
+    await Promise.all([this.#leave(broker), this.#closeLink()]);
+  }
+
+  /** Its subscriptions have ended by now: who learns that it is gone finds nobody there. */
+  async #leave(broker: Broker | undefined): Promise<void> {
+    if (broker === undefined) return;
+    await this.#membership?.bound.dropAll(broker);
+    await broker.close();
   }
 
   /** Ends the link with the reason. */

@@ -2,9 +2,12 @@
  * Who is there. Each process keeps two kinds of volatile entries in the broker's store and watches
  * those of all others:
  *
- *   presence/INSTANCE/lease      ends by itself 5 s after its last renewal; holds the agents' load
+ *   presence/INSTANCE/lease      ends by itself 5 s after its last renewal; { links, loads }: how often
+ *                                the process has found the broker again, and its agents' load
  *   presence/INSTANCE/cards/N    up to 256 agents' cards; counts only while the lease is there, and
  *                                ends by itself 10 min after it was last written
+ *
+ * Both are bound to their process: a hub that learns of its end deletes them at once.
  *
  * When the broker was lost and comes back empty, what was known stays known for one lease's time:
  * the others need a moment to show themselves again.
@@ -29,9 +32,15 @@ export interface PresentAgent {
 
 interface Instance {
   leased: boolean;
+  links: number;
   /** Kept from before the broker was lost, until then. */
   doubt: Timer | undefined;
   readonly chunks: Map<string, readonly AgentCard[]>;
+}
+
+interface Lease {
+  readonly links: number;
+  readonly loads: Readonly<Record<string, number>>;
 }
 
 export class Presence {
@@ -46,6 +55,7 @@ export class Presence {
   #flushing: Promise<void> | undefined;
   #renewal: Timer | undefined;
   #rewrite: Timer | undefined;
+  #links = 0;
   #closed = false;
 
   constructor(site: Site, store: Store) {
@@ -85,6 +95,7 @@ export class Presence {
 
   /** After the broker came back: its volatile entries are gone. */
   async restore(): Promise<void> {
+    this.#links++;
     this.#markAll();
     await Promise.all([this.#renew(), this.#flush()]);
   }
@@ -124,8 +135,9 @@ export class Presence {
     this.#renewal = this.#site.clock.setTimer(renewMs, () => {
       this.#renew().catch((error: unknown) => this.#fail(error));
     });
+    const value = packValue({ links: this.#links, loads });
     await this.#store.put([
-      { key: this.#own("lease"), value: packValue(loads), ttlMs: leaseMs, volatile: true },
+      { key: this.#own("lease"), value, ttlMs: leaseMs, volatile: true, bound: true },
     ]);
   }
 
@@ -151,7 +163,7 @@ export class Presence {
           .slice(chunk * cardsPerChunk, (chunk + 1) * cardsPerChunk)
           .flatMap((agent) => (agent === undefined ? [] : [agent.card]));
         if (cards.length === 0) return { key, volatile: true };
-        return { key, value: packValue(cards), ttlMs: cardsMs, volatile: true };
+        return { key, value: packValue(cards), ttlMs: cardsMs, volatile: true, bound: true };
       });
       this.#changed.clear();
       await this.#store.put(writes);
@@ -180,26 +192,27 @@ export class Presence {
     if (value === undefined) {
       if (instance === undefined) return;
       instance.leased = false;
-      this.#site.registry.remove(name);
+      if (instance.chunks.size === 0) this.#instances.delete(name);
+      this.#site.registry.lose(name);
       return;
     }
-    const known = instance ?? { leased: false, doubt: undefined, chunks: new Map() };
+    const { links, loads } = value as Lease;
+    const known = instance ?? newInstance();
     this.#instances.set(name, known);
+    const missed = known.leased && known.links !== links;
+    known.links = links;
     known.doubt?.cancel();
     known.doubt = undefined;
     if (!known.leased) {
       known.leased = true;
       this.#apply(name);
     }
-    this.#site.registry.reportLoad(name, value as Readonly<Record<string, number>>);
+    this.#site.registry.reportLoad(name, loads);
+    if (missed) this.#site.registry.returned(name);
   }
 
   #learnCards(name: string, chunk: string, value: unknown): boolean {
-    const known = this.#instances.get(name) ?? {
-      leased: false,
-      doubt: undefined,
-      chunks: new Map(),
-    };
+    const known = this.#instances.get(name) ?? newInstance();
     this.#instances.set(name, known);
     if (value !== undefined) known.chunks.set(chunk, value as readonly AgentCard[]);
     else if (known.chunks.delete(chunk) && known.chunks.size === 0 && !known.leased) {
@@ -225,10 +238,14 @@ export class Presence {
   #drop(name: string, instance: Instance): void {
     instance.doubt?.cancel();
     if (this.#instances.get(name) === instance) this.#instances.delete(name);
-    this.#site.registry.remove(name);
+    this.#site.registry.lose(name);
   }
 
   #fail(error: unknown): void {
     if (!this.#closed) this.#site.onError(error, "presence");
   }
+}
+
+function newInstance(): Instance {
+  return { leased: false, links: 0, doubt: undefined, chunks: new Map() };
 }

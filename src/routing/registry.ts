@@ -24,6 +24,14 @@ export interface AgentQuery {
 
 export type RegistryListener = () => void;
 
+/** What becomes of other processes, as far as exchanges with them are concerned. */
+export interface InstanceListener {
+  /** It gives no sign of life any more: it ended, or stands still. */
+  lost(instance: string): void;
+  /** It had lost the broker and has found it again: what was sent to it meanwhile may be lost. */
+  returned(instance: string): void;
+}
+
 export class Registry {
   /** By agent id; the youngest first. */
   readonly #twins = new Map<string, Candidate[]>();
@@ -31,6 +39,7 @@ export class Registry {
   readonly #pools = new Map<string, Pool>();
   readonly #byInstance = new Map<string, Map<string, Candidate>>();
   readonly #listeners = new Set<RegistryListener>();
+  readonly #instanceListeners = new Set<InstanceListener>();
 
   /** Makes `cards` the agents that `instance` has, and forgets those it no longer has. */
   replace(instance: string, cards: readonly AgentCard[]): void {
@@ -70,6 +79,16 @@ export class Registry {
     }
     if (agents.size === 0) this.#byInstance.delete(instance);
     this.#tell();
+  }
+
+  /** Forgets every agent of a process that gives no sign of life any more. */
+  lose(instance: string): void {
+    this.remove(instance);
+    for (const listener of this.#instanceListeners) listener.lost(instance);
+  }
+
+  returned(instance: string): void {
+    for (const listener of this.#instanceListeners) listener.returned(instance);
   }
 
   /** Handlers each agent of `instance` said it is running; also the sign that the instance lives. */
@@ -125,6 +144,11 @@ export class Registry {
   onChange(listener: RegistryListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Tells `listener` what becomes of other processes. */
+  follow(listener: InstanceListener): void {
+    this.#instanceListeners.add(listener);
   }
 
   #tell(): void {

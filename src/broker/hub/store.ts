@@ -65,12 +65,13 @@ function notStored(error: unknown): StorePutOutcome {
 }
 
 /** Members that are undefined are left out: they are not plain data. */
-function plainWrite({ key, value, ifRevision, ttlMs, volatile }: StoreWrite): StoreWrite {
+function plainWrite({ key, value, ifRevision, ttlMs, volatile, bound }: StoreWrite): StoreWrite {
   return {
     key,
     ...(value === undefined ? {} : { value }),
     ...(ifRevision === undefined ? {} : { ifRevision }),
     ...(ttlMs === undefined ? {} : { ttlMs }),
     ...(volatile === undefined ? {} : { volatile }),
+    ...(bound === undefined ? {} : { bound }),
   };
 }

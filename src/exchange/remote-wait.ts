@@ -1,0 +1,291 @@
+/**
+ * A wait for what another process handles: from its begin to the answer, or to what is known when the
+ * wait ends without one. What is waited for, and how it is sent, is the subclass's.
+ *
+ *   waiting ── answer, failure ───────────────────────────────▶ final
+ *   waiting ── silence, deadline ──▶ asking what is known ────▶ final
+ */
+import { type ColloquyError, errorFromInfo, isErrorCode, type TimeoutOutcome } from "../errors.ts";
+import type { Sender } from "../message/envelope.ts";
+import type { Message } from "../message/message.ts";
+import { decodePayload } from "../message/payload.ts";
+import { onAbort } from "../runtime/abort.ts";
+import { type ControlInput, type ControlName, sendControl } from "./control.ts";
+import { cancelledBecause, cut, pastDeadline, timedOut, unreachable } from "./failures.ts";
+import { formatOperationId, type Operation } from "./operation.ts";
+import {
+  lateVerdictWaitMs,
+  type StreamOptions,
+  startWaitMs,
+  timeoutMsDefault,
+  verdictWaitMs,
+} from "./options.ts";
+import { type Site, Timed } from "./site.ts";
+import type { StreamReader } from "./stream.ts";
+import type { Question, Verdicts } from "./verdicts.ts";
+
+export interface WaitInput {
+  readonly site: Site;
+  readonly from: Sender;
+  readonly name: string;
+  readonly options: StreamOptions;
+  readonly deadlineAtMs: number;
+}
+
+/** What a wait needs of the table it is in. */
+export interface WaitTable {
+  readonly verdicts: Verdicts;
+  /** Messages may have been lost: asks what became of what is waited for. */
+  inquire(wait: RemoteWait): void;
+  forget(wait: RemoteWait): void;
+}
+
+/** Where the answer goes. */
+export interface Settle {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly reader?: StreamReader | undefined;
+}
+
+export abstract class RemoteWait extends Timed {
+  /** What the answer is known by. */
+  abstract readonly id: string;
+  readonly reader: StreamReader | undefined;
+  readonly #wait: WaitInput;
+  readonly #table: WaitTable;
+  readonly #settle: Settle;
+  readonly #timeoutMs: number;
+  #known: TimeoutOutcome = "unknown";
+  #heard = false;
+  #phase: "waiting" | "asking" | "final" = "waiting";
+  #sentAtMs = 0;
+  /** The chunk after which one is missing, and how often the end has come without it. */
+  #gap: { readonly received: number; ends: number } | undefined;
+  #forgetSignal: (() => void) | undefined;
+
+  constructor(wait: WaitInput, table: WaitTable, settle: Settle) {
+    super();
+    this.#wait = wait;
+    this.#table = table;
+    this.#settle = settle;
+    this.reader = settle.reader;
+    this.#timeoutMs = wait.options.timeoutMs ?? timeoutMsDefault;
+  }
+
+  /** Where the work is handled, as far as is known now. */
+  abstract get operation(): Operation;
+  abstract get agent(): string;
+  /** Sends what begins the exchange, also again. */
+  abstract send(): void;
+  /** After messages may have been lost: asks what became of it. `onUnheard` when nobody is there. */
+  abstract inquire(onUnheard: () => void): void;
+
+  /** What the handler's process is told when this wait times out. */
+  protected abstract get onTimeout(): Question["ask"];
+  /** The request never came to where it was sent. */
+  protected abstract missing(): void;
+  /** It was not started where it was sent, and will not be. */
+  protected abstract refused(): void;
+  /** Called once, when the wait is over. @param answerMs - how long the answer took, if it is one. */
+  protected abstract ended(answerMs: number | undefined): void;
+
+  get final(): boolean {
+    return this.#phase === "final";
+  }
+
+  /** A sign of life came from the handler's process. */
+  get heard(): boolean {
+    return this.#heard;
+  }
+
+  get sentAgoMs(): number {
+    return this.#wait.site.clock.monotonicMs() - this.#sentAtMs;
+  }
+
+  /** Names the work for `attach`. */
+  get operationId(): string {
+    return formatOperationId(this.operation);
+  }
+
+  begin(): void {
+    const { site, options } = this.#wait;
+    site.timeouts.add(this, this.#waitMs(Math.min(startWaitMs, this.#timeoutMs)));
+    this.#sentAtMs = site.clock.monotonicMs();
+    const { signal } = options;
+    if (signal !== undefined) {
+      this.#forgetSignal = onAbort(signal, () =>
+        this.cancel(cancelledBecause(this.#wait.name, signal.reason)),
+      );
+    }
+    if (!this.final) this.send();
+  }
+
+  /** Tells the writer of a streamed answer how far it may go. */
+  grant(credit: number): void {
+    if (!this.final) this.tell("credit", { credit });
+  }
+
+  /** The caller has given up. */
+  cancel(reason: ColloquyError): void {
+    if (this.final) return;
+    if (this.onTimeout !== "look") this.#ask("cancel", verdictWaitMs, () => {});
+    this.fail(reason);
+  }
+
+  fail(error: unknown): void {
+    if (this.final) return;
+    this.#finish(undefined);
+    this.#settle.reject(error);
+  }
+
+  /** Nobody can say any more what became of it. */
+  lose(): void {
+    const { name } = this.#wait;
+    if (this.reader === undefined) {
+      return this.fail(unreachable(name, this.agent, "unknown", this.operationId));
+    }
+    this.fail(cut(name, this.reader.received, "unknown", this.operationId));
+  }
+
+  override expire(): void {
+    if (this.#phase === "asking") return this.#giveUp(false);
+    this.#phase = "asking";
+    const late = this.#wait.site.clock.nowMs() >= this.#wait.deadlineAtMs;
+    const ask = late && this.onTimeout === "leave" ? "cancel" : this.onTimeout;
+    this.#ask(ask, late ? lateVerdictWaitMs : verdictWaitMs, (outcome) => {
+      if (this.final) return;
+      // What was known before may be out of date, except that it had been started.
+      if (outcome !== undefined) this.#known = outcome;
+      else if (this.#known === "not-started") this.#known = "unknown";
+      if (outcome !== "done" || late) return this.#giveUp(late);
+      // Its answer was on its way, and is kept where it was made.
+      this.#wait.site.timeouts.add(this, verdictWaitMs);
+      this.#table.inquire(this);
+    });
+  }
+
+  onControl({ envelope, payload }: Message): void {
+    switch (envelope.name) {
+      case "accepted":
+        this.#known = decodePayload(payload) === "started" ? "in-progress" : "not-started";
+        return this.#alive();
+      case "progress":
+        this.#known = "in-progress";
+        this.#wait.options.onProgress?.(decodePayload(payload));
+        return this.#alive();
+      case "missing":
+        return this.missing();
+      case "refused":
+        return this.refused();
+      case "forgotten":
+        return this.lose();
+      default:
+        return;
+    }
+  }
+
+  onAnswer({ envelope, payload }: Message): void {
+    const { reader } = this;
+    if (envelope.kind === "error") return this.fail(thrownBy(decodePayload(payload)));
+    const sequence = envelope.sequence ?? 0;
+    if (envelope.status === "partial") {
+      this.#known = "in-progress";
+      this.#alive();
+      if (reader?.push(sequence, decodePayload(payload)) === false) {
+        this.#fillGap(reader.received, false);
+      }
+      return;
+    }
+    if (reader !== undefined && sequence > reader.received) {
+      return this.#fillGap(reader.received, true);
+    }
+    if (this.#phase === "asking" && this.#wait.site.clock.nowMs() >= this.#wait.deadlineAtMs) {
+      this.#known = "done";
+      return this.#giveUp(true);
+    }
+    const result = decodePayload(payload);
+    this.#finish(this.sentAgoMs);
+    this.#settle.resolve(result);
+  }
+
+  protected tell(
+    name: ControlName,
+    more: Partial<Pick<ControlInput, "data" | "credit" | "sequence" | "onUnheard">>,
+  ): void {
+    const { site, from } = this.#wait;
+    const { instance, messageId } = this.operation;
+    sendControl(site, {
+      name,
+      from,
+      to: this.agent,
+      topic: site.space.inbox(instance),
+      correlationId: messageId,
+      replyTo: site.space.inbox(site.instance),
+      ...more,
+    });
+  }
+
+  #ask(
+    ask: Question["ask"],
+    waitMs: number,
+    tell: (outcome: TimeoutOutcome | undefined) => void,
+  ): void {
+    const { from } = this.#wait;
+    const { operation, agent } = this;
+    const sentAtMs = this.#sentAtMs;
+    this.#table.verdicts.ask({ ask, from, agent, operation, sentAtMs, waitMs }, tell);
+  }
+
+  #giveUp(late: boolean): void {
+    if (this.final) return;
+    const { name } = this.#wait;
+    const known = { name, id: this.operationId, outcome: this.#known };
+    if (late) return this.fail(pastDeadline(known));
+    const waitedMs = this.#heard ? this.#timeoutMs : Math.min(startWaitMs, this.#timeoutMs);
+    this.fail(timedOut({ ...known, left: this.onTimeout !== "cancel" }, waitedMs));
+  }
+
+  /** Chunks were lost on their way. Their writer keeps them until they are read: it is asked, once. */
+  #fillGap(received: number, isEnd: boolean): void {
+    if (this.#gap?.received !== received) {
+      this.#gap = { received, ends: isEnd ? 1 : 0 };
+      this.#table.inquire(this);
+    } else if (isEnd && ++this.#gap.ends > 1) {
+      this.fail(cut(this.#wait.name, received, "done", this.operationId));
+    }
+  }
+
+  #alive(): void {
+    this.#heard = true;
+    if (this.#phase === "waiting") {
+      this.#wait.site.timeouts.add(this, this.#waitMs(this.#timeoutMs));
+    }
+  }
+
+  #waitMs(idleMs: number): number {
+    const { deadlineAtMs, site } = this.#wait;
+    if (deadlineAtMs === Number.POSITIVE_INFINITY) return idleMs;
+    return Math.max(0, Math.min(idleMs, deadlineAtMs - site.clock.nowMs()));
+  }
+
+  #finish(answerMs: number | undefined): void {
+    this.#phase = "final";
+    this.#wait.site.timeouts.remove(this);
+    this.#forgetSignal?.();
+    this.#table.forget(this);
+    this.ended(answerMs);
+  }
+}
+
+/** The error another process sent; what it says is data, its code is checked. */
+function thrownBy(sent: unknown): ColloquyError {
+  const { code, message, retryable, details } = (sent ?? {}) as Record<string, unknown>;
+  return errorFromInfo({
+    code: isErrorCode(code) ? code : "HANDLER_FAILED",
+    message: typeof message === "string" ? message : "the handler failed",
+    retryable: retryable === true,
+    ...(typeof details === "object" && details !== null
+      ? { details: details as Record<string, unknown> }
+      : {}),
+  });
+}

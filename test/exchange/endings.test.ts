@@ -1,0 +1,183 @@
+/** How a request or stream ends when a process, a link or the hub does. */
+import type { Agent, Context, Network } from "colloquy";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type HubFabric, openHubFabric } from "../support/hub-fabric.ts";
+
+let fabric: HubFabric;
+let asking: Network;
+let asker: Agent;
+
+beforeEach(async () => {
+  fabric = await openHubFabric();
+  asking = await fabric.join("asking");
+  asker = await fabric.until(asking.agent("asker"));
+});
+afterEach(() => fabric.close());
+
+const hang = () => new Promise<never>(() => {});
+
+async function member(name: string, type = "pool"): Promise<{ net: Network; agent: Agent }> {
+  const net = await fabric.join(name);
+  const agent = await fabric.until(net.agent(name, { type }));
+  await fabric.clock.advance(50);
+  return { net, agent };
+}
+
+/** How long it took, in virtual time, until `promise` rejected, and with what. */
+async function failure(promise: Promise<unknown>): Promise<{ error: unknown; afterMs: number }> {
+  const fromMs = fabric.clock.monotonicMs();
+  const error = await fabric.until(promise.catch((thrown: unknown) => thrown));
+  return { error, afterMs: fabric.clock.monotonicMs() - fromMs };
+}
+
+describe("a handler's process that dies", () => {
+  test("in the middle of a request ends the wait as soon as the hub knows, as unknown", async () => {
+    const { net, agent } = await member("worker");
+    agent.handle("hang", hang);
+    const hanging = asker.request("agent:worker", "hang");
+    await fabric.clock.advance(2_000);
+    fabric.kill("worker", net);
+    const { error, afterMs } = await failure(hanging);
+    expect(error).toMatchObject({
+      code: "AGENT_UNREACHABLE",
+      retryable: false,
+      details: { outcome: "unknown", agent: "worker", id: expect.stringContaining(net.instance) },
+    });
+    expect(afterMs).toBeLessThan(1_500);
+    expect(asking.find({ id: "worker" })).toEqual([]);
+  });
+
+  test("in the middle of a stream cuts it, after what was read", async () => {
+    const { net, agent } = await member("worker");
+    agent.handle("count", async function* () {
+      yield 1;
+      yield 2;
+      await hang();
+    });
+    const reply = asker.stream("agent:worker", "count");
+    const chunks: unknown[] = [];
+    const reading = (async () => {
+      for await (const chunk of reply) chunks.push(chunk);
+    })();
+    await fabric.clock.advance(100);
+    fabric.kill("worker", net);
+    const { error, afterMs } = await failure(reading);
+    expect(error).toMatchObject({ code: "STREAM_CUT", details: { received: 2 } });
+    expect(afterMs).toBeLessThan(1_500);
+    expect(chunks).toEqual([1, 2]);
+  });
+
+  test("before a request reached it has another of the pool take it", async () => {
+    const [first, second] = [await member("first"), await member("second")];
+    first.agent.handle("who", () => "first");
+    second.agent.handle("who", () => "second");
+    fabric.kill("first", first.net);
+    // The hub takes it for dead, and what is sent to it finds nobody, before its card is gone.
+    await fabric.clock.advance(1_003);
+    const answers = [1, 2, 3].map(() => asker.request("type:pool", "who"));
+    expect(await fabric.until(Promise.all(answers))).toEqual(["second", "second", "second"]);
+  });
+});
+
+test("an agent that closes hands what waits for it to another of the pool", async () => {
+  const [first, second] = [await member("first"), await member("second")];
+  const single = await fabric.until(first.net.agent("single", { type: "narrow", capacity: 1 }));
+  const spare = await fabric.until(second.net.agent("spare", { type: "narrow", capacity: 1 }));
+  await fabric.clock.advance(50);
+  let release: () => void = () => {};
+  single.handle("who", () => new Promise((resolve) => (release = () => resolve("single"))));
+  spare.handle("who", () => "spare");
+  const running = asker.request("agent:single", "who");
+  await fabric.clock.advance(50);
+  const waiting = asker.request("agent:single", "who");
+  await fabric.clock.advance(50);
+  const closing = single.close();
+  await expect(fabric.until(waiting)).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    retryable: true,
+    details: { outcome: "not-started" },
+  });
+  release();
+  expect(await fabric.until(running)).toBe("single");
+  await fabric.until(closing);
+});
+
+test("an asker's process that dies has its requests cancelled, and what they started, cleanup included", async () => {
+  const worker = await member("worker");
+  const helper = await member("helper");
+  const ended: string[] = [];
+  const untilAborted =
+    (name: string) =>
+    async (_input: unknown, { signal }: Context) => {
+      try {
+        await new Promise((_resolve, reject) => signal.addEventListener("abort", reject));
+      } finally {
+        ended.push(name);
+      }
+    };
+  helper.agent.handle("deep", untilAborted("deep"));
+  worker.agent.handle("hang", async (input, context) => {
+    const deeper = context.request("agent:helper", "deep").catch(({ code }) => ended.push(code));
+    await untilAborted("hang")(input, context).catch(() => {});
+    await deeper;
+  });
+  const dying = await fabric.join("dying");
+  const lonely = await fabric.until(dying.agent("lonely"));
+  await fabric.clock.advance(50);
+  lonely.request("agent:worker", "hang").catch(() => {});
+  await fabric.clock.advance(1_000);
+  fabric.kill("dying", dying);
+  await fabric.clock.advance(1_500);
+  expect([...ended].sort()).toEqual(["CANCELLED", "deep", "hang"]);
+});
+
+test("a handler's link that breaks and comes back loses no answer, nor a request on its way", async () => {
+  const { agent } = await member("worker");
+  let release: () => void = () => {};
+  let starts = 0;
+  agent.handle("slow", () => {
+    starts++;
+    return new Promise((resolve) => (release = () => resolve("slow")));
+  });
+  agent.handle("quick", () => ++starts && "quick");
+  const slow = asker.request("agent:worker", "slow");
+  await fabric.clock.advance(100);
+  fabric.network.cut("worker");
+  release();
+  const quick = asker.request("agent:worker", "quick");
+  expect(await fabric.until(Promise.all([slow, quick]))).toEqual(["slow", "quick"]);
+  expect(starts).toBe(2);
+  expect(fabric.clock.monotonicMs()).toBeLessThan(3_000);
+});
+
+test("a hub that is replaced loses neither requests nor chunks, in whatever state they are", async () => {
+  const { agent } = await member("worker");
+  let starts = 0;
+  agent.handle("late", async () => {
+    starts++;
+    await new Promise<void>((resolve) => fabric.clock.setTimer(1_500, resolve));
+    return "late";
+  });
+  agent.handle("count", async function* () {
+    for (let n = 1; n <= 50; n++) {
+      await new Promise<void>((resolve) => fabric.clock.setTimer(20, resolve));
+      yield n;
+    }
+    return "counted";
+  });
+  const late = asker.request("agent:worker", "late");
+  const reply = asker.stream("agent:worker", "count", undefined, { window: 8 });
+  const chunks: unknown[] = [];
+  const reading = (async () => {
+    for await (const chunk of reply) chunks.push(chunk);
+  })();
+  await fabric.clock.advance(300);
+  await fabric.killHub();
+  await fabric.clock.advance(200);
+  await fabric.openHub();
+  expect(await fabric.until(late)).toBe("late");
+  await fabric.until(reading);
+  expect(chunks).toEqual(Array.from({ length: 50 }, (_, index) => index + 1));
+  expect(await fabric.until(reply.result)).toBe("counted");
+  expect(starts).toBe(1);
+});

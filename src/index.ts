@@ -7,7 +7,7 @@ export type {
 export { Agent } from "./agent/agent.ts";
 export type { Client } from "./agent/client.ts";
 export type { Context } from "./agent/context.ts";
-export type { HandlerOptions } from "./agent/handler.ts";
+export type { BatchHandler, BatchHandlerOptions, HandlerOptions } from "./agent/handler.ts";
 export type { Implementation } from "./agent/implementation.ts";
 export type { Receipts, Refusal } from "./agent/multicast.ts";
 export type {
@@ -30,6 +30,7 @@ export type {
   DurabilityClaim,
   Guarantee,
 } from "./broker/broker.ts";
+export type { BatchOptions, BatchResults } from "./delivery/batch.ts";
 export type { BreakerOptions } from "./delivery/breaker.ts";
 export type { Switch } from "./delivery/policy.ts";
 export type { RateLimitOptions } from "./delivery/rate-limit.ts";

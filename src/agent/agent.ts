@@ -1,9 +1,10 @@
 /** An identity with an inbox, handlers, capabilities, capacity and a state that others can see. */
 
+import { batching, batchOptions } from "../delivery/batch.ts";
 import type { Switch } from "../delivery/policy.ts";
 import { RateLimit, type RateLimitOptions } from "../delivery/rate-limit.ts";
 import { Retries, retryPolicy } from "../delivery/retry.ts";
-import { ColloquyError } from "../errors.ts";
+import { ColloquyError, invalidOption } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import type {
@@ -24,7 +25,14 @@ import { onAbort } from "../runtime/abort.ts";
 import { type Client, makeClient } from "./client.ts";
 import type { Context } from "./context.ts";
 import { nameOf } from "./context.ts";
-import { composeHandler, type HandlerFunction, type HandlerOptions, isPromise } from "./handler.ts";
+import {
+  type BatchHandler,
+  type BatchHandlerOptions,
+  composeHandler,
+  type HandlerFunction,
+  type HandlerOptions,
+  isPromise,
+} from "./handler.ts";
 import type { Implementation } from "./implementation.ts";
 import { Inbox } from "./inbox.ts";
 import { Mailboxes } from "./mailboxes.ts";
@@ -154,8 +162,18 @@ export class Agent {
    * Takes requests and commands of this name. The agent's mailboxes (its own, its type's and one for
    * each capability) come into being with the first handler and stay until they are removed.
    *
-   * @throws CONFLICT when there is a handler of this name, INVALID_OPTION for a bad retry policy.
+   * @throws CONFLICT when there is a handler of this name, INVALID_OPTION for a bad policy.
    */
+  handle<Input extends AnySchema, Output extends AnySchema>(
+    member: RequestMember<Input, Output> | CommandMember<Input, Output>,
+    handler: BatchHandler<Taken<Input>, Given<Output>>,
+    options: BatchHandlerOptions,
+  ): Registration;
+  handle<Input = unknown>(
+    name: string,
+    handler: BatchHandler<Input>,
+    options: BatchHandlerOptions,
+  ): Registration;
   handle<Input extends AnySchema, Output extends AnySchema>(
     member: RequestMember<Input, Output> | CommandMember<Input, Output>,
     handler: (input: Taken<Input>, context: Context) => Given<Output> | Promise<Given<Output>>,
@@ -174,11 +192,23 @@ export class Agent {
   handle(
     nameOrMember: string | Member,
     handler: unknown,
-    options: HandlerOptions = {},
+    options: HandlerOptions | BatchHandlerOptions = {},
   ): Registration {
     if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
     const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
-    return this.#handle(nameOf(nameOrMember), member, handler as HandlerFunction, options);
+    const name = nameOf(nameOrMember);
+    const batch = batchOptions("batch" in options ? options.batch : undefined);
+    if (batch === undefined) {
+      return this.#handle(name, member, handler as HandlerFunction, options);
+    }
+    if (member?.kind === "stream") {
+      throw invalidOption("batch", name, "for a handler that answers in chunks");
+    }
+    // A batch cannot be larger than what runs at a time: it need not wait for more.
+    const limits = { ...batch, sizeMax: Math.min(batch.sizeMax, this.capacity) };
+    const { clock } = this.#exchange.site;
+    const one = batching(handler as BatchHandler<unknown>, limits, clock);
+    return this.#handle(name, member, one, options);
   }
 
   /**

@@ -1,5 +1,6 @@
 /** What runs for one method or command: the user's function between its schemas, composed once. */
 
+import type { BatchFunction, BatchOptions } from "../delivery/batch.ts";
 import type { Retries, RetryPolicy } from "../delivery/retry.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Context } from "./context.ts";
@@ -9,6 +10,18 @@ export interface HandlerOptions {
   /** When a failed command is tried again. */
   readonly retry?: Partial<RetryPolicy>;
 }
+
+export interface BatchHandlerOptions extends HandlerOptions {
+  /**
+   * Hand it several messages at a time. Each keeps its own outcome and attempts, and its own context:
+   * what is staged through `contexts[n]` commits with the settlement of `inputs[n]` alone, and is
+   * forgotten where its result is an error. `true` takes the defaults: 100 messages or 10 ms.
+   */
+  readonly batch: true | Partial<BatchOptions>;
+}
+
+/** A handler of several messages at a time, and what each of them came to. */
+export type BatchHandler<Input, Output = unknown> = BatchFunction<Input, Context, Output>;
 
 export type HandlerFunction = (input: unknown, context: Context) => unknown;
 

@@ -1,5 +1,14 @@
 // Checked by the compiler only: what a contract says is what both sides get.
-import { type Agent, command, event, protocol, type Receipt, request, stream } from "colloquy";
+import {
+  type Agent,
+  type Context,
+  command,
+  event,
+  protocol,
+  type Receipt,
+  request,
+  stream,
+} from "colloquy";
 import { z } from "zod";
 
 type Equal<A, B> =
@@ -90,4 +99,22 @@ export async function refusesWhatTheContractDoesNotSay(agent: Agent): Promise<vo
   await agent.request("type:a", "x", 1, { strategy: "random" });
   // @ts-expect-error: a request goes to one agent
   agent.client(Risk).assess({ symbol: "A", at: new Date() }, { to: "all:risk" });
+}
+
+export function batchesAreTyped(agent: Agent): void {
+  agent.handle(
+    Risk.assess,
+    (inputs, contexts) => {
+      same<typeof inputs, readonly { symbol: string; at: Date }[]>(true);
+      same<typeof contexts, readonly Context[]>(true);
+      return inputs.map(({ symbol }) => (symbol === "" ? new Error("no symbol") : { score: 1 }));
+    },
+    { batch: { sizeMax: 10 } },
+  );
+  // @ts-expect-error: a batch has results, not one
+  agent.handle(Risk.assess, () => ({ score: 1 }), { batch: true });
+  // @ts-expect-error: a score is a number
+  agent.handle(Risk.assess, (inputs) => inputs.map(() => ({ score: "high" })), { batch: true });
+  // @ts-expect-error: a stream is not answered in batches
+  agent.handle(Risk.narrate, async (inputs) => inputs, { batch: true });
 }

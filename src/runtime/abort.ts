@@ -16,37 +16,74 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 const nothing = () => {};
 
-/** Those who wait for one signal are a ring behind its only listener; its head waits for nothing. */
-class Waiting {
-  next: Waiting = this;
-  previous: Waiting = this;
-  readonly run: () => void;
+/**
+ * One who waits for a signal, as an object of its own: for those who come by the hundred thousand and
+ * have no closure to spare. Those who wait for one signal are a ring behind its only listener.
+ */
+export abstract class AbortListener {
+  #next: AbortListener = this;
+  #previous: AbortListener = this;
+  #signal: AbortSignal | undefined;
+
+  /** The signal has aborted; it listens no more. Must not throw. */
+  abstract aborted(signal: AbortSignal): void;
+
+  /** Listens to `signal`, which must not have aborted, and to no other from now on. */
+  listen(signal: AbortSignal): void {
+    const { ring } = heads.get(signal) ?? listenTo(signal);
+    this.#signal = signal;
+    this.#next = ring;
+    this.#previous = ring.#previous;
+    ring.#previous.#next = this;
+    ring.#previous = this;
+  }
+
+  /** Safe to repeat. */
+  unlisten(): void {
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    this.#unlink();
+    const head = heads.get(signal);
+    if (head === undefined || head.ring.#next !== head.ring) return;
+    heads.delete(signal);
+    signal.removeEventListener("abort", head.listener);
+  }
+
+  /** Of the head of a ring, which waits for nothing: tells all the others. */
+  protected tellAll(signal: AbortSignal): void {
+    while (this.#next !== this) {
+      const first = this.#next;
+      first.#unlink();
+      first.aborted(signal);
+    }
+  }
+
+  #unlink(): void {
+    this.#previous.#next = this.#next;
+    this.#next.#previous = this.#previous;
+    this.#next = this;
+    this.#previous = this;
+    this.#signal = undefined;
+  }
+}
+
+class Ring extends AbortListener {
+  aborted(signal: AbortSignal): void {
+    this.tellAll(signal);
+  }
+}
+
+class Closure extends AbortListener {
+  readonly aborted: () => void;
 
   constructor(run: () => void) {
-    this.run = run;
-  }
-
-  get linked(): boolean {
-    return this.next !== this;
-  }
-
-  linkBefore(head: Waiting): void {
-    this.next = head;
-    this.previous = head.previous;
-    head.previous.next = this;
-    head.previous = this;
-  }
-
-  unlink(): void {
-    this.previous.next = this.next;
-    this.next.previous = this.previous;
-    this.next = this;
-    this.previous = this;
+    super();
+    this.aborted = run;
   }
 }
 
 interface Head {
-  readonly ring: Waiting;
+  readonly ring: Ring;
   readonly listener: () => void;
 }
 
@@ -67,33 +104,23 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
     run();
     return nothing;
   }
-  const { ring, listener } = heads.get(signal) ?? listenTo(signal);
-  const waiting = new Waiting(run);
-  waiting.linkBefore(ring);
-  return () => {
-    if (!waiting.linked) return;
-    waiting.unlink();
-    if (ring.linked) return;
-    heads.delete(signal);
-    signal.removeEventListener("abort", listener);
-  };
+  const waiting = new Closure(run);
+  waiting.listen(signal);
+  return () => waiting.unlisten();
 }
 
 function listenTo(signal: AbortSignal): Head {
-  const ring = new Waiting(nothing);
+  const ring = new Ring();
   const listener = () => {
     heads.delete(signal);
-    while (ring.linked) {
-      const first = ring.next;
-      first.unlink();
-      first.run();
-    }
+    ring.aborted(signal);
   };
   const head = { ring, listener };
   heads.set(signal, head);
   signal.addEventListener("abort", listener, { once: true });
   return head;
 }
+
 /**
  * As `promise`, or CANCELLED as soon as `signal` aborts. The work behind `promise` goes on: what it
  * comes to then is nobody's.

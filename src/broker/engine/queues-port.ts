@@ -62,10 +62,14 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
       },
     }),
     settle: (settlements) => inBatches(settlements, settlementBytes, groupBytesMax, settleBatch),
-    track: async (queue, position, options = {}) => {
-      check();
-      throwIfAborted(options.signal);
-      return track(core, queue, position, options, session.signal);
+    track: (queue, position, options = {}) => {
+      try {
+        check();
+        throwIfAborted(options.signal);
+        return track(core, queue, position, options, session.signal);
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
     browse: (queue, range, signal) => browse(session, queue, range, signal),
     deadLetters: async function* (range, signal) {

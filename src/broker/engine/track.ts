@@ -1,6 +1,4 @@
 /** The state of one message, for whoever sent it. */
-import { onAbort, withAbort } from "../../runtime/abort.ts";
-import { Deferred } from "../../runtime/deferred.ts";
 import type { Attempts, MessageState, TrackOptions } from "../broker.ts";
 import { expiredState, finish } from "./attempts.ts";
 import type { Core } from "./core.ts";
@@ -11,12 +9,17 @@ import { freshHistory, laneKey, returnedKey, returnedPage, scheduledKey } from "
 import { unofferedAt } from "./settle.ts";
 import { Slot } from "./slot.ts";
 import { Tracker } from "./tracker.ts";
+import { waitForEnd } from "./wait.ts";
 
 const unknown: MessageState = Object.freeze({ state: "unknown" });
 const done: MessageState = Object.freeze({ state: "done" });
 
-/** @param closing - rejects the wait when it aborts. */
-export async function track(
+/**
+ * The session is open, and `options.signal` has not aborted.
+ *
+ * @param closing - rejects the wait when it aborts.
+ */
+export function track(
   core: Core,
   name: string,
   position: number,
@@ -24,21 +27,12 @@ export async function track(
   closing: AbortSignal,
 ): Promise<MessageState> {
   const queue = core.directory.declared(name);
-  if (queue === undefined) return unknown;
+  if (queue === undefined) return Promise.resolve(unknown);
   const final = finalState(core, queue, position);
-  if (final !== undefined) return final;
-  if (options.wait !== true) return liveState(core, queue, position);
-  const waiting = new Deferred<MessageState>();
-  const forget = [
-    trackerOf(queue).wait(position, waiting.resolve),
-    onAbort(closing, () => waiting.reject(closing.reason)),
-    expireInTime(core, queue, position),
-  ];
-  try {
-    return await withAbort(waiting.promise, options.signal);
-  } finally {
-    for (const each of forget) each();
-  }
+  if (final !== undefined) return Promise.resolve(final);
+  if (options.wait !== true) return Promise.resolve(liveState(core, queue, position));
+  const stop = expireInTime(core, queue, position);
+  return waitForEnd({ tracker: trackerOf(queue), position, stop }, closing, options.signal);
 }
 
 function trackerOf(queue: Queue): Tracker {
@@ -90,11 +84,11 @@ function storedAt(core: Core, queue: Queue, position: number): Slot | undefined 
  * Messages expire when their turn comes; one that somebody waits for does so at its time, also where
  * nobody receives. @returns takes that back.
  */
-function expireInTime(core: Core, queue: Queue, position: number): () => void {
+function expireInTime(core: Core, queue: Queue, position: number): (() => void) | undefined {
   const { clock, groups } = core;
   const expiresAtMs =
     queue.lastExpiryMs === 0 ? 0 : (storedAt(core, queue, position)?.expiresAtMs ?? 0);
-  if (expiresAtMs === 0) return () => {};
+  if (expiresAtMs === 0) return undefined;
   const wait = () => clock.setTimer(Math.max(0, expiresAtMs - clock.nowMs()), run);
   const run = () => {
     // The wall clock may have been set back, and where the disk was full it is tried again.

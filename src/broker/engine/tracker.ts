@@ -12,7 +12,8 @@ const placesMax = 4_096;
 /** "done" without a result, or to be looked up among the outcomes. */
 export type Final = "done" | "recorded";
 
-type Tell = (state: MessageState) => void;
+/** One who waits. */
+export type Tell = (state: MessageState) => void;
 
 export class Tracker {
   /** Everything that became final from this position on was noted here. */
@@ -21,7 +22,8 @@ export class Tracker {
   #finals = new Float64Array(placesMin);
   /** The highest position that lost its place to another. */
   #forgotten = 0;
-  readonly #waiting = new HashTable<number, readonly Tell[]>();
+  /** Mostly one for each message. */
+  readonly #waiting = new HashTable<number, Tell | readonly Tell[]>();
 
   /** @param from - the position that the next message will get. */
   constructor(from: number) {
@@ -48,26 +50,35 @@ export class Tracker {
     const plain = state.state === "done" && state.result === undefined;
     this.#place(plain ? position : -position);
     const waiting = this.#waiting.delete(position);
-    if (waiting !== undefined) for (const tell of waiting) tell(state);
+    if (waiting !== undefined) tellAll(waiting, state);
   }
 
   /** @returns takes the call back. */
   wait(position: number, tell: Tell): () => void {
-    this.#waiting.set(position, [...(this.#waiting.get(position) ?? []), tell]);
-    return () => {
-      const waiting = this.#waiting.get(position);
-      if (waiting === undefined) return;
-      const left = waiting.filter((other) => other !== tell);
-      if (left.length > 0) this.#waiting.set(position, left);
-      else this.#waiting.delete(position);
-    };
+    this.await(position, tell);
+    return () => this.forget(position, tell);
+  }
+
+  /** As `wait`, for who comes with `forget` himself. */
+  await(position: number, tell: Tell): void {
+    const others = this.#waiting.get(position);
+    this.#waiting.set(position, others === undefined ? tell : [...all(others), tell]);
+  }
+
+  /** Takes back a call; it may have been told. */
+  forget(position: number, tell: Tell): void {
+    const waiting = this.#waiting.get(position);
+    if (waiting === undefined) return;
+    const left = all(waiting).filter((other) => other !== tell);
+    if (left.length > 0) this.#waiting.set(position, left);
+    else this.#waiting.delete(position);
   }
 
   /** Tells everybody who waits; the queue was removed. */
   end(state: MessageState): void {
-    const all = this.#waiting.values();
+    const everybody = this.#waiting.values();
     this.#waiting.clear();
-    for (const waiting of all) for (const tell of waiting) tell(state);
+    for (const waiting of everybody) tellAll(waiting, state);
   }
 
   #place(final: number): void {
@@ -83,4 +94,13 @@ export class Tracker {
     this.#finals[place] = final;
     this.#forgotten = Math.max(this.#forgotten, Math.abs(there));
   }
+}
+
+function all(waiting: Tell | readonly Tell[]): readonly Tell[] {
+  return typeof waiting === "function" ? [waiting] : waiting;
+}
+
+function tellAll(waiting: Tell | readonly Tell[], state: MessageState): void {
+  if (typeof waiting === "function") waiting(state);
+  else for (const tell of waiting) tell(state);
 }

@@ -19,6 +19,11 @@ export interface EmbeddedOptions {
   /** How long to wait for an owner that does not answer, milliseconds. Default: 10,000. */
   readonly openTimeoutMs?: number;
   readonly limits?: Partial<HubBrokerLimits>;
+  /**
+   * Free bytes of the disk that are kept for work that is there: below, nothing new is taken in. The
+   * owner's counts. Default: 64 MiB or 5% of the disk, whichever is more; of a disk under 256 MiB, a quarter.
+   */
+  readonly reserveBytes?: number;
   /** URL of a module that exports `probe`; for tests that stop the owner at a certain point. */
   readonly probeModule?: string;
 }
@@ -45,11 +50,12 @@ export async function openEmbedded(
   if (!(openTimeoutMs > 0)) {
     throw new ColloquyError("INVALID_OPTION", `openTimeoutMs: ${openTimeoutMs}`);
   }
-  const { probeModule, limits, name = `process ${process.pid}` } = options;
+  const { reserveBytes, probeModule, limits, name = `process ${process.pid}` } = options;
   const access = new Access(directory, {
     clock,
     random,
     timeoutMs: openTimeoutMs,
+    ...(reserveBytes === undefined ? {} : { reserveBytes }),
     ...(probeModule === undefined ? {} : { probeModule }),
   });
   const giveUpMs = clock.monotonicMs() + openTimeoutMs;

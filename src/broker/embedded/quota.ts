@@ -4,13 +4,13 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { ColloquyError } from "../../errors.ts";
-import type { Write } from "../engine/storage.ts";
+import type { StorageShortage, Write } from "../engine/storage.ts";
 import { storeError } from "./failure.ts";
 import { pragma } from "./pragmas.ts";
 
 const bytesMin = 2 ** 18;
-const reserveShare = 1 / 16;
-const reservePagesMin = 16;
+const reserveShare = 1 / 8;
+const reservePagesMin = 32;
 
 export class Quota {
   readonly #pagesMax: number;
@@ -35,15 +35,27 @@ export class Quota {
     database.exec(`PRAGMA max_page_count = ${this.#pagesMax}`);
   }
 
-  /** @throws STORE_FAILED ("disk-full") for a group that only adds, when only the reserve is left. */
+  /** Set when only the reserve is left; what was under way then may still take half of it. */
+  get shortage(): StorageShortage | undefined {
+    const left = this.#pagesMax - this.#pagesUsed();
+    if (left > this.#reservePages) return undefined;
+    const [value, free] = [this.#reservePages, left].map((pages) => pages * this.#pageBytes);
+    return { limit: "bytesMax", value: value as number, free: free as number };
+  }
+
+  /** @throws STORE_FAILED ("disk-full") for a group that only adds, when half the reserve is left. */
   admit(writes: readonly Write[]): void {
     if (writes.some(({ table, value }) => value === undefined || table === "settled")) return;
-    const used =
-      Number(this.#pages.get()?.["page_count"]) - Number(this.#freePages.get()?.["freelist_count"]);
+    const used = this.#pagesUsed();
     let needed = 0;
     for (const { value } of writes) needed += 1 + (value?.length ?? 0) / this.#pageBytes;
-    if (used + needed > this.#pagesMax - this.#reservePages) {
+    if (used + needed > this.#pagesMax - this.#reservePages / 2) {
       throw storeError("disk-full", { limit: "bytesMax", pagesMax: this.#pagesMax, pages: used });
     }
+  }
+
+  #pagesUsed(): number {
+    const pages = Number(this.#pages.get()?.["page_count"]);
+    return pages - Number(this.#freePages.get()?.["freelist_count"]);
   }
 }

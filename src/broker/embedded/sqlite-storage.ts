@@ -10,6 +10,7 @@ import type {
   NumberedTable,
   ScanLimits,
   Storage,
+  StorageShortage,
   Write,
 } from "../engine/storage.ts";
 import { claimDurability, requireSqlite } from "./durability.ts";
@@ -17,6 +18,7 @@ import { asStoreError, storeError } from "./failure.ts";
 import { HeadFile } from "./head-file.ts";
 import { type OpenedDatabase, openDatabase } from "./open-database.ts";
 import { Quota } from "./quota.ts";
+import { Room } from "./room.ts";
 import { NamedRows, NumberedRows } from "./rows.ts";
 import { namedTables, numberedTables } from "./schema.ts";
 import { type StoreFiles, storeFilesIn } from "./store-files.ts";
@@ -27,6 +29,11 @@ export interface SqliteStorageOptions {
   readonly durability?: "os" | "process";
   /** Longest the database file may become, bytes; 256 KiB or more. Default: as the disk allows. */
   readonly bytesMax?: number;
+  /**
+   * Free bytes of the disk that are kept for work that is there: below, nothing new is taken in.
+   * Default: 64 MiB or 5% of the disk, whichever is more; of a disk under 256 MiB, a quarter.
+   */
+  readonly reserveBytes?: number;
   /** Draws the identity of a new store. Default: the system's. */
   readonly random?: Random;
 }
@@ -67,6 +74,7 @@ class SqliteStorage implements Storage {
   readonly #numbered: ReadonlyMap<NumberedTable, NumberedRows>;
   readonly #named: ReadonlyMap<NamedTable, NamedRows>;
   readonly #quota: Quota | undefined;
+  readonly #room: Room;
   readonly #markOpen: (open: boolean) => void;
   #closed = false;
 
@@ -77,11 +85,12 @@ class SqliteStorage implements Storage {
     options: SqliteStorageOptions,
   ) {
     const { database, state } = opened;
-    const { durability, bytesMax } = options;
+    const { durability, bytesMax, reserveBytes } = options;
     this.#head = head;
     this.#database = database;
     this.#quota = bytesMax === undefined ? undefined : new Quota(database, bytesMax);
-    this.#transactions = new Transactions(files, opened, head);
+    this.#room = new Room(files.directory, database, reserveBytes);
+    this.#transactions = new Transactions({ files, opened, head, room: this.#room });
     this.#numbered = new Map(
       numberedTables.map(({ name, number }) => [name, new NumberedRows(name, number, opened)]),
     );
@@ -104,8 +113,12 @@ class SqliteStorage implements Storage {
     return this.#transactions.checkpointDue;
   }
 
+  get shortage(): StorageShortage | undefined {
+    return this.#quota?.shortage ?? this.#room.shortage;
+  }
+
   commit(writes: readonly Write[]): void {
-    this.#requireUsable();
+    this.#requireOpen();
     if (writes.length === 0) return;
     this.#quota?.admit(writes);
     this.#transactions.run(() => this.#write(writes));
@@ -183,8 +196,12 @@ class SqliteStorage implements Storage {
   }
 
   #requireUsable(): void {
-    if (this.#closed) throw new ColloquyError("CLOSED", "the store is closed");
+    this.#requireOpen();
     this.#transactions.requireSound();
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new ColloquyError("CLOSED", "the store is closed");
   }
 
   #numberedRows(table: NumberedTable): NumberedRows {

@@ -1,7 +1,8 @@
 /**
  * Groups of writes, each whole or not at all, and the log that they are in until a checkpoint.
  *
- *   full disk                   rolled back, nothing of it was kept     STORE_FAILED    and goes on
+ *   full disk, also when the
+ *   log has made room for it    rolled back, nothing of it was kept     STORE_FAILED    and goes on
  *   damage, before the commit   the same                                STORE_FAILED    and goes on
  *   anything in the commit      nobody knows what is on the disk        INDETERMINATE   and ends
  *   an error of the disk        nor what else it has lost               INDETERMINATE   and ends
@@ -19,17 +20,29 @@ import type { HeadFile } from "./head-file.ts";
 import { LogFile } from "./log-file.ts";
 import type { OpenedDatabase } from "./open-database.ts";
 import { moveLog, pragma } from "./pragmas.ts";
+import type { Room } from "./room.ts";
 import type { StoreState } from "./state.ts";
 import type { StoreFiles } from "./store-files.ts";
 import { verifyTallies } from "./verify.ts";
 
 /** A longer log would hold up the commits behind its checkpoint for too long. */
-const checkpointBytes = 8 * 2 ** 20;
+const checkpointBytesMax = 8 * 2 ** 20;
+
+/** Of the reserve: on a small disk the log would be all of it. */
+const logShare = 1 / 2;
+const checkpointBytesMin = 2 ** 17;
 
 /** A file is rewritten when it is several times as long as its content, and that is soon written. */
 const looseFactor = 8;
 const looseBytesMin = 16 * 2 ** 20;
 const rewriteBytesMax = 16 * 2 ** 20;
+
+export interface TransactionsOptions {
+  readonly files: StoreFiles;
+  readonly opened: OpenedDatabase;
+  readonly head: HeadFile;
+  readonly room: Room;
+}
 
 export class Transactions {
   readonly #file: string;
@@ -38,22 +51,28 @@ export class Transactions {
   readonly #state: StoreState;
   readonly #head: HeadFile;
   readonly #log: LogFile;
+  readonly #room: Room;
+  readonly #checkpointBytes: number;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #writeState: StatementSync;
   readonly #measureLog: StatementSync;
   readonly #pageBytes: number;
   #logBytes = 0;
-  #checkpointAtBytes = checkpointBytes;
+  #checkpointAtBytes: number;
   #failure: unknown;
 
-  constructor(files: StoreFiles, { database, checksum, state }: OpenedDatabase, head: HeadFile) {
+  constructor({ files, opened, head, room }: TransactionsOptions) {
+    const { database, checksum, state } = opened;
     this.#file = files.database;
     this.#database = database;
     this.#checksum = checksum;
     this.#state = state;
     this.#head = head;
-    this.#log = new LogFile(files.log, checkpointBytes);
+    this.#room = room;
+    this.#checkpointBytes = checkpointBytesFor(room.reserveBytes);
+    this.#checkpointAtBytes = this.#checkpointBytes;
+    this.#log = new LogFile(files.log, this.#checkpointBytes);
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
     this.#writeState = database.prepare("UPDATE state SET value = ?, crc = ?");
@@ -76,8 +95,23 @@ export class Transactions {
     throw storeError("failed", { file: this.#file }, { cause: this.#failure });
   }
 
-  /** Commits what `write` writes, and the state record with it. */
+  /**
+   * Commits what `write` writes, and the state record with it.
+   *
+   * @throws STORE_FAILED: nothing of it was written; INDETERMINATE, as every later time, too.
+   */
   run(write: () => void): void {
+    if (this.#failure !== undefined) throw this.#ended();
+    try {
+      this.#runOnce(write);
+    } catch (error) {
+      // What the log holds may have a place in the database, and leave its own to this.
+      if (!isDiskFull(error) || !this.#emptyLog()) throw error;
+      this.#runOnce(write);
+    }
+  }
+
+  #runOnce(write: () => void): void {
     const state = this.#state;
     let committing = false;
     try {
@@ -94,8 +128,10 @@ export class Transactions {
     }
     state.save();
     this.#advanceHead();
+    const before = this.#logBytes;
     this.#logBytes = Number(this.#measureLog.get()?.["log"]) * this.#pageBytes;
     this.#log.reserve(this.#logBytes);
+    this.#room.written(Math.max(0, this.#logBytes - before));
   }
 
   /** Runs `read`, which reads `table`. A disk that cannot be read cannot be trusted with writes. */
@@ -126,11 +162,26 @@ export class Transactions {
         this.#failure = error;
         throw asStoreError(error, { file: this.#file });
       }
-      this.#checkpointAtBytes = this.#logBytes + checkpointBytes / 8;
+      this.#checkpointAtBytes = this.#logBytes + this.#checkpointBytes / 8;
       return;
     }
     this.#logBytes = 0;
-    this.#checkpointAtBytes = checkpointBytes;
+    this.#checkpointAtBytes = this.#checkpointBytes;
+    this.#room.look();
+  }
+
+  /** @returns whether there is room in the log now that was taken before. */
+  #emptyLog(): boolean {
+    this.#room.look();
+    if (this.#logBytes === 0) return false;
+    this.checkpoint("PASSIVE");
+    return this.#logBytes === 0;
+  }
+
+  #ended(): ColloquyError<"INDETERMINATE"> {
+    const details = { file: this.#file, reason: "failed" };
+    const message = "the store was ended by an earlier failure: open it again";
+    return new ColloquyError("INDETERMINATE", message, { cause: this.#failure, details });
   }
 
   /** The commit is on the disk, which then failed: whoever waits for it is not told that it was kept. */
@@ -187,6 +238,16 @@ function indeterminate(cause: unknown, file: string): ColloquyError<"INDETERMINA
   return new ColloquyError("INDETERMINATE", message, { cause, details: { file } });
 }
 
+function checkpointBytesFor(reserveBytes: number): number {
+  if (reserveBytes === 0) return checkpointBytesMax;
+  const share = Math.max(reserveBytes * logShare, checkpointBytesMin);
+  return Math.min(share, checkpointBytesMax);
+}
+
 function isInputOutput(error: unknown): boolean {
   return error instanceof ColloquyError && error.details["reason"] === "input-output";
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof ColloquyError && error.details["reason"] === "disk-full";
 }

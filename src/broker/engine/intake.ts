@@ -3,7 +3,7 @@ import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
 import type { EnqueueOutcome, Origin, QueuedMessage } from "../broker.ts";
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
-import { full } from "./limits.ts";
+import { full, short } from "./limits.ts";
 import type { Queue } from "./queue.ts";
 import type { QueueChanges } from "./queue-changes.ts";
 
@@ -78,7 +78,7 @@ function take(
 ): EnqueueOutcome {
   const before = message.origin === undefined ? undefined : core.producers.find(message.origin);
   if (before !== undefined) return { kind: "stored", position: before.position, duplicate: true };
-  const problem = problemOf(core, changes.queue, message);
+  const problem = problemOf(core, changes.queue, message) ?? shortageOf(core);
   if (problem !== undefined) return { kind: "rejected", error: errorInfo(problem) };
   return store(core, group, changes, message);
 }
@@ -101,6 +101,12 @@ export function store(
   if (once) markers.add(group, position);
   if (origin !== undefined) producers.add(group, origin, { queueNumber: queue.number, position });
   return { kind: "stored", position, duplicate: false };
+}
+
+/** What a settlement has as its effect is taken even then: it ends work. */
+export function shortageOf({ storage }: Core): ColloquyError<"QUEUE_FULL"> | undefined {
+  const { shortage } = storage;
+  return shortage === undefined ? undefined : short(shortage);
 }
 
 /** Why the message cannot be stored now; undefined when it can, or is a duplicate. */

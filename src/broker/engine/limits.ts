@@ -1,6 +1,7 @@
 /** What bounds an engine. Every refusal names the limit it comes from. */
 import { ColloquyError } from "../../errors.ts";
 import { messageFrameBytesMax } from "../../message/limits.ts";
+import type { StorageShortage } from "./storage.ts";
 
 export interface EngineLimits {
   /** Bytes of one message, log entry or stored value. Default: the largest message frame. */
@@ -85,6 +86,12 @@ export function checkLimits(given: Partial<EngineLimits> = {}): EngineLimits {
     });
   }
   return { ...defaultLimits, ...given };
+}
+
+/** QUEUE_FULL: the room that is left is kept for what is there. */
+export function short({ limit, value, free }: StorageShortage): ColloquyError<"QUEUE_FULL"> {
+  const message = `${limit}: ${free} bytes are left, and the last ${value} are kept for work that is there`;
+  return new ColloquyError("QUEUE_FULL", message, { details: { limit, value, free } });
 }
 
 /** QUEUE_FULL: `limit` of the engine is reached. */

@@ -32,6 +32,7 @@ export class MemoryStorage implements Storage {
     evidence: { storage: "memory" },
   };
   readonly checkpointDue = false;
+  readonly shortage = undefined;
   readonly #bytesMax: number;
   readonly #numbered = new Map<NumberedTable, SortedRows<NumberedRow>>();
   readonly #named = new Map<NamedTable, SortedRows<NamedRow>>();

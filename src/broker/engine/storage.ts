@@ -51,6 +51,15 @@ export interface ScanLimits {
   readonly bytes?: number;
 }
 
+/** What is left is kept for work that is there: QUEUE_FULL for whoever brings more, with these details. */
+export interface StorageShortage {
+  /** What is reached: an option of the storage, bytes. */
+  readonly limit: string;
+  readonly value: number;
+  /** Bytes that are left. */
+  readonly free: number;
+}
+
 export interface Storage {
   readonly durability: DurabilityClaim;
   /** Raised durably by one each time the storage is opened for writing; 1 or more. */
@@ -61,7 +70,8 @@ export interface Storage {
    * Writes the group whole, as safe as `durability` says; an undefined value deletes the row.
    *
    * @throws STORE_FAILED: nothing of the group was written (disk full), and the storage goes on.
-   * @throws INDETERMINATE: the group may or may not come back after reopening; every later call fails.
+   * @throws INDETERMINATE: the group may or may not come back after reopening; every later call fails,
+   *   commits in this way, too.
    */
   commit(writes: readonly Write[]): void;
   /** @throws STORE_FAILED naming table and row when the row's checksum does not match. */
@@ -86,6 +96,8 @@ export interface Storage {
   ): readonly NamedRow[];
   /** Moves what has been committed to its final place. Called when the engine is idle or the log is long. */
   checkpoint(): void;
+  /** Set while there is little room: commits still work, and are for what makes room or ends work. */
+  readonly shortage: StorageShortage | undefined;
   /** True when enough has been written for a checkpoint to be due. */
   readonly checkpointDue: boolean;
   /** Checkpoints, marks the end as clean, and releases files. Safe to repeat. */

@@ -3,7 +3,7 @@ import { ColloquyError, errorInfo } from "../../errors.ts";
 import type { AppendOutcome, StorePutOutcome, StoreWrite } from "../broker.ts";
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
-import { tooLarge } from "./intake.ts";
+import { shortageOf, tooLarge } from "./intake.ts";
 
 /** All writes or none. */
 export class Put implements Operation {
@@ -46,6 +46,10 @@ export class Put implements Operation {
       const error = tooLarge("writes", this.bytes, limits.groupBytesMax);
       return { kind: "rejected", error: errorInfo(error) };
     }
+    const shortage = this.#writes.some((write) => this.#grows(write, group.nowMs))
+      ? shortageOf(this.#core)
+      : undefined;
+    if (shortage !== undefined) return { kind: "rejected", error: errorInfo(shortage) };
     // What the writes looked at so far would leave behind.
     const revisions = new Map<string, number>();
     let next = counters.get("revision");
@@ -61,6 +65,12 @@ export class Put implements Operation {
       revisions.set(key, value === undefined ? 0 : next);
     }
     return undefined;
+  }
+
+  /** Whether it adds a row: locks are still renewed where there is no room for another one. */
+  #grows({ key, value, volatile }: StoreWrite, nowMs: number): boolean {
+    if (value === undefined || volatile === true) return false;
+    return this.#core.entries.revisionOf(key, nowMs) === 0;
   }
 }
 
@@ -127,6 +137,7 @@ export class Append implements Operation {
     if (this.#entries.length === 0) return new ColloquyError("INVALID_OPTION", "entries: none");
     if (this.bytes > groupBytesMax) return tooLarge("entries", this.bytes, groupBytesMax);
     const longest = Math.max(0, ...this.#entries.map((entry) => entry.length));
-    return longest > frameBytesMax ? tooLarge("entry", longest, frameBytesMax) : undefined;
+    if (longest > frameBytesMax) return tooLarge("entry", longest, frameBytesMax);
+    return shortageOf(this.#core);
   }
 }

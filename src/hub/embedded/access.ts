@@ -28,6 +28,7 @@ export interface AccessOptions {
   readonly random: Random;
   /** How long to go on trying before telling that somebody else owns the directory and is not there. */
   readonly timeoutMs: number;
+  readonly reserveBytes?: number;
   readonly probeModule?: string;
 }
 
@@ -132,11 +133,12 @@ export class Access {
     const lock = tryOwnerLock(this.#lockFile);
     if (lock === undefined) return undefined;
     try {
-      const { probeModule } = this.#options;
+      const { reserveBytes, probeModule } = this.#options;
       const options: WorkerOptions = {
         directory: this.directory,
         socket: socketPathFor(this.directory),
         hubFile: this.#hubFile,
+        ...(reserveBytes === undefined ? {} : { reserveBytes }),
         ...(probeModule === undefined ? {} : { probeModule }),
       };
       const owner = new Owner(lock, options);

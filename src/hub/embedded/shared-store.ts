@@ -1,7 +1,6 @@
 /** The store of a directory, for a hub to share. */
-import { openStoreEngine } from "../../broker/embedded/open.ts";
+import { openStoreEngine, type StoreBrokerOptions } from "../../broker/embedded/open.ts";
 import type { ColloquyError } from "../../errors.ts";
-import type { Clock } from "../../runtime/clock.ts";
 import type { SharedBroker } from "../shared-broker.ts";
 
 export interface SharedStore extends SharedBroker {
@@ -11,9 +10,12 @@ export interface SharedStore extends SharedBroker {
   close(): Promise<void>;
 }
 
-/** @throws STORE_FAILED, INVALID_VERSION, or CONFLICT while somebody else has the files open. */
-export function openSharedStore(directory: string, clock: Clock): SharedStore {
-  const engine = openStoreEngine(directory, { clock, name: `embedded ${directory}` });
+/** @throws INVALID_OPTION, STORE_FAILED, INVALID_VERSION, or CONFLICT while somebody else has the files open. */
+export function openSharedStore(
+  directory: string,
+  options: Pick<StoreBrokerOptions, "clock" | "reserveBytes">,
+): SharedStore {
+  const engine = openStoreEngine(directory, { ...options, name: `embedded ${directory}` });
   return {
     failed: engine.failed,
     connect: () => engine.connect(),

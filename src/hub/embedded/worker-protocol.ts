@@ -9,6 +9,8 @@ export interface WorkerOptions {
   readonly socket: string;
   /** Where it writes that it does. */
   readonly hubFile: string;
+  /** Free bytes of the disk to keep for work that is there; see `SqliteStorageOptions`. */
+  readonly reserveBytes?: number;
   /** URL of a module that exports `probe: Probe`; for tests that stop the process at a certain point. */
   readonly probeModule?: string;
 }

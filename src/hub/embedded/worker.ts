@@ -18,7 +18,11 @@ const ownPeer = "the owner's own process";
 
 async function serve(parent: MessagePort, options: WorkerOptions): Promise<void> {
   const probe = await loadProbe(options.probeModule);
-  const store = openSharedStore(options.directory, systemClock);
+  const { reserveBytes } = options;
+  const store = openSharedStore(options.directory, {
+    clock: systemClock,
+    ...(reserveBytes === undefined ? {} : { reserveBytes }),
+  });
   probe?.("opened");
   const id = ulidSource(systemClock, systemRandom)();
   const hub = new Hub({

@@ -47,6 +47,7 @@ export class DiskStorage implements Storage {
   readonly epoch: number;
   readonly unclean: boolean;
   readonly checkpointDue = false;
+  readonly shortage = undefined;
   readonly #disk: SimulatedDisk;
   readonly #rows = new MemoryStorage();
   #sequence = 0;

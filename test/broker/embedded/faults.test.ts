@@ -114,8 +114,9 @@ test("G2: 100 errors of the disk: nothing acknowledged is lost, nothing rejected
     expect(rows.length).toBeLessThanOrEqual(told.acknowledged.length + told.unknown.length);
     // Where anything is unknown nothing goes on; where there was no room everything does.
     const full = failure?.[1] === "disk-full";
-    const goesOn = full ? "works" : ["STORE_FAILED", "failed"];
-    for (const use of later) expect(use, what).toEqual(goesOn);
+    const failed = ["STORE_FAILED", "failed"];
+    const uses = full ? ["works", "works", "works"] : [["INDETERMINATE", "failed"], failed, failed];
+    if (during !== "open" && failure !== undefined) expect(later, what).toEqual(uses);
     if (during === "commit" && !full) expect(failure?.[0], what).toBe("INDETERMINATE");
     if (fault.error === "ENOSPC" && failure !== undefined) expect(full, what).toBe(true);
   }
@@ -124,8 +125,9 @@ test("G2: 100 errors of the disk: nothing acknowledged is lost, nothing rejected
   for (const during of ["open", "commit", "checkpoint"] as const) {
     expect(hits(during), during).toBeGreaterThan(5);
   }
-  // A head that finds no room lags, and SQLite lets the flush of a directory pass.
-  expect(hits(undefined)).toBeLessThan(20);
+  // A write that found no room is repeated when the log has made some, or the head lags; and SQLite
+  // lets the flush of a directory pass.
+  expect(hits(undefined)).toBeLessThan(30);
 });
 
 test("a full disk of 1 MiB: what was acknowledged stays, and work goes on when there is room", (context) => {

@@ -114,7 +114,7 @@ function usesOf(storage: Storage): readonly unknown[] {
   const commit = failureOf(() => {
     storage.commit([{ table: "page", a: 4, b: row, value: committedValue(row) }]);
   });
-  (commit === undefined ? told.acknowledged : told.rejected).push(row);
+  (commit === undefined ? told.acknowledged : told.unknown).push(row);
   return [
     commit,
     failureOf(() => storage.read("page", 4, 1)),

@@ -24,6 +24,7 @@ export class FaultStorage implements Storage {
   readonly epoch: number;
   readonly unclean: boolean;
   readonly checkpointDue = false;
+  readonly shortage = undefined;
   /** Groups that were written, each as its writes. */
   readonly commits: (readonly Write[])[] = [];
   /** Of the next commit. */

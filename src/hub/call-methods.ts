@@ -1,9 +1,11 @@
 /** What a client can call. Parameters come from outside and are checked here. */
 
-import type { Broker, Log, Store, StoreChange } from "../broker/broker.ts";
+import type { Broker, Store } from "../broker/broker.ts";
+import { logOf, storeOf } from "../broker/guarded.ts";
 import { ColloquyError } from "../errors.ts";
 import type { BoundEntries } from "./bound-entries.ts";
 import type { Cursors } from "./cursors.ts";
+import { PacedChanges } from "./paced-changes.ts";
 import {
   byteArrays,
   flag,
@@ -28,13 +30,14 @@ export interface CallContext {
   readonly note: (value: unknown) => void;
   /** The call goes on after its answer, until `signal` aborts. */
   readonly stayOpen: () => void;
+  /** True while as much waits for the client as may. */
+  readonly slow: () => boolean;
+  /** Resolves once nothing waits for it any more, or its link has ended. */
+  readonly caughtUp: () => Promise<void>;
 }
 
 type Parameters = Readonly<Record<string, unknown>>;
 type Method = (context: CallContext, parameters: Parameters) => Promise<unknown>;
-
-/** Changes in one note: a watcher of something large is told in pieces. */
-const changesMax = 256;
 
 const methods: Readonly<Record<string, Method>> = {
   "queues.declare": ({ broker }, { queues }) => broker.queues.declare(texts("queues", queues)),
@@ -68,14 +71,10 @@ const methods: Readonly<Record<string, Method>> = {
       (signal) => listAfter(storeOf(broker), text("prefix", prefix), text("after", after), signal),
       ({ value }) => value.length,
     ),
-  "store.watch": async ({ broker, signal, note, stayOpen }, { prefix }) => {
+  "store.watch": async ({ broker, signal, note, stayOpen, slow, caughtUp }, { prefix }) => {
     stayOpen();
-    const tell = (changes: readonly StoreChange[]): void => {
-      for (let from = 0; from < changes.length; from += changesMax) {
-        note(changes.slice(from, from + changesMax));
-      }
-    };
-    await storeOf(broker).watch(text("prefix", prefix), tell, signal);
+    const paced = new PacedChanges({ send: note, slow, caughtUp });
+    await storeOf(broker).watch(text("prefix", prefix), (changes) => paced.tell(changes), signal);
   },
   "log.append": ({ broker, signal }, { stream, entries, at }) =>
     logOf(broker).append(
@@ -130,14 +129,4 @@ async function* listAfter(
   for await (const batch of store.list(prefix, signal)) {
     yield after === "" ? batch : batch.filter(({ key }) => Buffer.from(key).compare(behind) > 0);
   }
-}
-
-function storeOf({ store, name }: Broker): Store {
-  if (store !== undefined) return store;
-  throw new ColloquyError("UNSUPPORTED", `${name} has no store`);
-}
-
-function logOf({ log, name }: Broker): Log {
-  if (log !== undefined) return log;
-  throw new ColloquyError("UNSUPPORTED", `${name} has no log`);
 }

@@ -18,6 +18,11 @@ export interface HubLimits {
   readonly liveBacklogBytesMax: number;
   /** Bytes that wait for it before durable deliveries to it pause. Default: 1 MiB. */
   readonly deliveryBacklogBytesMax: number;
+  /**
+   * Bytes that wait for it before it is no longer read and what it watches is no longer told, and
+   * beyond which a control publication to it ends its link. Default: 16 MiB.
+   */
+  readonly backlogBytesMax: number;
   /** Bytes of one session's messages and settlements in progress before it is no longer read. Default: 64 MiB. */
   readonly inProgressBytesMax: number;
   /** Subscriptions, receivers and open calls of one session, each. Default: 100,000. */
@@ -33,6 +38,7 @@ const defaultLimits: HubLimits = {
   deathCheckMs: 25,
   liveBacklogBytesMax: 4 * 2 ** 20,
   deliveryBacklogBytesMax: 2 ** 20,
+  backlogBytesMax: 16 * 2 ** 20,
   inProgressBytesMax: 64 * 2 ** 20,
   openMax: 100_000,
 };

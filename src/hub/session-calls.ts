@@ -17,12 +17,20 @@ import { Cursors } from "./cursors.ts";
 import { checkOpen, checkUnused } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
 
+/** Calls of one session that are being answered at a time; their answers are all it can make wait. */
+const answeringMax = 64;
+
+/** It may wait for long before there is something to answer. */
+const patient = "cursor.more";
+
 export class SessionCalls implements SessionPort {
   readonly #session: SessionContext;
   readonly #broker: Broker;
   readonly #bound: BoundEntries;
   readonly #cursors = new Cursors();
   readonly #open = new Map<number, AbortController>();
+  #answering = 0;
+  readonly #queue: (() => void)[] = [];
 
   constructor(session: SessionContext, broker: Broker, bound: BoundEntries) {
     this.#session = session;
@@ -32,7 +40,8 @@ export class SessionCalls implements SessionPort {
       const call = readCall(frame);
       checkOpen("calls", this.#open.size, session.limits);
       checkUnused("call", this.#open.has(call.number));
-      session.guard(this.#run(call));
+      this.#open.set(call.number, new AbortController());
+      session.guard(this.#answer(call));
     });
     session.handleInOrder(frameTypes.HANGUP, (frame) => {
       const number = readNumbered(frame);
@@ -47,11 +56,26 @@ export class SessionCalls implements SessionPort {
     this.#cursors.closeAll();
   }
 
-  async #run({ number, method, parameters }: CallOperation): Promise<void> {
-    const controller = new AbortController();
-    this.#open.set(number, controller);
-    const { signal } = controller;
-    const { output } = this.#session;
+  /** In its turn, and not before the client has read most of what it asked for earlier. */
+  async #answer(call: CallOperation): Promise<void> {
+    const { signal } = this.#open.get(call.number) as AbortController;
+    if (call.method === patient) return this.#run(call, signal);
+    while (this.#answering >= answeringMax) {
+      await new Promise<void>((resolve) => this.#queue.push(resolve));
+    }
+    this.#answering++;
+    try {
+      const { output, limits } = this.#session;
+      if (output.backlogBytes > 0) await output.below(limits.backlogBytesMax);
+      if (!signal.aborted) await this.#run(call, signal);
+    } finally {
+      this.#answering--;
+      this.#queue.shift()?.();
+    }
+  }
+
+  async #run({ number, method, parameters }: CallOperation, signal: AbortSignal): Promise<void> {
+    const { output, limits } = this.#session;
     let staysOpen = false;
     const context: CallContext = {
       broker: this.#broker,
@@ -66,6 +90,8 @@ export class SessionCalls implements SessionPort {
       stayOpen: () => {
         staysOpen = true;
       },
+      slow: () => output.backlogBytes >= limits.backlogBytesMax,
+      caughtUp: () => output.drained(),
     };
     try {
       const value = await callMethod(context, method, parameters);

@@ -124,6 +124,8 @@ export class SessionTopics implements SessionPort {
   #deliver(number: number, topic: string, payload: Uint8Array, control: boolean): void {
     const { output, limits } = this.#session;
     if (control) {
+      // Not one of them may be lost while the link stands.
+      if (output.backlogBytes >= limits.backlogBytesMax) return this.#session.destroy();
       writePublish(output.control, number, topic, payload, true);
     } else if (output.backlogBytes < limits.liveBacklogBytesMax) {
       if (this.#dropped > 0) this.#tellDropped();

@@ -189,6 +189,7 @@ export class Session implements SessionContext {
       this.#submit();
       if (this.#membership === undefined) await greeting;
       await this.#work.below(this.limits.inProgressBytesMax);
+      await this.output.below(this.limits.backlogBytesMax);
     }
   }
 

@@ -18,6 +18,8 @@ export class FrameOutput {
   readonly #clock: Clock;
   readonly #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
+  /** Of control frames that passed what waits: they wait in the link. */
+  #passedBytes = 0;
   #scheduled = false;
   #blocked = false;
 
@@ -26,9 +28,14 @@ export class FrameOutput {
     this.#clock = clock;
   }
 
-  /** Bytes that a slow reader keeps waiting here; what the link itself holds is not counted. */
+  /** Bytes that a slow reader keeps waiting; what the link held before it said so is not counted. */
   get backlogBytes(): number {
-    return this.#waitingBytes;
+    return this.#waitingBytes + this.#passedBytes;
+  }
+
+  /** Resolves once less than this waits, or the link has ended. */
+  async below(bytes: number): Promise<void> {
+    while (this.backlogBytes >= bytes) await this.drained();
   }
 
   /** Resolves once nothing waits here any more, or the link has ended. */
@@ -49,8 +56,13 @@ export class FrameOutput {
 
   /** Sends what was written, without waiting for the end of the turn. */
   flush(): void {
-    if (this.control.length > 0) this.#link.send(this.control.take());
+    if (this.control.length > 0) this.#pass(this.control.take());
     if (this.data.length > 0) this.#take();
+  }
+
+  #pass(chunk: Uint8Array): void {
+    if (this.#blocked) this.#passedBytes += chunk.length;
+    if (!this.#link.send(chunk) && !this.#blocked) this.#block();
   }
 
   #take(): void {
@@ -70,6 +82,7 @@ export class FrameOutput {
 
   #resume(): void {
     this.#blocked = false;
+    this.#passedBytes = 0;
     let sent = 0;
     for (const chunk of this.#waiting) {
       sent++;

@@ -35,6 +35,7 @@ export type { BreakerOptions } from "./delivery/breaker.ts";
 export type { Switch } from "./delivery/policy.ts";
 export type { RateLimitOptions } from "./delivery/rate-limit.ts";
 export type { RetryPolicy } from "./delivery/retry.ts";
+export type { WindowOptions } from "./delivery/window.ts";
 export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./errors.ts";
 export { ColloquyError, isColloquyError } from "./errors.ts";
 export type {

@@ -4,6 +4,7 @@ import { batching, batchOptions } from "../delivery/batch.ts";
 import type { Switch } from "../delivery/policy.ts";
 import { RateLimit, type RateLimitOptions } from "../delivery/rate-limit.ts";
 import { Retries, retryPolicy } from "../delivery/retry.ts";
+import { SendWindow, type WindowOptions } from "../delivery/window.ts";
 import { ColloquyError, invalidOption } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
@@ -66,11 +67,17 @@ export interface AgentOptions {
    * `true` takes the defaults: 100 in a minute. Commands are paced by the capacity instead. Default: false.
    */
   readonly rateLimit?: Switch<RateLimitOptions>;
+  /**
+   * How many of its sends may be on their way to one address; above it `send` waits. `true` takes
+   * the defaults: 100, until they are stored. Default: false.
+   */
+  readonly sendWindow?: Switch<WindowOptions>;
 }
 
 /** As an agent is made of them: checked, with defaults. */
-export interface AgentSettings extends Required<Omit<AgentOptions, "rateLimit">> {
+export interface AgentSettings extends Required<Omit<AgentOptions, "rateLimit" | "sendWindow">> {
   readonly rateLimit: RateLimitOptions | undefined;
+  readonly sendWindow: WindowOptions | undefined;
 }
 
 /** What came with a published message. */
@@ -111,6 +118,7 @@ export class Agent {
   readonly #capabilities: Set<string>;
   readonly #inbox: Inbox;
   readonly #mailboxes: Mailboxes;
+  readonly #window: SendWindow | undefined;
   readonly #subscriptions = new Set<() => void>();
   #status: AgentStatus = "active";
   #reason: string | undefined;
@@ -133,6 +141,7 @@ export class Agent {
     const rateLimit = options.rateLimit && new RateLimit(options.rateLimit, site.clock);
     this.#inbox = new Inbox(this.#exchange, this.#self, { capacity, waitingMax, rateLimit });
     this.#mailboxes = new Mailboxes(this.#exchange, this.#inbox);
+    this.#window = options.sendWindow && new SendWindow(options.sendWindow);
   }
 
   /** As the others see it. */
@@ -360,7 +369,7 @@ export class Agent {
     if (typeof to !== "string" || to.startsWith("all:")) {
       return this.#sendToMany(to, nameOf(name), payload, options);
     }
-    return this.#exchange.send(this.#speaker, to, nameOf(name), payload, options);
+    return this.#sendToOne(to, nameOf(name), payload, options);
   }
 
   /** Tells whoever is subscribed now; not kept. Resolves when it is on its way. */
@@ -425,13 +434,24 @@ export class Agent {
   ): Promise<Receipts> {
     const addresses = typeof to === "string" ? [to] : to;
     const recipients = addresses.flatMap((one) => this.#exchange.recipients(one));
-    return multicast(recipients, (one) =>
-      this.#exchange.send(this.#speaker, one, name, payload, options),
-    );
+    return multicast(recipients, (one) => this.#sendToOne(one, name, payload, options));
   }
 
   get #addresses(): readonly Address[] {
     return [`agent:${this.id}`, ...addressesOf(this.card)];
+  }
+
+  #sendToOne(
+    to: Address,
+    name: string,
+    payload: unknown,
+    options: SendOptions | undefined,
+  ): Promise<Receipt> {
+    if (this.#window === undefined) {
+      return this.#exchange.send(this.#speaker, to, name, payload, options);
+    }
+    const send = () => this.#exchange.send(this.#speaker, to, name, payload, options);
+    return this.#window.run(to, send, options?.signal);
   }
 
   async #drain(): Promise<void> {
@@ -439,7 +459,9 @@ export class Agent {
     this.#announced = this.#home.announce(this);
     for (const end of this.#subscriptions) end();
     this.#mailboxes.stop();
-    await this.#inbox.drain(closed(`agent ${this.id}`));
+    const error = closed(`agent ${this.id}`);
+    this.#window?.close(error);
+    await this.#inbox.drain(error);
     await this.#mailboxes.close();
     await this.#home.release(this);
   }

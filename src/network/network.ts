@@ -4,6 +4,7 @@ import type { Broker, BrokerStatus } from "../broker/broker.ts";
 import { storeOf } from "../broker/guarded.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
 import { rateLimit } from "../delivery/rate-limit.ts";
+import { windowOptions } from "../delivery/window.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
@@ -272,5 +273,6 @@ function checkAgent(id: string, options: AgentOptions): AgentSettings {
     waitingMax,
     weight,
     rateLimit: rateLimit(options.rateLimit),
+    sendWindow: windowOptions(options.sendWindow),
   };
 }

@@ -49,7 +49,7 @@ export type { Counters } from "./exchange/site.ts";
 export type { LogValue, StoredChange, StoredValue } from "./exchange/state.ts";
 export type { StreamReply } from "./exchange/stream.ts";
 export type { Address } from "./message/address.ts";
-export type { Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
+export type { Ancestor, Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
 export type { DeadLetter } from "./network/dead-letters.ts";
 export type { JoinOptions } from "./network/join.ts";
 export { join } from "./network/join.ts";

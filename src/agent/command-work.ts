@@ -9,6 +9,7 @@ import type {
 } from "../broker/broker.ts";
 import type { Retries } from "../delivery/retry.ts";
 import { ColloquyError, errorFromInfo, errorInfo, isColloquyError } from "../errors.ts";
+import { type Mandate, mandateOf, type Run } from "../exchange/causality/mandate.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
 import { notAskedInChunks } from "../exchange/local-call.ts";
 import { packValue } from "../exchange/packed.ts";
@@ -30,6 +31,8 @@ export class CommandWork implements Work {
   readonly kind = "command";
   readonly claim: Delivery;
   readonly message: Envelope;
+  readonly mandate: Mandate | undefined;
+  run: Run | undefined;
   cancelled: ColloquyError | undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined;
   calls: Work["calls"];
@@ -41,6 +44,7 @@ export class CommandWork implements Work {
   constructor(delivery: Delivery, { envelope, payload }: Message, options: CommandWorkOptions) {
     this.claim = delivery;
     this.message = envelope;
+    this.mandate = mandateOf(envelope, options.site.limits);
     this.#payload = payload;
     this.#options = options;
   }
@@ -107,6 +111,7 @@ export class CommandWork implements Work {
   async #end(outcome: Outcome, effects: readonly StagedEffect[]): Promise<void> {
     if (this.#state === "final") return;
     this.#state = "final";
+    this.mandate?.budget?.end();
     const settled = await this.#options.settle(
       effects.length === 0 ? { outcome } : { outcome, effects: effects.map((it) => it.effect) },
     );

@@ -51,6 +51,8 @@ export interface Context {
   readonly fence: number | undefined;
   /** Milliseconds until the deadline; Infinity without one. */
   remainingMs(): number;
+  /** Requests, streams and sends that may still be made here; Infinity without a limit. */
+  readonly budget: number;
   /** Tells the caller that the work goes on, and restarts its idle timer. */
   progress(data?: unknown): void;
 
@@ -141,6 +143,10 @@ export class HandlerContext implements Context {
 
   get attempt(): number {
     return this.#work.attempt;
+  }
+
+  get budget(): number {
+    return this.#work.mandate?.budget?.left ?? Number.POSITIVE_INFINITY;
   }
 
   get idempotencyKey(): string {

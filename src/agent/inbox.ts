@@ -2,8 +2,9 @@
 import type { RateLimit } from "../delivery/rate-limit.ts";
 import { letThrough } from "../delivery/refusals.ts";
 import { ColloquyError } from "../errors.ts";
+import { isPast } from "../exchange/causality/deadline.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { noHandler } from "../exchange/failures.ts";
+import { noHandler, pastDeadline } from "../exchange/failures.ts";
 import type { LocalAgent, Work } from "../exchange/work.ts";
 import type { Sender } from "../message/envelope.ts";
 import { Deferred } from "../runtime/deferred.ts";
@@ -92,6 +93,9 @@ export class Inbox implements LocalAgent {
   }
 
   #start(work: Work, handler: Handler): void {
+    if (isPast(this.#exchange.site.clock, work.deadlineAtMs)) {
+      return work.fail(pastDeadline({ name: work.name, outcome: "not-started" }));
+    }
     this.#running++;
     this.#exchange.site.counters.started++;
     work.started();

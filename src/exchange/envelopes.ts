@@ -1,7 +1,8 @@
 /** Envelopes of what this process sends, and what they inherit from the work they are sent for. */
 import type { Address } from "../message/address.ts";
 import type { Envelope, MessageKind, Priority, Sender } from "../message/envelope.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { Mandate } from "./causality/mandate.ts";
+import { pathTo } from "./causality/path.ts";
 import type { Site } from "./site.ts";
 import type { Work } from "./work.ts";
 
@@ -25,6 +26,7 @@ export interface EnvelopeInput {
   readonly to: readonly Address[];
   readonly options: EnvelopeOptions;
   readonly cause: Work | undefined;
+  readonly mandate?: Mandate | undefined;
   readonly deadlineAtMs?: number;
   readonly replyTo?: string;
 }
@@ -35,7 +37,7 @@ export type Draft = { -readonly [Field in keyof Envelope]: Envelope[Field] };
 export const protocolVersion = "1.0.0";
 
 export function envelopeOf(site: Site, input: EnvelopeInput): Envelope {
-  const { options, cause, deadlineAtMs = Number.POSITIVE_INFINITY } = input;
+  const { options, cause, mandate, deadlineAtMs = Number.POSITIVE_INFINITY } = input;
   const draft: Draft = {
     id: options.id ?? site.newId(),
     version: protocolVersion,
@@ -54,8 +56,15 @@ export function envelopeOf(site: Site, input: EnvelopeInput): Envelope {
   if (options.headers !== undefined) draft.headers = options.headers;
   if (options.conversationId !== undefined) draft.conversationId = options.conversationId;
   if (options.workflowId !== undefined) draft.workflowId = options.workflowId;
+  if (mandate !== undefined) limitTo(draft, mandate);
   if (cause !== undefined) inherit(draft, cause.message);
   return draft;
+}
+
+function limitTo(draft: Draft, { hops, budget, sender }: Mandate): void {
+  draft.hops = hops;
+  if (budget !== undefined) draft.budget = budget.granted;
+  if (sender !== undefined) draft.path = pathTo(sender);
 }
 
 /** What is sent for a message belongs to its conversation, and says on whose behalf it was sent. */
@@ -63,18 +72,5 @@ function inherit(draft: Draft, cause: Envelope): void {
   draft.causationId = cause.id;
   draft.conversationId ??= cause.conversationId ?? cause.id;
   if (cause.workflowId !== undefined) draft.workflowId ??= cause.workflowId;
-  if (cause.hops !== undefined) draft.hops = Math.max(0, cause.hops - 1);
-  if (cause.budget !== undefined) draft.budget = cause.budget;
   if (cause.trace !== undefined) draft.trace = cause.trace;
-}
-
-/** A deadline only shrinks on its way. */
-export function deadlineOf(
-  clock: Clock,
-  options: { readonly deadlineMs?: number },
-  cause: Work | undefined,
-): number {
-  const inherited = cause?.deadlineAtMs ?? Number.POSITIVE_INFINITY;
-  if (options.deadlineMs === undefined) return inherited;
-  return Math.min(inherited, Math.ceil(clock.nowMs() + options.deadlineMs));
 }

@@ -16,15 +16,18 @@ import { decodeMessage } from "../message/envelope-codec.ts";
 import { assertPlain } from "../message/plain.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import { Asking, type AskingPolicies } from "./asking.ts";
+import { deadlineOf, isPast } from "./causality/deadline.ts";
+import { admit, type Call, loopsAmong, type Mandate } from "./causality/mandate.ts";
 import { toHandler } from "./control.ts";
-import { deadlineOf, envelopeOf } from "./envelopes.ts";
-import { closed, unreachable } from "./failures.ts";
+import { envelopeOf } from "./envelopes.ts";
+import { closed, expired, pastDeadline, unreachable } from "./failures.ts";
 import { Incoming } from "./incoming.ts";
 import { callLocally, type LocalCallInput, streamLocally } from "./local-call.ts";
 import {
   checkPaths,
   checkPriority,
   checkRequest,
+  checkSend,
   invalidOption,
   type PublishOptions,
   type RequestOptions,
@@ -33,14 +36,14 @@ import {
   windowDefault,
 } from "./options.ts";
 import type { Receipt } from "./receipt.ts";
-import { RemoteCall } from "./remote-call.ts";
-import { RemoteCalls } from "./remote-calls.ts";
-import { Sending } from "./sending.ts";
+import { RemoteCall, type RemoteCallInput } from "./remote-call.ts";
+import { type Alternatives, RemoteCalls } from "./remote-calls.ts";
+import { type SendInput, Sending } from "./sending.ts";
 import type { Site } from "./site.ts";
 import type { Speaker } from "./speaker.ts";
 import { StreamReader, type StreamReply } from "./stream.ts";
 import { LocalTopics } from "./topics.ts";
-import type { LocalAgent } from "./work.ts";
+import type { LocalAgent, Work } from "./work.ts";
 
 const noOptions: StreamOptions = Object.freeze({});
 
@@ -125,7 +128,7 @@ export class Exchange {
   ): Promise<unknown> {
     if (options.durable === true) return this.#requestDurably(speaker, to, name, input, options);
     try {
-      const agent = this.#begin(to, options);
+      const agent = this.#begin(speaker, to, name, options);
       this.site.counters.requests++;
       if (agent !== undefined)
         return callLocally(this.#local(speaker, agent, name, input, options));
@@ -143,19 +146,19 @@ export class Exchange {
     input: unknown,
     options: StreamOptions = noOptions,
   ): StreamReply {
-    const agent = this.#begin(to, options);
+    const agent = this.#begin(speaker, to, name, options);
     this.site.counters.streams++;
     if (agent !== undefined)
       return streamLocally(this.#local(speaker, agent, name, input, options));
-    const target = this.#choose(to, name, options);
-    const known = this.#here(target);
+    const chosen = this.#choose(callOf(speaker, to, name, options), options);
+    const known = this.#here(chosen.target);
     if (known !== undefined)
       return streamLocally(this.#local(speaker, known, name, input, options));
-    return this.#streamRemotely(speaker, to, name, input, options, target);
+    return this.#streamRemotely(speaker, name, input, options, chosen);
   }
 
   send(
-    { from, cause }: Speaker,
+    speaker: Speaker,
     to: Address,
     name: string,
     payload: unknown,
@@ -167,11 +170,12 @@ export class Exchange {
       if (options.fallback !== undefined) {
         const { fallback, ...plainly } = options;
         return firstOf(to, checkPaths(fallback), (path) =>
-          this.send({ from, cause }, path, name, payload, plainly),
+          this.send(speaker, path, name, payload, plainly),
         );
       }
+      const input = this.#sendInput(speaker, to, name, payload, options);
       this.site.counters.commands++;
-      return this.#sending.send({ from, cause, to, name, payload, options });
+      return this.#sending.send(input);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -223,7 +227,7 @@ export class Exchange {
     if (options.fallback !== undefined) {
       throw invalidOption("fallback", options.fallback, "for a send that is staged");
     }
-    const message = this.#sending.prepare({ ...speaker, to, name, payload, options });
+    const message = this.#sending.prepare(this.#sendInput(speaker, to, name, payload, options));
     return { kind: "enqueue", queue: this.site.space.queue(to), message };
   }
 
@@ -243,9 +247,15 @@ export class Exchange {
   }
 
   /** @returns the agent, when it is one of this process. */
-  #begin(to: Address, options: StreamOptions): LocalAgent | undefined {
+  #begin(
+    { cause }: Speaker,
+    to: Address,
+    name: string,
+    options: StreamOptions,
+  ): LocalAgent | undefined {
     this.#assertOpen();
     if (options !== noOptions) checkRequest(options);
+    if (cause !== undefined) this.#assertInTime(name, cause);
     return this.#agents.get(to);
   }
 
@@ -253,15 +263,52 @@ export class Exchange {
     if (this.#closed) throw closed("the network");
   }
 
+  #assertInTime(name: string, cause: Work): void {
+    if (!isPast(this.site.clock, cause.deadlineAtMs)) return;
+    throw pastDeadline({ name, outcome: "not-started" });
+  }
+
+  /** @throws what makes the message unfit to be sent, before it is even encoded. */
+  #sendInput(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    payload: unknown,
+    options: SendOptions,
+  ): SendInput {
+    const { limits, clock, registry } = this.site;
+    checkSend(options);
+    const { from, cause } = speaker;
+    if (cause !== undefined && isPast(clock, cause.deadlineAtMs)) throw expired(name);
+    const call = callOf(speaker, to, name, options);
+    const target = agentOf(to);
+    if (target === undefined) loopsAmong(limits, call, registry.members(to));
+    return { from, cause, to, name, payload, options, mandate: admit(limits, call, target) };
+  }
+
   #local(
-    { from, cause }: Speaker,
+    speaker: Speaker,
     agent: LocalAgent,
     name: string,
     input: unknown,
     options: StreamOptions,
   ): LocalCallInput {
     assertPlain(input);
-    return { site: this.site, from, agent, name, input, options, cause };
+    const { from, cause } = speaker;
+    const mandate = this.#admit(speaker, agent.id, name, options);
+    return { site: this.site, from, agent, name, input, options, cause, mandate };
+  }
+
+  /** What nobody caused and nobody limits costs nothing. */
+  #admit(
+    speaker: Speaker,
+    agent: string,
+    name: string,
+    options: StreamOptions,
+  ): Mandate | undefined {
+    if (speaker.cause === undefined && options === noOptions) return undefined;
+    const call = callOf(speaker, agentAddress(agent), name, options);
+    return admit(this.site.limits, call, agent);
   }
 
   #requestElsewhere(
@@ -271,16 +318,16 @@ export class Exchange {
     input: unknown,
     options: RequestOptions,
   ): Promise<unknown> {
-    const target = this.#choose(to, name, options);
-    const here = this.#here(target);
+    const chosen = this.#choose(callOf(speaker, to, name, options), options);
+    const here = this.#here(chosen.target);
     if (here !== undefined) {
       const answer = callLocally(this.#local(speaker, here, name, input, options));
-      return options.strategy === "fastest" ? this.#timed(answer, target) : answer;
+      return options.strategy === "fastest" ? this.#timed(answer, chosen.target) : answer;
     }
     return new Promise((resolve, reject) => {
-      const call = this.#remote("request", speaker, name, input, options, target);
+      const call = this.#remote("request", speaker, name, input, options, chosen.target);
       const remote = new RemoteCall(call, this.#calls, { resolve, reject });
-      this.#calls.begin(remote, alternatives(to, options));
+      this.#calls.begin(remote, chosen);
     });
   }
 
@@ -301,7 +348,9 @@ export class Exchange {
     options: RequestOptions,
   ): Promise<unknown> {
     checkRequest(options);
+    if (speaker.cause !== undefined) this.#assertInTime(name, speaker.cause);
     const { deadlineMs, signal, priority, headers, conversationId, workflowId, fallback } = options;
+    const { hops, budget, reentrant } = options;
     const receipt = await this.send(speaker, to, name, input, {
       ...(deadlineMs === undefined ? {} : { ttlMs: deadlineMs }),
       ...(signal === undefined ? {} : { signal }),
@@ -310,6 +359,9 @@ export class Exchange {
       ...(conversationId === undefined ? {} : { conversationId }),
       ...(workflowId === undefined ? {} : { workflowId }),
       ...(fallback === undefined ? {} : { fallback }),
+      ...(hops === undefined ? {} : { hops }),
+      ...(budget === undefined ? {} : { budget }),
+      ...(reentrant === undefined ? {} : { reentrant }),
     });
     const outcome = await receipt.settled(signal === undefined ? {} : { signal });
     if (outcome.state === "done") return outcome.result;
@@ -319,11 +371,10 @@ export class Exchange {
 
   #streamRemotely(
     speaker: Speaker,
-    to: Address,
     name: string,
     input: unknown,
     options: StreamOptions,
-    target: Candidate,
+    chosen: Chosen,
   ): StreamReply {
     const reader: StreamReader = new StreamReader({
       window: options.window ?? windowDefault,
@@ -332,7 +383,7 @@ export class Exchange {
         remote.cancel(new ColloquyError("CANCELLED", "the reader left before the end")),
     });
     const remote = new RemoteCall(
-      this.#remote("stream", speaker, name, input, options, target),
+      this.#remote("stream", speaker, name, input, options, chosen.target),
       this.#calls,
       {
         resolve: (result) => reader.end(result),
@@ -340,38 +391,43 @@ export class Exchange {
         reader,
       },
     );
-    this.#calls.begin(remote, alternatives(to, options));
+    this.#calls.begin(remote, chosen);
     return reader;
   }
 
   #remote(
     kind: "request" | "stream",
-    { from, cause }: Speaker,
+    speaker: Speaker,
     name: string,
     input: unknown,
     options: StreamOptions,
     target: Candidate,
-  ): ConstructorParameters<typeof RemoteCall>[0] {
-    const deadlineAtMs = deadlineOf(this.site.clock, options, cause);
-    return { site: this.site, kind, from, name, input, options, cause, deadlineAtMs, target };
+  ): RemoteCallInput {
+    const { site } = this;
+    const { from, cause } = speaker;
+    const deadlineAtMs = deadlineOf(site.clock, options, cause);
+    const mandate = this.#admit(speaker, target.card.id, name, options);
+    return { site, kind, from, name, input, options, cause, mandate, deadlineAtMs, target };
   }
 
-  /** @throws INVALID_ADDRESS, AGENT_UNREACHABLE or NO_ELIGIBLE_AGENT. */
-  #choose(to: Address, name: string, { strategy = "least-busy" }: RequestOptions): Candidate {
+  /** @throws INVALID_ADDRESS, AGENT_UNREACHABLE, NO_ELIGIBLE_AGENT or LOOP_DETECTED. */
+  #choose(call: Call, { strategy = "least-busy" }: RequestOptions): Chosen {
+    const { to, name } = call;
     assertAddress(to);
-    const { registry } = this.site;
-    if (to.startsWith("agent:")) {
-      const id = to.slice("agent:".length);
+    const { registry, limits } = this.site;
+    const id = agentOf(to);
+    if (id !== undefined) {
       const target = registry.get(id);
       if (target === undefined) throw unreachable(name, id, "not-started");
-      return target;
+      return { target, pool: undefined, strategy, passOver: undefined };
     }
     if (to.startsWith("all:")) {
       throw new ColloquyError("INVALID_ADDRESS", `${to}: a request goes to one agent`, {
         details: { field: "to", value: to, limit: "agent:, type: or skill:" },
       });
     }
-    return registry.choose(to, strategy);
+    const passOver = loopsAmong(limits, call, registry.members(to));
+    return { target: registry.choose(to, strategy, passOver), pool: to, strategy, passOver };
   }
 
   #here(target: Candidate): LocalAgent | undefined {
@@ -395,12 +451,21 @@ export class Exchange {
   }
 }
 
-function alternatives(
+/** Who was chosen, and where the call may go when that one is gone. */
+interface Chosen extends Alternatives {
+  readonly target: Candidate;
+}
+
+function callOf(
+  { from, cause }: Speaker,
   to: Address,
-  { strategy = "least-busy" }: RequestOptions,
-): {
-  readonly pool: string | undefined;
-  readonly strategy: NonNullable<RequestOptions["strategy"]>;
-} {
-  return { pool: to.startsWith("agent:") ? undefined : to, strategy };
+  name: string,
+  options: RequestOptions | SendOptions,
+): Call {
+  return { by: from.agent, cause, to, name, options };
+}
+
+/** The agent that an address names; undefined for a pool. */
+function agentOf(to: Address): string | undefined {
+  return to.startsWith("agent:") ? to.slice("agent:".length) : undefined;
 }

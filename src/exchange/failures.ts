@@ -36,6 +36,13 @@ export function pastDeadline(
   });
 }
 
+/** A command that is sent too late to be done. */
+export function expired(name: string): ColloquyError<"EXPIRED"> {
+  return new ColloquyError("EXPIRED", `${name} was not sent: its deadline has passed`, {
+    details: { name, deadline: true },
+  });
+}
+
 export function unreachable(
   name: string,
   agent: string,

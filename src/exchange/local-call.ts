@@ -8,8 +8,10 @@ import type { Envelope, Sender } from "../message/envelope.ts";
 import { assertPlain } from "../message/plain.ts";
 import { copyPlain } from "../message/plain-copy.ts";
 import { onAbort } from "../runtime/abort.ts";
+import { deadlineOf } from "./causality/deadline.ts";
+import type { Mandate, Run } from "./causality/mandate.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
-import { deadlineOf, envelopeOf } from "./envelopes.ts";
+import { envelopeOf } from "./envelopes.ts";
 import { cancelledBecause, pastDeadline, timedOut } from "./failures.ts";
 import { formatOperationId } from "./operation.ts";
 import { type StreamOptions, timeoutMsDefault, windowDefault } from "./options.ts";
@@ -26,6 +28,7 @@ export interface LocalCallInput {
   readonly options: StreamOptions;
   /** The work in whose handling the call is made. */
   readonly cause: Work | undefined;
+  readonly mandate: Mandate | undefined;
 }
 
 /** Asks `call.agent`; rejects with the handler's error, TIMEOUT or CANCELLED. */
@@ -82,6 +85,7 @@ class LocalCall extends Timed implements Work {
   state: typeof waiting | typeof started | typeof committing | typeof final = waiting;
   forgetSignal: (() => void) | undefined = undefined;
   envelope: Envelope | undefined = undefined;
+  run: Run | undefined = undefined;
 
   constructor(
     kind: "request" | "stream",
@@ -112,12 +116,16 @@ class LocalCall extends Timed implements Work {
     return undefined;
   }
 
+  get mandate(): Mandate | undefined {
+    return this.call.mandate;
+  }
+
   get lane(): Lane {
     return laneOf[this.call.options.priority ?? "normal"];
   }
 
   get message(): Envelope {
-    const { site, from, agent, name, options, cause } = this.call;
+    const { site, from, agent, name, options, cause, mandate } = this.call;
     this.envelope ??= envelopeOf(site, {
       kind: "request",
       name,
@@ -125,6 +133,7 @@ class LocalCall extends Timed implements Work {
       to: [`agent:${agent.id}`],
       options,
       cause,
+      mandate,
       deadlineAtMs: this.deadlineAtMs,
     });
     return this.envelope;
@@ -259,6 +268,7 @@ class LocalCall extends Timed implements Work {
   finish(): void {
     this.state = final;
     this.call.site.timeouts.remove(this);
+    this.call.mandate?.budget?.end();
     this.forgetSignal?.();
     this.call.cause?.calls?.delete(this);
   }

@@ -5,6 +5,7 @@ import { ColloquyError, invalidOption } from "../errors.ts";
 import { type Address, assertAddress } from "../message/address.ts";
 import type { Priority } from "../message/envelope.ts";
 import { type Strategy, strategies } from "../routing/strategies.ts";
+import type { CausalityOptions } from "./causality/mandate.ts";
 
 export { invalidOption };
 
@@ -21,7 +22,7 @@ interface MessageOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface RequestOptions extends MessageOptions {
+export interface RequestOptions extends MessageOptions, CausalityOptions {
   /** Longest silence, milliseconds, reset by progress and chunks. Default: 30,000. */
   readonly timeoutMs?: number;
   /** Hard limit, milliseconds from now, reset by nothing and passed on. Default: none. */
@@ -57,7 +58,7 @@ export interface StreamOptions extends Omit<RequestOptions, "durable" | "retry" 
   readonly window?: number;
 }
 
-export interface SendOptions extends MessageOptions {
+export interface SendOptions extends MessageOptions, CausalityOptions {
   /** Default: "at-least-once". */
   readonly guarantee?: Guarantee;
   /** What the message must survive; refused where the broker cannot promise it. Default: what the broker has. */
@@ -89,6 +90,7 @@ export function checkRequest(options: StreamOptions): void {
   positive("timeoutMs", options.timeoutMs);
   positive("deadlineMs", options.deadlineMs);
   positive("window", options.window);
+  checkCausality(options);
   checkPriority(options.priority);
   const { onTimeout } = options;
   if (onTimeout !== undefined && onTimeout !== "cancel" && onTimeout !== "leave") {
@@ -102,6 +104,7 @@ export function checkRequest(options: StreamOptions): void {
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function checkSend(options: SendOptions): void {
   positive("ttlMs", options.ttlMs);
+  checkCausality(options);
   checkPriority(options.priority);
   const { guarantee, deliverAt } = options;
   if (guarantee !== undefined && !guarantees.includes(guarantee)) {
@@ -130,6 +133,16 @@ export function checkPaths(paths: readonly SingleAddress[]): readonly SingleAddr
 export function checkPriority(priority: Priority | undefined): void {
   if (priority === undefined || priorities.includes(priority)) return;
   throw invalidOption("priority", priority, priorities.join(", "));
+}
+
+function checkCausality({ hops, budget }: CausalityOptions): void {
+  for (const [name, value] of [
+    ["hops", hops],
+    ["budget", budget],
+  ] as const) {
+    if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) continue;
+    throw invalidOption(name, value, "a whole number, 0 or more");
+  }
 }
 
 export function positive(name: string, value: number | undefined): void {

@@ -1,7 +1,9 @@
 /** A request to an agent of another process, from sending it to its answer. */
 import { agentAddress } from "../message/address.ts";
 import type { Envelope } from "../message/envelope.ts";
+import type { Message } from "../message/message.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import type { Mandate } from "./causality/mandate.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { cut, unreachable } from "./failures.ts";
 import type { Operation } from "./operation.ts";
@@ -13,6 +15,7 @@ export interface RemoteCallInput extends WaitInput {
   readonly kind: "request" | "stream";
   readonly input: unknown;
   readonly cause: Work | undefined;
+  readonly mandate: Mandate | undefined;
   readonly target: Candidate;
 }
 
@@ -38,7 +41,12 @@ export class RemoteCall extends RemoteWait {
     this.target = call.target;
     const envelope = this.#envelope();
     this.id = envelope.id;
-    this.#frame = this.#encode(envelope);
+    try {
+      this.#frame = this.#encode(envelope);
+    } catch (error) {
+      call.mandate?.budget?.end();
+      throw error;
+    }
   }
 
   override get operation(): Operation {
@@ -81,7 +89,14 @@ export class RemoteCall extends RemoteWait {
 
   /** It was not started, and there is nobody else. */
   refuse(): void {
+    this.#call.mandate?.budget?.end();
     this.fail(unreachable(this.#call.name, this.agent, "not-started", this.operationId));
+  }
+
+  override onAnswer(message: Message): void {
+    const { status, budget = 0 } = message.envelope;
+    if (status === undefined) this.#call.mandate?.budget?.end(budget);
+    super.onAnswer(message);
   }
 
   protected override get onTimeout(): "cancel" | "leave" {
@@ -109,7 +124,7 @@ export class RemoteCall extends RemoteWait {
   }
 
   #envelope(): Envelope {
-    const { site, kind, name, from, options, cause, deadlineAtMs } = this.#call;
+    const { site, kind, name, from, options, cause, mandate, deadlineAtMs } = this.#call;
     const envelope = envelopeOf(site, {
       kind: "request",
       name,
@@ -117,6 +132,7 @@ export class RemoteCall extends RemoteWait {
       to: [agentAddress(this.target.card.id)],
       options,
       cause,
+      mandate,
       deadlineAtMs,
       replyTo: site.space.inbox(site.instance),
     });

@@ -19,6 +19,8 @@ export interface Alternatives {
   /** The pool it was sent to; undefined for one agent in particular. */
   readonly pool: string | undefined;
   readonly strategy: Strategy;
+  /** Those of the pool that it must not go to. */
+  readonly passOver: ReadonlySet<Candidate> | undefined;
 }
 
 /** How long after a reconnect the other processes get to reconnect too. */
@@ -135,7 +137,7 @@ export class RemoteCalls implements CallTable, InstanceListener {
   #next(call: RemoteCall): Candidate | undefined {
     const alternatives = this.#alternatives.get(call);
     if (alternatives?.pool === undefined) return undefined;
-    const tried = this.#tried.get(call) ?? new Set<Candidate>();
+    const tried = this.#tried.get(call) ?? new Set<Candidate>(alternatives.passOver);
     this.#tried.set(call, tried.add(call.target));
     const { registry, instance } = this.#site;
     for (const member of registry.members(alternatives.pool)) {

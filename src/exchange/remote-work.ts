@@ -11,6 +11,7 @@ import { agentAddress } from "../message/address.ts";
 import type { Envelope, MessageKind, Sender } from "../message/envelope.ts";
 import type { EncodedPayload, Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
+import { type Mandate, mandateOf, type Run } from "./causality/mandate.ts";
 import { type ControlName, sendControl } from "./control.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
 import { type Draft, protocolVersion } from "./envelopes.ts";
@@ -36,8 +37,10 @@ export interface WorkTable {
 export class RemoteWork extends Timed implements Work {
   readonly kind: "request" | "stream";
   readonly message: Envelope;
+  readonly mandate: Mandate | undefined;
   readonly attempt = 1;
   readonly claim = undefined;
+  run: Run | undefined;
   cancelled: ColloquyError | undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined;
   calls: Work["calls"];
@@ -62,6 +65,7 @@ export class RemoteWork extends Timed implements Work {
     this.#payload = payload;
     this.#table = table;
     this.message = envelope;
+    this.mandate = mandateOf(envelope, site.limits);
     this.kind = envelope.credit === undefined ? "request" : "stream";
     this.#gate = new CreditGate(envelope.credit ?? 0);
     this.#topic = envelope.replyTo ?? site.space.inbox(envelope.from.instance);
@@ -231,6 +235,7 @@ export class RemoteWork extends Timed implements Work {
 
   #finish(reply: Uint8Array | undefined): void {
     this.#state = "final";
+    this.mandate?.budget?.end();
     if (this.message.deadlineMs !== undefined) this.#site.timeouts.remove(this);
     this.#gate.shut();
     this.#table.ended(this.message.id, reply, this.#unread);
@@ -267,6 +272,7 @@ export class RemoteWork extends Timed implements Work {
     if (request.conversationId !== undefined) answer.conversationId = request.conversationId;
     if (sequence !== undefined && sequence !== 0) answer.sequence = sequence;
     if (status !== undefined) answer.status = status;
+    else if (this.mandate?.budget !== undefined) answer.budget = this.mandate.budget.left;
     return encodeBody(this.#site, answer, value);
   }
 }

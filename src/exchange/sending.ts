@@ -5,9 +5,11 @@ import { type ColloquyError, errorFromInfo } from "../errors.ts";
 import type { Address } from "../message/address.ts";
 import type { Sender } from "../message/envelope.ts";
 import { withAbort } from "../runtime/abort.ts";
-import { deadlineOf, envelopeOf } from "./envelopes.ts";
+import { deadlineOf } from "./causality/deadline.ts";
+import type { Mandate } from "./causality/mandate.ts";
+import { envelopeOf } from "./envelopes.ts";
 import { isRefusal } from "./failures.ts";
-import { checkSend, type SendOptions } from "./options.ts";
+import type { SendOptions } from "./options.ts";
 import { Receipt } from "./receipt.ts";
 import { encodeBody, type Site } from "./site.ts";
 import { laneOf, type Work } from "./work.ts";
@@ -20,6 +22,7 @@ export interface SendInput {
   readonly payload: unknown;
   readonly options: SendOptions;
   readonly cause: Work | undefined;
+  readonly mandate: Mandate | undefined;
 }
 
 interface Batch {
@@ -54,8 +57,16 @@ export class Sending {
   }
 
   /** The message as its queue takes it. @throws what makes it unfit to be sent. */
-  prepare({ from, to, name, payload, options, cause }: SendInput): QueuedMessage {
-    checkSend(options);
+  prepare(input: SendInput): QueuedMessage {
+    try {
+      return this.#message(input);
+    } catch (error) {
+      input.mandate?.budget?.end();
+      throw error;
+    }
+  }
+
+  #message({ from, to, name, payload, options, cause, mandate }: SendInput): QueuedMessage {
     const site = this.#site;
     if (options.durability !== undefined) {
       assertDurability(site.broker.capabilities.durability, options.durability);
@@ -68,6 +79,7 @@ export class Sending {
       to: [to],
       options,
       cause,
+      mandate,
       deadlineAtMs,
     });
     const { guarantee = "at-least-once", key, ttlMs, deliverAt } = options;

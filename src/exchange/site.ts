@@ -8,6 +8,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { type TimerWheel, WheelEntry } from "../runtime/timer-wheel.ts";
 import type { IdSource } from "../runtime/ulid.ts";
+import type { CausalityLimits } from "./causality/limits.ts";
 import type { Space } from "./space.ts";
 
 /** A call with a timeout. */
@@ -29,6 +30,7 @@ export interface Site {
   /** Copy payloads also where sender and receiver share a process. */
   readonly copy: boolean;
   readonly compression: CompressionOptions;
+  readonly limits: CausalityLimits;
   /** Failures that belong to no caller: of a subscriber, of a late answer. */
   readonly onError: (error: unknown, where: string) => void;
 }

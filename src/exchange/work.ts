@@ -5,6 +5,7 @@
 import type { Claim, Lane } from "../broker/broker.ts";
 import type { ColloquyError } from "../errors.ts";
 import type { Envelope, Priority } from "../message/envelope.ts";
+import type { Mandate, Run } from "./causality/mandate.ts";
 import type { StagedEffect } from "./effects.ts";
 
 export interface Work {
@@ -18,6 +19,10 @@ export interface Work {
   readonly message: Envelope;
   /** Wall clock when the work must have ended; Infinity where nobody set a deadline. */
   readonly deadlineAtMs: number;
+  /** What it may cause; undefined where nobody limited that. */
+  readonly mandate: Mandate | undefined;
+  /** Made when its handler first calls out. */
+  run: Run | undefined;
   /** 1 for the first start. */
   readonly attempt: number;
   /** Of durable work: the attempt at the message, for fencing. */

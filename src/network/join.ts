@@ -5,6 +5,7 @@ import { openMemoryBroker } from "../broker/memory.ts";
 import { type BrokerRuntime, withRuntime } from "../broker/runtime.ts";
 import { type BreakerOptions, checkBreaker, defaultBreaker } from "../delivery/breaker.ts";
 import { type Switch, switched } from "../delivery/policy.ts";
+import { type CausalityLimits, checkLimits } from "../exchange/causality/limits.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
 import { openEmbedded } from "../hub/embedded.ts";
 import { connectUnix } from "../link/unix.ts";
@@ -28,6 +29,8 @@ export interface JoinOptions {
   readonly copy?: boolean;
   /** Of large payloads. */
   readonly compression?: CompressionOptions;
+  /** How far one message may lead. */
+  readonly limits?: Partial<CausalityLimits>;
   /** Milliseconds that running handlers get when the network closes. Default: 10,000. */
   readonly drainMs?: number;
   /** Close in order on SIGTERM and SIGINT. Default: true. */
@@ -65,6 +68,7 @@ export async function join(
   positive("drainMs", options.drainMs);
   const breaker = switched(options.breaker, defaultBreaker);
   if (breaker !== undefined) checkBreaker(breaker);
+  const limits = checkLimits(options.limits);
   const { signal } = options;
   throwIfAborted(signal);
   const runtime = withRuntime(() =>
@@ -80,6 +84,7 @@ export async function join(
       space,
       copy,
       compression: options.compression ?? {},
+      limits,
       drainMs: options.drainMs ?? 10_000,
       drainOnSignals: options.drainOnSignals ?? true,
       onError: options.onError ?? report,

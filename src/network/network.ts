@@ -5,6 +5,7 @@ import { storeOf } from "../broker/guarded.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
 import { rateLimit } from "../delivery/rate-limit.ts";
 import { windowOptions } from "../delivery/window.ts";
+import type { CausalityLimits } from "../exchange/causality/limits.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
@@ -33,6 +34,7 @@ export interface NetworkOptions {
   readonly space: string;
   readonly copy: boolean;
   readonly compression: CompressionOptions;
+  readonly limits: CausalityLimits;
   /** Milliseconds that running handlers get when the network closes. */
   readonly drainMs: number;
   /** Close in order on SIGTERM and SIGINT. */
@@ -72,7 +74,7 @@ export class Network {
 
   /** Use `join`. */
   constructor(broker: Broker, options: NetworkOptions) {
-    const { clock, random, copy, compression, onError } = options;
+    const { clock, random, copy, compression, limits, onError } = options;
     const newId = ulidSource(clock, random);
     this.instance = newId();
     this.#options = options;
@@ -88,6 +90,7 @@ export class Network {
       counters: newCounters(),
       copy,
       compression,
+      limits,
       onError,
     };
     this.#exchange = new Exchange(this.#site, { breaker: options.breaker });

@@ -15,12 +15,13 @@ import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { assertPlain } from "../message/plain.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import { Admission, type Chosen, callOf } from "./admission.ts";
 import { Asking, type AskingPolicies } from "./asking.ts";
-import { deadlineOf, isPast } from "./causality/deadline.ts";
-import { admit, type Call, loopsAmong, type Mandate } from "./causality/mandate.ts";
+import { deadlineOf } from "./causality/deadline.ts";
+import type { Mandate } from "./causality/mandate.ts";
 import { toHandler } from "./control.ts";
 import { envelopeOf } from "./envelopes.ts";
-import { closed, expired, pastDeadline, unreachable } from "./failures.ts";
+import { closed, unreachable } from "./failures.ts";
 import { Incoming } from "./incoming.ts";
 import { callLocally, type LocalCallInput, streamLocally } from "./local-call.ts";
 import {
@@ -37,13 +38,13 @@ import {
 } from "./options.ts";
 import type { Receipt } from "./receipt.ts";
 import { RemoteCall, type RemoteCallInput } from "./remote-call.ts";
-import { type Alternatives, RemoteCalls } from "./remote-calls.ts";
+import { RemoteCalls } from "./remote-calls.ts";
 import { type SendInput, Sending } from "./sending.ts";
 import type { Site } from "./site.ts";
 import type { Speaker } from "./speaker.ts";
 import { StreamReader, type StreamReply } from "./stream.ts";
 import { LocalTopics } from "./topics.ts";
-import type { LocalAgent, Work } from "./work.ts";
+import type { LocalAgent } from "./work.ts";
 
 const noOptions: StreamOptions = Object.freeze({});
 
@@ -52,6 +53,7 @@ export class Exchange {
   readonly topics: LocalTopics;
   readonly #agents = new Map<string, LocalAgent>();
   readonly #declaring = new Map<string, Promise<void>>();
+  readonly #admission: Admission;
   readonly #calls: RemoteCalls;
   readonly #incoming: Incoming;
   readonly #sending: Sending;
@@ -64,6 +66,7 @@ export class Exchange {
       this.#request(speaker, to, name, input, options),
     );
     this.topics = new LocalTopics(site);
+    this.#admission = new Admission(site);
     this.#calls = new RemoteCalls(site);
     this.#incoming = new Incoming(site, (address) => this.#agents.get(address));
     this.#sending = new Sending(site, (queue) => this.#declaring.get(queue));
@@ -150,7 +153,7 @@ export class Exchange {
     this.site.counters.streams++;
     if (agent !== undefined)
       return streamLocally(this.#local(speaker, agent, name, input, options));
-    const chosen = this.#choose(callOf(speaker, to, name, options), options);
+    const chosen = this.#admission.choose(callOf(speaker, to, name, options), options);
     const known = this.#here(chosen.target);
     if (known !== undefined)
       return streamLocally(this.#local(speaker, known, name, input, options));
@@ -255,17 +258,12 @@ export class Exchange {
   ): LocalAgent | undefined {
     this.#assertOpen();
     if (options !== noOptions) checkRequest(options);
-    if (cause !== undefined) this.#assertInTime(name, cause);
+    if (cause !== undefined) this.#admission.assertInTime(name, cause);
     return this.#agents.get(to);
   }
 
   #assertOpen(): void {
     if (this.#closed) throw closed("the network");
-  }
-
-  #assertInTime(name: string, cause: Work): void {
-    if (!isPast(this.site.clock, cause.deadlineAtMs)) return;
-    throw pastDeadline({ name, outcome: "not-started" });
   }
 
   /** @throws what makes the message unfit to be sent, before it is even encoded. */
@@ -276,14 +274,11 @@ export class Exchange {
     payload: unknown,
     options: SendOptions,
   ): SendInput {
-    const { limits, clock, registry } = this.site;
     checkSend(options);
     const { from, cause } = speaker;
-    if (cause !== undefined && isPast(clock, cause.deadlineAtMs)) throw expired(name);
     const call = callOf(speaker, to, name, options);
-    const target = agentOf(to);
-    if (target === undefined) loopsAmong(limits, call, registry.members(to));
-    return { from, cause, to, name, payload, options, mandate: admit(limits, call, target) };
+    const mandate = this.#admission.admitSend(call, cause);
+    return { from, cause, to, name, payload, options, mandate };
   }
 
   #local(
@@ -308,7 +303,7 @@ export class Exchange {
   ): Mandate | undefined {
     if (speaker.cause === undefined && options === noOptions) return undefined;
     const call = callOf(speaker, agentAddress(agent), name, options);
-    return admit(this.site.limits, call, agent);
+    return this.#admission.admit(call, agent);
   }
 
   #requestElsewhere(
@@ -318,7 +313,7 @@ export class Exchange {
     input: unknown,
     options: RequestOptions,
   ): Promise<unknown> {
-    const chosen = this.#choose(callOf(speaker, to, name, options), options);
+    const chosen = this.#admission.choose(callOf(speaker, to, name, options), options);
     const here = this.#here(chosen.target);
     if (here !== undefined) {
       const answer = callLocally(this.#local(speaker, here, name, input, options));
@@ -348,7 +343,7 @@ export class Exchange {
     options: RequestOptions,
   ): Promise<unknown> {
     checkRequest(options);
-    if (speaker.cause !== undefined) this.#assertInTime(name, speaker.cause);
+    if (speaker.cause !== undefined) this.#admission.assertInTime(name, speaker.cause);
     const { deadlineMs, signal, priority, headers, conversationId, workflowId, fallback } = options;
     const { hops, budget, reentrant } = options;
     const receipt = await this.send(speaker, to, name, input, {
@@ -410,26 +405,6 @@ export class Exchange {
     return { site, kind, from, name, input, options, cause, mandate, deadlineAtMs, target };
   }
 
-  /** @throws INVALID_ADDRESS, AGENT_UNREACHABLE, NO_ELIGIBLE_AGENT or LOOP_DETECTED. */
-  #choose(call: Call, { strategy = "least-busy" }: RequestOptions): Chosen {
-    const { to, name } = call;
-    assertAddress(to);
-    const { registry, limits } = this.site;
-    const id = agentOf(to);
-    if (id !== undefined) {
-      const target = registry.get(id);
-      if (target === undefined) throw unreachable(name, id, "not-started");
-      return { target, pool: undefined, strategy, passOver: undefined };
-    }
-    if (to.startsWith("all:")) {
-      throw new ColloquyError("INVALID_ADDRESS", `${to}: a request goes to one agent`, {
-        details: { field: "to", value: to, limit: "agent:, type: or skill:" },
-      });
-    }
-    const passOver = loopsAmong(limits, call, registry.members(to));
-    return { target: registry.choose(to, strategy, passOver), pool: to, strategy, passOver };
-  }
-
   #here(target: Candidate): LocalAgent | undefined {
     if (target.instance !== this.site.instance) return undefined;
     return this.#agents.get(agentAddress(target.card.id));
@@ -449,23 +424,4 @@ export class Exchange {
       this.site.onError(error, "a message for this process");
     }
   }
-}
-
-/** Who was chosen, and where the call may go when that one is gone. */
-interface Chosen extends Alternatives {
-  readonly target: Candidate;
-}
-
-function callOf(
-  { from, cause }: Speaker,
-  to: Address,
-  name: string,
-  options: RequestOptions | SendOptions,
-): Call {
-  return { by: from.agent, cause, to, name, options };
-}
-
-/** The agent that an address names; undefined for a pool. */
-function agentOf(to: Address): string | undefined {
-  return to.startsWith("agent:") ? to.slice("agent:".length) : undefined;
 }

@@ -28,8 +28,10 @@ export type {
   Capabilities,
   Durability,
   DurabilityClaim,
+  Failure,
   Guarantee,
 } from "./broker/broker.ts";
+export type { LifeState } from "./broker/life-cycle.ts";
 export type { BatchOptions, BatchResults } from "./delivery/batch.ts";
 export type { BreakerOptions } from "./delivery/breaker.ts";
 export type { Switch } from "./delivery/policy.ts";
@@ -44,7 +46,13 @@ export type {
   SendOptions,
   StreamOptions,
 } from "./exchange/options.ts";
-export type { Outcome, Receipt } from "./exchange/receipt.ts";
+export type {
+  CancelResult,
+  Outcome,
+  Progress,
+  Receipt,
+  RescindResult,
+} from "./exchange/receipt.ts";
 export type { Counters } from "./exchange/site.ts";
 export type { LogValue, StoredChange, StoredValue } from "./exchange/state.ts";
 export type { StreamReply } from "./exchange/stream.ts";

@@ -126,6 +126,16 @@ export interface Queues {
   ): AsyncIterable<readonly Delivery[]>;
   /** One outcome each, in order. Safe to repeat. Effects commit together with the settlement where `effects` is "atomic". */
   settle(settlements: readonly Settlement[]): Promise<readonly SettleOutcome[]>;
+  /** What becomes of deliveries before they are settled. One outcome each, in order. Safe to repeat. */
+  report(reports: readonly Report[]): Promise<readonly ReportOutcome[]>;
+  /**
+   * Ends a message that is not final, in one transaction, whoever holds it: its holder is told, and
+   * keeps its credit and its place in the order of `key` until it settles, which has no effect any
+   * more. With `ifUnstarted`, only while no handler has started it; a holder is asked. Safe to repeat.
+   */
+  cancel(queue: string, position: number, options?: CancelOptions): Promise<CancelOutcome>;
+  /** Answers a question of a message's handler, durably. Safe to repeat. */
+  answer(queue: string, position: number, answer: Answer): Promise<AnswerOutcome>;
   /** The state of one message; with `wait`, only once it is final. */
   track(queue: string, position: number, options?: TrackOptions): Promise<MessageState>;
   /** Looks without touching, in order of position: leases and attempts stay as they are. */
@@ -188,6 +198,26 @@ export interface ReceiveOptions {
   readonly consumer: string;
   /** Deliveries still being handled since before a reconnect, to be held on to. */
   readonly claims?: readonly Claim[];
+  /**
+   * Told about deliveries in its hands, past data that waits: also before the delivery itself has
+   * come, and more than once. Must return quickly and not throw. Without it nobody asks this receiver.
+   */
+  readonly onNotice?: (notice: Notice) => void;
+}
+
+export type Notice =
+  /** The message is final, or somebody else's: what the handler does has no effect. It is settled once the handler has ended. */
+  | { readonly kind: "cancel"; readonly claim: Claim; readonly reason: ErrorInfo }
+  /** To be settled as "rescinded" if no handler has started, and else reported as started. */
+  | { readonly kind: "withdraw"; readonly claim: Claim }
+  /** Somebody follows the message: its start and its progress are to be reported from now on, its present state at once. */
+  | { readonly kind: "follow"; readonly claim: Claim }
+  | { readonly kind: "input"; readonly claim: Claim; readonly answer: Answer };
+
+/** An answer to the question that a handler asked as its `number`th, counted from 1. */
+export interface Answer {
+  readonly number: number;
+  readonly data: Uint8Array;
 }
 
 /** Names one attempt at one message. A higher fence of the same message makes it stale. */
@@ -229,6 +259,10 @@ export type Outcome =
   | { readonly kind: "retry"; readonly delayMs: number; readonly error: ErrorInfo }
   /** Never again without a person. */
   | { readonly kind: "dead"; readonly error: ErrorInfo }
+  /** Not started, because its time had passed or its sender has withdrawn it. */
+  | { readonly kind: "expired" | "rescinded"; readonly error: ErrorInfo }
+  /** Given up while its handler ran. */
+  | { readonly kind: "cancelled"; readonly error: ErrorInfo }
   /** Not started. */
   | { readonly kind: "release" };
 
@@ -251,15 +285,60 @@ export type SettleOutcome =
   | { readonly kind: "refused"; readonly error: ErrorInfo }
   | { readonly kind: "indeterminate"; readonly error: ErrorInfo };
 
+export type Report = Claim &
+  /** Volatile, and told only where somebody follows the message. */
+  (
+    | { readonly kind: "unstarted" | "started" }
+    | { readonly kind: "progress"; readonly data: Uint8Array }
+    /** Durable: the handler waits for the answer to its `number`th question, which a notice brings. The delivery takes up no credit meanwhile. */
+    | { readonly kind: "waiting-input"; readonly number: number; readonly question: Uint8Array }
+  );
+
+export type ReportOutcome =
+  | { readonly kind: "taken" }
+  /** A later attempt holds the message, or it is final. */
+  | { readonly kind: "stale" }
+  | { readonly kind: "refused" | "indeterminate"; readonly error: ErrorInfo };
+
+export interface CancelOptions {
+  readonly ifUnstarted?: boolean;
+  /** What the sender and the handler are told. Default: CANCELLED or RESCINDED. */
+  readonly reason?: ErrorInfo;
+}
+
+/** "too-late": final otherwise, or started with `ifUnstarted`. "unknown": never there. */
+export type CancelOutcome = "cancelled" | "rescinded" | "too-late" | "unknown";
+
+/** "too-late": final, or answered otherwise. "unknown": no such message, or it asked no such question. */
+export type AnswerOutcome = "accepted" | "too-late" | "unknown";
+
+/** See life-cycle.ts. */
 export type MessageState =
-  | { readonly state: "queued" | "offered"; readonly attempts: Attempts }
+  | {
+      readonly state: "queued" | "offered" | "started";
+      readonly attempts: Attempts;
+      /** The last that its handler reported. */
+      readonly progress?: Uint8Array;
+    }
+  /** Also while nobody holds it, until the question is answered. */
+  | {
+      readonly state: "waiting-input";
+      readonly attempts: Attempts;
+      readonly number: number;
+      readonly question: Uint8Array;
+    }
   | { readonly state: "done"; readonly result?: Uint8Array }
-  | { readonly state: "failed" | "dead" | "expired"; readonly error: ErrorInfo }
+  | {
+      readonly state: "failed" | "dead" | "expired" | "cancelled" | "rescinded";
+      readonly error: ErrorInfo;
+    }
   /** Final longer ago than outcomes are kept, or never there. */
   | { readonly state: "unknown" };
 
 export interface TrackOptions {
   readonly wait?: boolean;
+  /** With `wait`: told the state now and every change until it is final, in order; after a reconnect, the state of then. */
+  readonly onChange?: (state: MessageState) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -288,6 +367,18 @@ export interface DeadLetter {
   readonly attempts: Attempts;
   readonly firstFailureMs: number;
   readonly lastFailureMs: number;
+  /** How its attempts failed, the latest 20, oldest first. */
+  readonly history: readonly Failure[];
+}
+
+export interface Failure {
+  readonly error: ErrorInfo;
+  /** 1 for the first start. */
+  readonly attempt: number;
+  /** Wall clock, milliseconds. */
+  readonly atMs: number;
+  /** Who had received it, for people. */
+  readonly consumer: string;
 }
 
 export interface MailboxInfo {

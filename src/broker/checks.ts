@@ -8,6 +8,7 @@ import type {
   Effect,
   QueuedMessage,
   ReceiveOptions,
+  Report,
   Settlement,
   StoreWrite,
 } from "./broker.ts";
@@ -111,10 +112,18 @@ export class CallChecks {
       if (outcome.delayMs > 0 && !delay) throw this.#unsupported("delayMs", "delays");
     }
     if (effects.length === 0) return;
-    if (kind === "retry" || kind === "release") {
+    if (kind !== "done" && kind !== "failed" && kind !== "dead") {
       throw invalid("effects", effects.length, `none with the outcome "${kind}"`);
     }
     for (const effect of effects) this.#effect(effect);
+  }
+
+  report(report: Report): void {
+    this.#claim(report);
+    if (report.kind === "progress") this.frame("progress", report.data);
+    if (report.kind !== "waiting-input") return;
+    wholeAtLeast("number", report.number, 1);
+    this.frame("question", report.question);
   }
 
   write({ key, value, ifRevision, ttlMs }: StoreWrite): void {

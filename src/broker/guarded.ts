@@ -221,6 +221,31 @@ function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
         },
         () => inner.settle(settlements),
       ),
+    report: (reports) =>
+      gate.call(
+        () => {
+          for (const report of reports) checks.report(report);
+        },
+        () => inner.report(reports),
+      ),
+    cancel: (queue, position, options = {}) =>
+      gate.wait(
+        () => {
+          checks.queue(queue);
+          wholeAtLeast("position", position, 0);
+        },
+        () => inner.cancel(queue, position, options),
+      ),
+    answer: (queue, position, answer) =>
+      gate.call(
+        () => {
+          checks.queue(queue);
+          wholeAtLeast("position", position, 0);
+          wholeAtLeast("number", answer.number, 1);
+          checks.frame("answer", answer.data);
+        },
+        () => inner.answer(queue, position, answer),
+      ),
     track: (queue, position, options = {}) =>
       gate.wait(
         () => {

@@ -2,17 +2,20 @@
 
 import type { Broker, Store } from "../broker/broker.ts";
 import { logOf, storeOf } from "../broker/guarded.ts";
+import { errorInfoFrom } from "../broker/hub/operations/error.ts";
 import { ColloquyError } from "../errors.ts";
 import type { BoundEntries } from "./bound-entries.ts";
 import type { Cursors } from "./cursors.ts";
 import { PacedChanges } from "./paced-changes.ts";
 import {
   byteArrays,
+  bytes,
   flag,
   members,
   number,
   numbers,
   optionalNumber,
+  reports,
   storeWrites,
   text,
   texts,
@@ -43,6 +46,17 @@ const methods: Readonly<Record<string, Method>> = {
   "queues.declare": ({ broker }, { queues }) => broker.queues.declare(texts("queues", queues)),
   "queues.remove": ({ broker }, { queues }) => broker.queues.remove(texts("queues", queues)),
   "queues.mailboxes": ({ broker }) => broker.queues.mailboxes(),
+  "queues.report": ({ broker }, parameters) => broker.queues.report(reports(parameters["reports"])),
+  "queues.cancel": ({ broker }, { queue, position, ifUnstarted, reason }) =>
+    broker.queues.cancel(text("queue", queue), number("position", position), {
+      ifUnstarted: flag("ifUnstarted", ifUnstarted),
+      ...(reason === undefined ? {} : { reason: errorInfoFrom(reason) }),
+    }),
+  "queues.answer": ({ broker }, { queue, position, number: question, data }) =>
+    broker.queues.answer(text("queue", queue), number("position", position), {
+      number: number("number", question),
+      data: bytes("data", data),
+    }),
   "queues.browse": ({ broker, cursors, number: cursor }, { queue, after, limit }) =>
     cursors.open(
       cursor,

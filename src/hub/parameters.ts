@@ -1,5 +1,5 @@
 /** Parameters of calls, checked as they are taken: each is what it should be, or INVALID_MESSAGE. */
-import type { StoreWrite } from "../broker/broker.ts";
+import type { Report, StoreWrite } from "../broker/broker.ts";
 import { invalidMessage } from "../message/invalid.ts";
 
 export function members(value: unknown): Readonly<Record<string, unknown>> {
@@ -42,6 +42,34 @@ export function byteArrays(field: string, value: unknown): readonly Uint8Array[]
   return list(field, value).map((item) => bytes(field, item));
 }
 
+export function reports(value: unknown): readonly Report[] {
+  return list("reports", value).map((item): Report => {
+    const report = members(item);
+    const claim = {
+      queue: text("queue", report["queue"]),
+      position: number("position", report["position"]),
+      fence: number("fence", report["fence"]),
+    };
+    const { kind } = report;
+    switch (kind) {
+      case "unstarted":
+      case "started":
+        return { ...claim, kind };
+      case "progress":
+        return { ...claim, kind, data: bytes("data", report["data"]) };
+      case "waiting-input":
+        return {
+          ...claim,
+          kind,
+          number: number("number", report["number"]),
+          question: bytes("question", report["question"]),
+        };
+      default:
+        throw invalidMessage("kind", "unstarted, started, progress or waiting-input");
+    }
+  });
+}
+
 export function storeWrites(value: unknown): readonly StoreWrite[] {
   return list("writes", value).map((item) => {
     const write = members(item);
@@ -64,7 +92,7 @@ function duration(field: string, value: unknown): number {
   throw invalidMessage(field, "a number, 0 or more");
 }
 
-function bytes(field: string, value: unknown): Uint8Array {
+export function bytes(field: string, value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   throw invalidMessage(field, "bytes");
 }

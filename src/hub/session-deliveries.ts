@@ -3,7 +3,8 @@
  * they end with the session is for its broker to say: it depends on whether the client has vanished.
  */
 
-import type { Broker } from "../broker/broker.ts";
+import type { Broker, Notice } from "../broker/broker.ts";
+import { writeNotice } from "../broker/hub/operations/notice.ts";
 import { readNumbered } from "../broker/hub/operations/numbered.ts";
 import {
   type ReceiveOperation,
@@ -49,8 +50,13 @@ export class SessionDeliveries {
   }
 
   async #deliver(receive: ReceiveOperation, signal: AbortSignal): Promise<void> {
-    const { receiver, queue, ...options } = receive;
+    const { receiver, queue, hearsNotices, ...rest } = receive;
     const { output, limits } = this.#session;
+    const onNotice = (notice: Notice): void => {
+      writeNotice(output.control, receiver, notice);
+      output.written();
+    };
+    const options = hearsNotices ? { ...rest, onNotice } : rest;
     try {
       for await (const batch of this.#broker.queues.receive(queue, options, signal)) {
         for (const delivery of batch) {

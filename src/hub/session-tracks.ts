@@ -1,5 +1,5 @@
 /** Messages whose state one client wants to know. */
-import type { Broker } from "../broker/broker.ts";
+import type { Broker, MessageState } from "../broker/broker.ts";
 import { readNumbered } from "../broker/hub/operations/numbered.ts";
 import {
   readTrack,
@@ -51,14 +51,17 @@ export class SessionTracks implements SessionPort {
     this.#open.clear();
   }
 
-  #ask({ number, queue, position, wait }: TrackOperation): void {
+  #ask({ number, queue, position, wait, follow }: TrackOperation): void {
     if (this.#group.tracks.length === groupMax) this.#group = new Group();
     const group = this.#group;
-    const track = { number, queue, position, wait, group };
+    const track = { number, queue, position, wait, follow, group };
     group.tracks.push(track);
     this.#open.set(number, track);
     const { signal } = group.controller;
-    this.#broker.queues.track(queue, position, { wait, signal }).then(
+    const options = follow
+      ? { wait, signal, onChange: (state: MessageState) => this.#change(track, state) }
+      : { wait, signal };
+    this.#broker.queues.track(queue, position, options).then(
       (state) => this.#tell(track, state),
       (error: unknown) => {
         // A broker that is closed answers nobody: clients ask its successor again.
@@ -66,6 +69,13 @@ export class SessionTracks implements SessionPort {
         this.#tell(track, { state: "error", error: errorInfo(error) });
       },
     );
+  }
+
+  #change(track: Track, state: MessageState): void {
+    if (this.#open.get(track.number) !== track) return;
+    const { output } = this.#session;
+    writeTracked(output.data, track.number, state);
+    output.written();
   }
 
   #tell(track: Track, tracked: Tracked): void {

@@ -52,6 +52,7 @@ export const frameTypes = {
   TRACK: 58,
   TRACKED: 59,
   UNTRACK: 60,
+  NOTICE: 61,
   CALL: 64,
   REPLY: 65,
   NOTE: 66,

@@ -1,5 +1,5 @@
 /** Dead letters of every mailbox: kept until a person decides. */
-import type { Attempts, DeadLetter as DeadLetterPort } from "../broker/broker.ts";
+import type { Attempts, DeadLetter as DeadLetterPort, Failure } from "../broker/broker.ts";
 import type { ErrorInfo } from "../errors.ts";
 import type { Site } from "../exchange/site.ts";
 import type { Envelope } from "../message/envelope.ts";
@@ -15,6 +15,8 @@ export interface DeadLetter {
   readonly attempts: Attempts;
   readonly firstFailureMs: number;
   readonly lastFailureMs: number;
+  /** How its attempts failed, the latest 20, oldest first. */
+  readonly history: readonly Failure[];
   /** Absent when the message cannot be decoded: that may be why it is here. */
   readonly message: Envelope | undefined;
   readonly payload: unknown;
@@ -59,7 +61,7 @@ export class DeadLetters {
 }
 
 function shown(letter: DeadLetterPort, address: string): DeadLetter {
-  const { number: id, error, attempts, firstFailureMs, lastFailureMs, frame } = letter;
+  const { number: id, error, attempts, firstFailureMs, lastFailureMs, history, frame } = letter;
   return {
     id,
     address,
@@ -67,6 +69,7 @@ function shown(letter: DeadLetterPort, address: string): DeadLetter {
     attempts,
     firstFailureMs,
     lastFailureMs,
+    history,
     frame,
     ...contents(frame),
   };

@@ -12,6 +12,8 @@ import type {
   Log,
   QueuedMessage,
   Queues,
+  Report,
+  ReportOutcome,
   Settlement,
   SettleOutcome,
   Store,
@@ -172,6 +174,14 @@ function faultyQueues(inner: Queues, faults: Faults): Queues {
         () => (faults.happens("lostCall") ? lost() : undefined),
         (through) => inner.settle(through),
       ) as Promise<readonly SettleOutcome[]>,
+    report: (reports) =>
+      faults.each<Report, ReportOutcome>(
+        reports,
+        () => (faults.happens("lostCall") ? lost() : undefined),
+        (through) => inner.report(through),
+      ) as Promise<readonly ReportOutcome[]>,
+    cancel: (queue, position, options) => faults.call(() => inner.cancel(queue, position, options)),
+    answer: (queue, position, answer) => faults.call(() => inner.answer(queue, position, answer)),
     track: (queue, position, options) => faults.call(() => inner.track(queue, position, options)),
     browse: (queue, range, signal) => inner.browse(queue, range, signal),
     deadLetters: (range, signal) => inner.deadLetters(range, signal),

@@ -51,6 +51,9 @@ export class NullBroker implements Broker {
       receive: (_queue, _options, signal) =>
         emptyAfter(() => whileOpen(aborted(signal, this.#end.signal))),
       settle: (settlements) => whileOpen(settlements.map(() => ({ kind: "stale" }) as const)),
+      report: (reports) => whileOpen(reports.map(() => ({ kind: "stale" }) as const)),
+      cancel: () => whileOpen("unknown" as const),
+      answer: () => whileOpen("unknown" as const),
       track: () => whileOpen({ state: "unknown" } as const),
       browse: () => emptyAfter(() => whileOpen(undefined)),
       deadLetters: () => emptyAfter(() => whileOpen(undefined)),

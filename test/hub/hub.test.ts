@@ -394,7 +394,8 @@ test(
 );
 
 function receiveOn(client: RawClient, claims: readonly Delivery[], credit = 100): void {
-  const receive = { receiver: 1, queue: "jobs", credit, consumer: "raw", claims };
+  const hearsNotices = false;
+  const receive = { receiver: 1, queue: "jobs", credit, consumer: "raw", claims, hearsNotices };
   client.write((writer) => writeReceive(writer, receive));
 }
 

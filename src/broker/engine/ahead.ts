@@ -4,6 +4,7 @@
  */
 import { expiredState, finish } from "./attempts.ts";
 import type { Core } from "./core.ts";
+import { brief, isObserved } from "./follow.ts";
 import type { Group, Operation } from "./group.ts";
 import type { Queue } from "./queue.ts";
 import type { Receiver } from "./receiver.ts";
@@ -83,6 +84,11 @@ export class Take implements Operation {
       }
     }
     for (const { receiver } of this.#taken) receiver.flush();
+    if (isObserved(this.#core, this.#queue)) {
+      for (const { slot } of this.#taken) {
+        if (slot.state === "held") brief(this.#core, this.#queue, slot);
+      }
+    }
     putBack(this.#queue, untouched);
   }
 

@@ -2,6 +2,7 @@
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
 import type { Attempts, MessageState } from "../broker.ts";
 import type { Core } from "./core.ts";
+import { withFailure } from "./failures.ts";
 import type { Group } from "./group.ts";
 import type { Queue } from "./queue.ts";
 import type { ReceiverEnd } from "./receiver.ts";
@@ -17,7 +18,10 @@ export function finish(
   state: MessageState,
 ): void {
   core.changes.of(queue, group).finish(slot, state);
-  const { outcomes } = core;
+  const { outcomes, questions } = core;
+  if (!questions.none && questions.of(queue.number, slot.position) !== undefined) {
+    questions.put(group, queue.number, slot.position, undefined);
+  }
   if (slot.taken && state.state === "done" && state.result === undefined) {
     outcomes.recordCompleted(group, queue.number, slot.position);
   } else {
@@ -39,14 +43,26 @@ export function bury(
 }
 
 /** The message failed at `group.nowMs`, and comes back after `delayMs`. */
-export function retry(core: Core, group: Group, queue: Queue, slot: Slot, delayMs: number): void {
-  const history = failed(slot, group.nowMs, { failures: slot.history.attempts.failures + 1 });
+export function retry(
+  core: Core,
+  group: Group,
+  queue: Queue,
+  slot: Slot,
+  delayMs: number,
+  error: ErrorInfo,
+): void {
+  const failures = slot.history.attempts.failures + 1;
+  const history = failed(slot, group.nowMs, error, { failures });
   const dueMs = group.nowMs + Math.max(0, delayMs);
   core.changes.of(queue, group).giveBack(slot, { ...history, dueMs });
 }
 
-/** Nobody started it, says who had it: the message goes back at once. */
+/** Nobody started it, says who had it: the message goes back at once, unless its sender wants it back. */
 export function release(core: Core, group: Group, queue: Queue, slot: Slot): void {
+  if (slot.story !== undefined && slot.story.withdrawals.length > 0) {
+    finish(core, group, queue, slot, rescindedState);
+    return;
+  }
   const { attempts } = slot.history;
   const history = { ...slot.history, attempts: { ...attempts, pickups: attempts.pickups + 1 } };
   comeBack(core, group, queue, slot, history);
@@ -62,12 +78,21 @@ export function abandon(
 ): void {
   if (slot.taken) {
     finish(core, group, queue, slot, { state: "failed", error: lostAtMostOnce() });
+  } else if (slot.story?.phase === "waiting-input") {
+    // Whoever waits for a person may be gone many times meanwhile: it says nothing about the message.
+    comeBack(core, group, queue, slot, slot.history);
   } else if (end === "release") {
     release(core, group, queue, slot);
   } else {
-    const crashes = slot.history.attempts.crashes + 1;
-    comeBack(core, group, queue, slot, failed(slot, group.nowMs, { crashes }));
+    crash(core, group, queue, slot, 1);
   }
+}
+
+/** Receivers vanished with it, `times` so far unrecorded. */
+export function crash(core: Core, group: Group, queue: Queue, slot: Slot, times: number): void {
+  const crashes = slot.history.attempts.crashes + times;
+  const history = failed(slot, group.nowMs, vanished(slot), { crashes });
+  comeBack(core, group, queue, slot, history);
 }
 
 /** Unless that happened too often; where there is no room for another dead letter it is offered again. */
@@ -82,20 +107,38 @@ function comeBack(core: Core, group: Group, queue: Queue, slot: Slot, history: H
 }
 
 /** The history of a message after one more attempt that failed. */
-export function failed(slot: Slot, nowMs: number, more: Partial<Attempts>): History {
-  const { attempts, firstFailureMs } = slot.history;
+export function failed(
+  slot: Slot,
+  nowMs: number,
+  error: ErrorInfo,
+  more: Partial<Attempts>,
+): History {
+  const { attempts, firstFailureMs, past } = slot.history;
+  const attempt = attempts.failures + attempts.crashes + 1;
+  const consumer = slot.holder?.consumer ?? "";
   return {
     attempts: { ...attempts, ...more },
     firstFailureMs: firstFailureMs === 0 ? nowMs : firstFailureMs,
     lastFailureMs: nowMs,
     fence: slot.fence,
     dueMs: 0,
+    past: withFailure(past, { error, attempt, atMs: nowMs, consumer }),
   };
 }
 
 export const expiredState: MessageState = {
   state: "expired",
   error: errorInfo(new ColloquyError("EXPIRED", "expired before it was offered to anybody")),
+};
+
+export const rescindedState: MessageState = {
+  state: "rescinded",
+  error: errorInfo(new ColloquyError("RESCINDED", "its sender withdrew it before it was started")),
+};
+
+export const cancelledState: MessageState = {
+  state: "cancelled",
+  error: errorInfo(new ColloquyError("CANCELLED", "its sender gave up")),
 };
 
 function exhausted(
@@ -112,6 +155,11 @@ function exhausted(
   return errorInfo(
     new ColloquyError("AGENT_UNREACHABLE", message, { retryable: false, details: { limit } }),
   );
+}
+
+function vanished({ holder }: Slot): ErrorInfo {
+  const who = holder === undefined ? "its receiver" : holder.consumer;
+  return errorInfo(new ColloquyError("AGENT_UNREACHABLE", `${who} vanished while it held it`));
 }
 
 function lostAtMostOnce(): ErrorInfo {

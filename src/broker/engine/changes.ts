@@ -7,6 +7,8 @@ import type { Timers } from "./timers.ts";
 
 export interface ChangesOptions {
   readonly timers: Timers;
+  /** A message that somebody follows has come back. */
+  readonly onMoved: (queue: Queue, position: number) => void;
   /** A queue changed: there may be something to offer. */
   readonly onChanged: (queue: Queue) => void;
 }
@@ -24,12 +26,18 @@ export class Changes {
     const { number } = queue;
     const present = this.#ofQueue.get(number);
     if (present !== undefined) return present;
-    const { timers, onChanged } = this.#options;
+    const { timers, onMoved, onChanged } = this.#options;
     const onEnd = (committed: boolean) => {
       this.#ofQueue.delete(number);
       if (committed) onChanged(queue);
     };
-    const changes = new QueueChanges({ queue, group, timers, onEnd });
+    const changes = new QueueChanges({
+      queue,
+      group,
+      timers,
+      onMoved: (position) => onMoved(queue, position),
+      onEnd,
+    });
     this.#ofQueue.set(number, changes);
     return changes;
   }

@@ -10,6 +10,7 @@ import type { EngineLimits } from "./limits.ts";
 import type { Markers } from "./markers.ts";
 import type { Outcomes } from "./outcomes.ts";
 import type { Producers } from "./producers.ts";
+import type { OpenQuestions } from "./questions.ts";
 import type { Queue } from "./queue.ts";
 import type { RecentFences } from "./recent-fences.ts";
 import type { Serials } from "./serials.ts";
@@ -34,6 +35,7 @@ export interface Core {
   readonly recentFences: RecentFences;
   readonly outcomes: Outcomes;
   readonly deadLetters: DeadLetters;
+  readonly questions: OpenQuestions;
   readonly entries: Entries;
   readonly streams: Streams;
   readonly watchers: Watchers;

@@ -10,6 +10,7 @@ import { ByteWriter } from "../../message/byte-writer.ts";
 import type { DeadLetter, Lane, QueuedMessage } from "../broker.ts";
 import type { Counters } from "./counters.ts";
 import { decodeError, encodeError } from "./error-text.ts";
+import { decodeFailures } from "./failures.ts";
 import type { Group } from "./group.ts";
 import { encodeReturned, type History, returnedPage } from "./returned.ts";
 import { Slot } from "./slot.ts";
@@ -94,7 +95,7 @@ function decode({ b, value }: NumberedRow): StoredDeadLetter {
   const rest = reader.bytes("message", reader.left);
   const slot = new Slot(returnedPage({ a: 0, b: position, value: rest }), 0, lane);
   const { key, frame, history } = slot;
-  const { attempts, firstFailureMs, lastFailureMs } = history;
+  const { attempts, firstFailureMs, lastFailureMs, past } = history;
   const message: QueuedMessage = {
     frame,
     lane,
@@ -112,6 +113,7 @@ function decode({ b, value }: NumberedRow): StoredDeadLetter {
     attempts,
     firstFailureMs,
     lastFailureMs,
+    history: decodeFailures(past),
     message,
   };
 }

@@ -5,6 +5,7 @@
 import type { Clock } from "../../runtime/clock.ts";
 import { Expire, Take, type Taken } from "./ahead.ts";
 import type { Core } from "./core.ts";
+import { brief, isObserved } from "./follow.ts";
 import type { ActiveQueue, Queue } from "./queue.ts";
 import type { Slot } from "./slot.ts";
 
@@ -102,6 +103,7 @@ export class Dispatcher {
     active.resume();
     const expired: Slot[] = [];
     const taken: Taken[] = [];
+    const observed: Slot[] | undefined = isObserved(core, queue) ? [] : undefined;
     for (;;) {
       const receiver = queue.nextReceiver();
       const slot = receiver === undefined ? undefined : this.#next(core, queue, active, nowMs);
@@ -117,10 +119,12 @@ export class Dispatcher {
       } else {
         slot.fence = core.serials.next();
         receiver.lease(slot);
+        observed?.push(slot);
       }
       if (expired.length + taken.length >= aheadMax) break;
     }
     for (const receiver of queue.receivers) receiver.flush();
+    for (const slot of observed ?? []) if (slot.state === "held") brief(core, queue, slot);
     if (expired.length > 0) core.groups.stage(new Expire(core, queue, expired));
     if (taken.length > 0) core.groups.stage(new Take(core, queue, taken));
     if (active.unfinished) this.soon(queue);

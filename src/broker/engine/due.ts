@@ -28,7 +28,9 @@ export class Due implements Operation {
         const { queueNumber, lane, position } = target;
         const queue = directory.numbered(queueNumber);
         const row = storage.read("later", scheduledKey(queueNumber, lane), position);
-        if (queue !== undefined && row !== undefined) {
+        // Cancelled in this very group, its row is still there.
+        const ended = queue?.active?.held.get(position)?.state === "final";
+        if (queue !== undefined && row !== undefined && !ended) {
           changes.of(queue, group).becomeDue(lane, position, row);
         }
       }

@@ -15,12 +15,14 @@ import { Directory } from "./directory.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { Due } from "./due.ts";
 import { Entries } from "./entries.ts";
+import { tellFollowers } from "./follow.ts";
 import { GroupCommit, storeFailure } from "./group.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { checkLimits, type EngineLimits } from "./limits.ts";
 import { Markers } from "./markers.ts";
 import { Outcomes } from "./outcomes.ts";
 import { Producers } from "./producers.ts";
+import { OpenQuestions } from "./questions.ts";
 import { Queue } from "./queue.ts";
 import { decodeQueue } from "./queue-row.ts";
 import { RecentFences } from "./recent-fences.ts";
@@ -123,13 +125,18 @@ class RunningEngine implements Engine {
       counters,
       serials,
       timers,
-      changes: new Changes({ timers, onChanged: (queue) => dispatcher.mark(queue) }),
+      changes: new Changes({
+        timers,
+        onMoved: (queue, position) => tellFollowers(this.#core, queue, position),
+        onChanged: (queue) => dispatcher.mark(queue),
+      }),
       directory: new Directory(),
       markers: new Markers({ storage, serials, random, nowMs: clock.nowMs(), ...limits }),
       producers: new Producers({ storage, ...limits }),
       recentFences: new RecentFences(),
       outcomes: new Outcomes({ storage, serials, counters, ...limits }),
       deadLetters: new DeadLetters({ storage, counters, ...limits }),
+      questions: new OpenQuestions(storage),
       entries,
       streams: new Streams({ storage, counters }),
       watchers: new Watchers({

@@ -2,6 +2,7 @@
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
 import { removedPrefix } from "./mailboxes.ts";
+import { questionsKey } from "./questions.ts";
 import { laneNumbers } from "./queue.ts";
 import { encodeQueue } from "./queue-row.ts";
 import { laneKey, returnedKey, scheduledKey } from "./returned.ts";
@@ -121,6 +122,9 @@ class Clean implements Operation {
       }
       if (deletes.length >= rowsMax) break;
     }
+    const a = questionsKey(queueNumber);
+    const asked = this.#core.storage.scan("later", a, 0, a, { rows: rowsMax });
+    for (const { b } of asked) deletes.push({ table: "later", a, b, value: undefined });
     const none = deletes.length === 0;
     if (none) deletes.push({ table: "meta", name: removedPrefix + queueNumber, value: undefined });
     group.join({

@@ -4,7 +4,11 @@ import { onAbort } from "../../runtime/abort.ts";
 import type { Claim, ReceiveOptions } from "../broker.ts";
 import { abandon } from "./attempts.ts";
 import type { Core } from "./core.ts";
+import { brief, isObserved, notYours } from "./follow.ts";
 import type { Group, Operation } from "./group.ts";
+import { enter, letGo } from "./life.ts";
+import { endLingeringOf } from "./lingering.ts";
+import { openNumber } from "./questions.ts";
 import { Queue } from "./queue.ts";
 import { Receiver, type ReceiverEnd, type ReceiverOwner } from "./receiver.ts";
 import { attemptOf } from "./settle.ts";
@@ -22,7 +26,7 @@ export class Receivers implements ReceiverOwner {
 
   /** Begins to receive, until `signal` aborts. The queue need not be declared yet. */
   open(name: string, options: ReceiveOptions, signal: AbortSignal): Receiver {
-    const receiver = new Receiver(this, name, options.credit);
+    const receiver = new Receiver(this, name, options);
     if (signal.aborted) {
       receiver.end("release");
       return receiver;
@@ -77,15 +81,23 @@ function endOf(signal: AbortSignal): ReceiverEnd {
 function takeClaim(core: Core, queue: Queue, receiver: Receiver, claim: Claim): void {
   const { position, fence } = claim;
   if (claim.queue !== queue.name || queue.number === 0) return;
+  const lingering = queue.active?.lingering.get(fence);
+  if (lingering !== undefined) {
+    lingering.holder?.letGo();
+    lingering.holder = receiver;
+    receiver.takeUp();
+  }
   const slot = attemptOf(core, queue, position, fence);
   const active = queue.active;
-  if (slot === undefined || active === undefined) return;
-  const lane = active.lane(slot.lane);
-  if (slot.state === "held") slot.holder?.letGo();
-  lane.take(slot);
+  if (slot === undefined || active === undefined) return receiver.notify(notYours(claim));
+  if (slot.state === "held") letGo(slot);
+  active.lane(slot.lane).take(slot);
   slot.fence = fence;
   active.held.set(position, slot);
   receiver.hold(slot);
+  if (slot.story?.phase === "waiting-input") receiver.letGo();
+  else if (openNumber(core.questions.of(queue.number, position)) > 0) enter(slot, "waiting-input");
+  if (slot.story !== undefined || isObserved(core, queue)) brief(core, queue, slot);
 }
 
 function closeReceiver(core: Core, queue: Queue, receiver: Receiver, end: ReceiverEnd): void {
@@ -101,6 +113,7 @@ function closeReceiver(core: Core, queue: Queue, receiver: Receiver, end: Receiv
       if (untaken.has(slot.position) && !slot.taken) putBack(queue, slot);
       else held.push(slot);
     }
+    endLingeringOf(core, queue, receiver);
     if (held.length > 0 && !core.handingOver()) {
       core.groups.stage(new ComeBack(core, queue, receiver, held, end));
     }
@@ -158,6 +171,9 @@ function putBack(queue: Queue, slot: Slot): void {
   const { active } = queue;
   if (active === undefined) return;
   active.held.delete(slot.position);
+  const { story } = slot;
   slot.holder = undefined;
+  slot.story = undefined;
   active.lane(slot.lane).putBack(slot);
+  for (const { again } of story?.withdrawals ?? []) again();
 }

@@ -30,6 +30,8 @@ export interface EngineLimits {
   readonly pickupsMax: number;
   /** Receivers that vanished with a message, until it is dead. Default: 3. */
   readonly crashesMax: number;
+  /** Bytes of questions and answers of messages that wait for input. Default: 64 MiB. */
+  readonly questionBytesMax: number;
   /** How long ids of exactly-once messages are remembered. Default: 24 hours. */
   readonly dedupeHorizonMs: number;
   /** How many of them. Default: 2,000,000. */
@@ -62,6 +64,7 @@ export const defaultLimits: EngineLimits = {
   deadLettersMax: Number.MAX_SAFE_INTEGER,
   pickupsMax: 20,
   crashesMax: 3,
+  questionBytesMax: 2 ** 26,
   dedupeHorizonMs: day,
   dedupeIdsMax: 2_000_000,
   producersMax: 100_000,

@@ -3,6 +3,7 @@ import { ColloquyError } from "../../errors.ts";
 import type { MessageState } from "../broker.ts";
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
+import { endWithdrawals, letGo } from "./life.ts";
 import { full } from "./limits.ts";
 import { Queue } from "./queue.ts";
 import { encodeQueue } from "./queue-row.ts";
@@ -136,9 +137,11 @@ export class Remove implements Operation {
     const { number, active, tracker } = queue;
     for (const slot of active?.held.values() ?? []) {
       slot.state = "final";
-      slot.holder?.letGo();
-      slot.holder = undefined;
+      letGo(slot);
+      endWithdrawals(slot, "unknown");
     }
+    for (const { holder } of active?.lingering.values() ?? []) holder?.letGo();
+    this.#core.questions.forget(number);
     queue.number = 0;
     queue.live = 0;
     queue.bytes = 0;

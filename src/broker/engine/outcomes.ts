@@ -26,7 +26,16 @@ const entryHeadBytes = 13;
 const takenRegion = 2 ** 43;
 const indexRegion = 2 ** 44;
 const keyMax = Number.MAX_SAFE_INTEGER;
-const kinds = ["done", "failed", "dead", "expired", "taken", "completed"] as const;
+const kinds = [
+  "done",
+  "failed",
+  "dead",
+  "expired",
+  "taken",
+  "completed",
+  "cancelled",
+  "rescinded",
+] as const;
 const writer = new ByteWriter();
 
 interface Entry {
@@ -204,6 +213,8 @@ function entryOf(a: number, position: number, state: MessageState): Entry | unde
     case "failed":
     case "dead":
     case "expired":
+    case "cancelled":
+    case "rescinded":
       return { a, position, kind: state.state, bytes: encodeError(state.error) };
     default:
       return undefined;

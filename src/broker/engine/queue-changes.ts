@@ -2,9 +2,10 @@
  * What one group changes in one queue: messages that arrive, messages that become final, messages that
  * come back. Decided here in memory, sealed into rows, and undone when the commit fails.
  */
-import type { Lane as LaneNumber, MessageState, QueuedMessage } from "../broker.ts";
+import type { CancelOutcome, Lane as LaneNumber, MessageState, QueuedMessage } from "../broker.ts";
 import { Arrivals, type ArrivedPage } from "./arrivals.ts";
 import type { Group, Participant } from "./group.ts";
+import { assertMove, endWithdrawals, letGo } from "./life.ts";
 import type { Page } from "./page.ts";
 import { type ActiveQueue, laneNumbers, type Queue } from "./queue.ts";
 import { encodeQueue } from "./queue-row.ts";
@@ -27,6 +28,8 @@ interface Ended {
   readonly before: SlotState;
   /** Undefined where it comes back. */
   readonly state: MessageState | undefined;
+  /** Its holder is to settle it all the same: see lingering.ts. */
+  lingers: boolean;
 }
 
 interface Moved {
@@ -43,6 +46,8 @@ export interface QueueChangesOptions {
   readonly queue: Queue;
   readonly group: Group;
   readonly timers: Timers;
+  /** A message that somebody follows has come back. */
+  readonly onMoved: (position: number) => void;
   /** Runs once, after the changes were made or taken back. */
   readonly onEnd: (committed: boolean) => void;
 }
@@ -99,6 +104,18 @@ export class QueueChanges implements Participant {
   finish(slot: Slot, state: MessageState): void {
     this.#end(slot, state);
     if (!slot.taken) this.#settle(slot);
+  }
+
+  /** A message that is final by now stays with its holder for a while. */
+  linger(slot: Slot): void {
+    const ended = this.ended.at(-1);
+    if (ended?.slot === slot) ended.lingers = true;
+  }
+
+  /** Whether the message ends, comes back or falls due in this group, and so is not to be looked at before the next. */
+  moves(position: number): boolean {
+    const ends = this.ended.some(({ slot }) => slot.position === position);
+    return ends || this.#due.some(({ row }) => row.b === position);
   }
 
   /** Final in storage, before it is offered to anybody: at most once. */
@@ -164,18 +181,21 @@ export class QueueChanges implements Participant {
   /** Whoever held what ended has room again, and those who wait for it are told. */
   #retire(active: ActiveQueue | undefined): void {
     const { tracker } = this.queue;
-    for (const { slot, before, state } of this.ended) {
-      const { holder, position, key } = slot;
-      holder?.letGo();
-      slot.holder = undefined;
+    for (const { slot, before, state, lingers } of this.ended) {
+      const { position, key } = slot;
+      if (!lingers) letGo(slot);
       if (active !== undefined) {
         const lane = active.lane(slot.lane);
         active.held.delete(position);
         if (before === "waiting") lane.leave(slot);
         lane.forget(slot);
-        if (key !== undefined && state !== undefined) lane.release(key, position);
+        if (lingers) active.lingering.set(slot.fence, slot);
+        else if (key !== undefined && state !== undefined) lane.release(key, position);
       }
-      if (tracker !== undefined && state !== undefined) tracker.note(position, state);
+      if (slot.story !== undefined) endWithdrawals(slot, withdrawn(state));
+      if (tracker === undefined) continue;
+      if (state !== undefined) tracker.note(position, state);
+      else if (tracker.following) this.#options.onMoved(position);
     }
   }
 
@@ -219,7 +239,8 @@ export class QueueChanges implements Participant {
   }
 
   #end(slot: Slot, state: MessageState | undefined): void {
-    this.ended.push({ slot, before: slot.state, state });
+    assertMove(slot, state?.state ?? "queued");
+    this.ended.push({ slot, before: slot.state, state, lingers: false });
     // In no list, it would be read from its row once more if it were asked for again in this group.
     if (slot.state === "loose") this.queue.active?.held.set(slot.position, slot);
     slot.state = "final";
@@ -249,6 +270,11 @@ export class QueueChanges implements Participant {
       this.#stored.push({ lane, messages, page, from });
     }
   }
+}
+
+function withdrawn(state: MessageState | undefined): CancelOutcome {
+  if (state?.state === "rescinded" || state?.state === "cancelled") return state.state;
+  return "too-late";
 }
 
 function sealPage(page: Page, writes: Write[]): void {

@@ -69,13 +69,13 @@ export class Queue {
   /** Drops what is in memory when nobody needs it. */
   rest(): void {
     if (this.receivers.length > 0) return;
-    if (this.active?.held.size === 0) this.active = undefined;
+    if (this.active?.untouched === true) this.active = undefined;
     if (this.tracker?.idle === true) this.tracker = undefined;
   }
 
   /** Drops what is in memory of an empty queue, though somebody receives. */
   restWhenEmpty(): void {
-    if (this.live === 0 && this.active?.held.size === 0) this.active = undefined;
+    if (this.live === 0 && this.active?.untouched === true) this.active = undefined;
   }
 
   /** The next receiver in turn that has room. */
@@ -93,6 +93,8 @@ export class Queue {
 export class ActiveQueue {
   /** Messages in somebody's hands, by position. */
   readonly held: HashTable<number, Slot> = new HashTable();
+  /** Cancelled in somebody's hands, by fence: see lingering.ts. */
+  readonly lingering: HashTable<number, Slot> = new HashTable();
   /** Not offered before the grace has ended. */
   readonly withheld: Slot[] = [];
   readonly #options: QueueOptions;
@@ -109,6 +111,11 @@ export class ActiveQueue {
   /** Begins to read what is stored. */
   open(nowMs: number, keyed: boolean): void {
     for (const lane of laneNumbers) this.lane(lane).open(nowMs, keyed);
+  }
+
+  /** Nothing of it is in anybody's hands. */
+  get untouched(): boolean {
+    return this.held.size === 0 && this.lingering.size === 0;
   }
 
   get unfinished(): boolean {

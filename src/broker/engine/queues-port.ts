@@ -7,14 +7,19 @@ import type {
   QueuedMessage,
   Queues,
   ReceiveOptions,
+  Report,
+  ReportOutcome,
   Settlement,
   SettleOutcome,
 } from "../broker.ts";
+import { GiveAnswer } from "./answer.ts";
 import { browse } from "./browse.ts";
+import { Cancel } from "./cancel.ts";
 import { Purge, Replay } from "./dead-letter-operations.ts";
 import { Enqueue } from "./intake.ts";
 import { Receivers } from "./leases.ts";
 import { checkQueueName, Declare, Remove } from "./mailboxes.ts";
+import { Ask, note } from "./report.ts";
 import { answer, type Session } from "./session.ts";
 import { Settle, settlementBytes } from "./settle.ts";
 import { track } from "./track.ts";
@@ -62,6 +67,16 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
       },
     }),
     settle: (settlements) => inBatches(settlements, settlementBytes, groupBytesMax, settleBatch),
+    report: (reports) => report(session, reports),
+    cancel: (queue, position, options = {}) =>
+      answer(session, undefined, (resolve, reject) => {
+        const input = { queue, position, ...options };
+        core.groups.stage(new Cancel(core, input, resolve, reject));
+      }),
+    answer: (queue, position, given) =>
+      answer(session, undefined, (resolve, reject) =>
+        core.groups.stage(new GiveAnswer(core, { queue, position }, given, resolve, reject)),
+      ),
     track: (queue, position, options = {}) => {
       try {
         check();
@@ -93,6 +108,19 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
         core.groups.stage(new Purge(core, numbers, resolve, reject)),
       ),
   };
+}
+
+/** What is volatile is noted at once, what is durable goes through a group. */
+function report(session: Session, reports: readonly Report[]): Promise<readonly ReportOutcome[]> {
+  const { core } = session;
+  return Promise.all(
+    reports.map((each) =>
+      answer<ReportOutcome>(session, undefined, (resolve) => {
+        if (each.kind === "waiting-input") core.groups.stage(new Ask(core, each, resolve));
+        else resolve(note(core, each));
+      }),
+    ),
+  );
 }
 
 /** @throws INVALID_ADDRESS or INVALID_OPTION naming what cannot be received like that. */

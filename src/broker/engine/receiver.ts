@@ -1,7 +1,7 @@
 /** One `receive` call: what it holds, what waits for it to be taken, and where it is read. */
 
 import { Deferred } from "../../runtime/deferred.ts";
-import type { Delivery } from "../broker.ts";
+import type { Delivery, Notice, ReceiveOptions } from "../broker.ts";
 import type { Holder, Slot } from "./slot.ts";
 
 /** Why a receiver ended: "crash" when it vanished with what it held. */
@@ -24,8 +24,10 @@ const done: Result = Object.freeze({ done: true, value: undefined });
 
 export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery[], undefined> {
   readonly queue: string;
+  readonly consumer: string;
   readonly #owner: ReceiverOwner;
   readonly #credit: number;
+  readonly #onNotice: ((notice: Notice) => void) | undefined;
   #failure: unknown;
   #pending: Delivery[] = [];
   #pendingBytes = 0;
@@ -33,10 +35,20 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
   #reader: Deferred<Result> | undefined;
   #ended = false;
 
-  constructor(owner: ReceiverOwner, queue: string, credit: number) {
+  constructor(owner: ReceiverOwner, queue: string, options: ReceiveOptions) {
     this.#owner = owner;
     this.queue = queue;
-    this.#credit = credit;
+    this.consumer = options.consumer;
+    this.#credit = options.credit;
+    this.#onNotice = options.onNotice;
+  }
+
+  get hearsNotices(): boolean {
+    return this.#onNotice !== undefined;
+  }
+
+  notify(notice: Notice): void {
+    if (!this.#ended) this.#onNotice?.(notice);
   }
 
   /** Messages it will take now. */
@@ -76,6 +88,10 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
 
   letGo(): void {
     this.#holds--;
+  }
+
+  takeUp(): void {
+    this.#holds++;
   }
 
   flush(): void {

@@ -6,9 +6,10 @@
  *   scheduled   a = 2^45 + queue number * 4 + lane   b = position    waits for its time
  *
  *   row = failures u32, pickups u32, crashes u32, firstFailureMs f64, lastFailureMs f64,
- *         fence f64, dueMs f64, body as in page.ts
+ *         fence f64, dueMs f64, past u32 + bytes as in failures.ts, body as in page.ts
  */
 import type { Attempts, Lane, QueuedMessage } from "../broker.ts";
+import { noFailures } from "./failures.ts";
 import { bodyBytes, encodeBody, Page } from "./page.ts";
 import type { NumberedRow } from "./storage.ts";
 
@@ -22,6 +23,8 @@ export interface History {
   readonly fence: number;
   /** Not offered before. */
   readonly dueMs: number;
+  /** How its attempts failed: see failures.ts. */
+  readonly past: Uint8Array;
 }
 
 export const freshHistory: History = Object.freeze({
@@ -30,11 +33,12 @@ export const freshHistory: History = Object.freeze({
   lastFailureMs: 0,
   fence: 0,
   dueMs: 0,
+  past: noFailures,
 });
 
 const returnedRegion = 2 ** 44;
 const scheduledRegion = 2 ** 45;
-const bodyStart = 44;
+const pastStart = 48;
 
 /** Times of timers lie below: until the year 2527. */
 export const timeMax: number = returnedRegion - 1;
@@ -53,23 +57,26 @@ export function scheduledKey(queueNumber: number, lane: Lane): number {
 }
 
 export function encodeScheduled(message: QueuedMessage): Uint8Array {
-  const bytes = new Uint8Array(bodyStart + bodyBytes(message));
+  const bytes = new Uint8Array(pastStart + bodyBytes(message));
   const view = new DataView(bytes.buffer);
-  encodeHistory(view, { ...freshHistory, dueMs: message.notBeforeMs ?? 0 });
-  encodeBody(message, bytes, view, bodyStart);
+  encodeHistory(view, bytes, { ...freshHistory, dueMs: message.notBeforeMs ?? 0 });
+  encodeBody(message, bytes, view, pastStart);
   return bytes;
 }
 
 /** @param body - as it lies in the page the message comes from. */
 export function encodeReturned(body: Uint8Array, history: History): Uint8Array {
+  const bodyStart = pastStart + history.past.length;
   const bytes = new Uint8Array(bodyStart + body.length);
-  encodeHistory(new DataView(bytes.buffer), history);
+  encodeHistory(new DataView(bytes.buffer), bytes, history);
   bytes.set(body, bodyStart);
   return bytes;
 }
 
 export function returnedPage(row: NumberedRow): Page {
-  return new Page("later", row, row.value, undefined, bodyStart);
+  const { value } = row;
+  const past = new DataView(value.buffer, value.byteOffset).getUint32(pastStart - 4);
+  return new Page("later", row, value, undefined, pastStart + past);
 }
 
 /** When the message of such a row may be offered, without reading the rest. */
@@ -78,7 +85,8 @@ export function dueMsOf({ value }: NumberedRow): number {
 }
 
 export function decodeHistory(page: Page): History {
-  const { view } = page;
+  const { view, bytes } = page;
+  const past = view.getUint32(pastStart - 4);
   return {
     attempts: {
       failures: view.getUint32(0),
@@ -89,10 +97,11 @@ export function decodeHistory(page: Page): History {
     lastFailureMs: view.getFloat64(20),
     fence: view.getFloat64(28),
     dueMs: view.getFloat64(36),
+    past: past === 0 ? noFailures : bytes.subarray(pastStart, pastStart + past),
   };
 }
 
-function encodeHistory(view: DataView, history: History): void {
+function encodeHistory(view: DataView, bytes: Uint8Array, history: History): void {
   view.setUint32(0, history.attempts.failures);
   view.setUint32(4, history.attempts.pickups);
   view.setUint32(8, history.attempts.crashes);
@@ -100,4 +109,6 @@ function encodeHistory(view: DataView, history: History): void {
   view.setFloat64(20, history.lastFailureMs);
   view.setFloat64(28, history.fence);
   view.setFloat64(36, history.dueMs);
+  view.setUint32(44, history.past.length);
+  bytes.set(history.past, pastStart);
 }

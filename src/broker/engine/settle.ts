@@ -1,11 +1,14 @@
 /** Settlements: one attempt at a message ends, together with what its handler wants to have effect. */
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
 import type { Outcome, Settlement, SettleOutcome } from "../broker.ts";
+import { isLegal, type LifeState } from "../life-cycle.ts";
 import { bury, failed, finish, release, retry } from "./attempts.ts";
 import type { Core } from "./core.ts";
 import { applyEffects, obstacleToEffects } from "./effects.ts";
 import type { Group, Operation } from "./group.ts";
+import { lifeOf } from "./life.ts";
 import { full } from "./limits.ts";
+import { endLingering } from "./lingering.ts";
 import type { Queue } from "./queue.ts";
 import type { Session } from "./session.ts";
 import type { Slot } from "./slot.ts";
@@ -59,8 +62,12 @@ export class Settle implements Operation {
     const queue = core.directory.declared(settlement.queue);
     const slot =
       queue === undefined ? undefined : attemptOf(core, queue, settlement.position, fence);
-    if (queue === undefined || slot === undefined) return stale;
-    const obstacle = obstacleTo(core, group, settlement);
+    if (queue === undefined) return stale;
+    if (slot === undefined) {
+      endLingering(core, queue, fence);
+      return stale;
+    }
+    const obstacle = obstacleTo(core, group, slot, settlement);
     if (obstacle !== undefined) {
       if (slot.state === "loose") queue.active?.lane(slot.lane).forget(slot);
       return { kind: "refused", error: obstacle };
@@ -117,12 +124,19 @@ function apply(core: Core, group: Group, queue: Queue, slot: Slot, outcome: Outc
     case "failed":
       finish(core, group, queue, slot, { state: "failed", error: outcome.error });
       break;
-    case "dead":
-      bury(core, group, queue, slot, failed(slot, group.nowMs, {}), outcome.error);
+    case "expired":
+    case "rescinded":
+    case "cancelled":
+      finish(core, group, queue, slot, { state: outcome.kind, error: outcome.error });
       break;
+    case "dead": {
+      const history = failed(slot, group.nowMs, outcome.error, {});
+      bury(core, group, queue, slot, history, outcome.error);
+      break;
+    }
     case "retry":
       if (slot.taken) finish(core, group, queue, slot, { state: "failed", error: outcome.error });
-      else retry(core, group, queue, slot, outcome.delayMs);
+      else retry(core, group, queue, slot, outcome.delayMs, outcome.error);
       break;
     case "release":
       release(core, group, queue, slot);
@@ -130,21 +144,44 @@ function apply(core: Core, group: Group, queue: Queue, slot: Slot, outcome: Outc
   }
 }
 
-function obstacleTo(core: Core, group: Group, settlement: Settlement): ErrorInfo | undefined {
+function obstacleTo(
+  core: Core,
+  group: Group,
+  slot: Slot,
+  settlement: Settlement,
+): ErrorInfo | undefined {
   const { outcome, effects = [] } = settlement;
+  const from = lifeOf(slot);
+  const to = stateAfter[outcome.kind];
+  if (!isLegal(from, to)) {
+    const message = `a message that is ${from} cannot become ${to}`;
+    const details = { from, to };
+    return errorInfo(new ColloquyError("INTERNAL_ERROR", message, { details }));
+  }
   if (outcome.kind === "dead" && core.deadLetters.full) {
     return errorInfo(full("deadLettersMax", core.limits.deadLettersMax));
   }
   if (outcome.kind === "retry" && !(outcome.delayMs >= 0)) {
     return errorInfo(new ColloquyError("INVALID_OPTION", `delayMs: ${outcome.delayMs}`));
   }
-  const ends = outcome.kind === "done" || outcome.kind === "failed" || outcome.kind === "dead";
-  if (effects.length > 0 && !ends) {
-    const message = `effects: a message that is given back (${outcome.kind}) has none`;
+  const ran = outcome.kind === "done" || outcome.kind === "failed" || outcome.kind === "dead";
+  if (effects.length > 0 && !ran) {
+    const message = `effects: none go with the outcome ${outcome.kind}`;
     return errorInfo(new ColloquyError("INVALID_OPTION", message));
   }
   return effects.length === 0 ? undefined : obstacleToEffects(core, group, effects);
 }
+
+const stateAfter: Readonly<Record<Outcome["kind"], LifeState>> = {
+  done: "done",
+  failed: "failed",
+  dead: "dead",
+  expired: "expired",
+  rescinded: "rescinded",
+  cancelled: "cancelled",
+  retry: "queued",
+  release: "queued",
+};
 
 /** Bytes of its result and of what its effects store. */
 export function settlementBytes({ outcome, effects = [] }: Settlement): number {

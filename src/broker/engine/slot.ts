@@ -1,13 +1,21 @@
 /** One message in memory, with what has become of it since it was read from its page. */
 import { decodeUtf8 } from "../../message/text.ts";
-import type { Lane, QueuedMessage } from "../broker.ts";
+import type { Lane, Notice, QueuedMessage } from "../broker.ts";
 import { flagAtMostOnce, flagExpires, flagKeyed, type Page } from "./page.ts";
 import { decodeHistory, freshHistory, type History } from "./returned.ts";
+import type { Story } from "./story.ts";
 
 /** In whose hands a message is. */
 export interface Holder {
+  /** For people. */
+  readonly consumer: string;
+  /** It can be asked about what it holds. */
+  readonly hearsNotices: boolean;
   /** One message less. */
   letGo(): void;
+  /** One message more, whether there is room or not. */
+  takeUp(): void;
+  notify(notice: Notice): void;
 }
 
 /**
@@ -32,6 +40,7 @@ export class Slot {
   /** Of the present attempt; 0 while there was none. */
   fence = 0;
   holder: Holder | undefined = undefined;
+  story: Story | undefined = undefined;
   /** Counted by its page: it is in one of the lists of its lane, or in somebody's hands. */
   kept = false;
   /** At most once: final in storage since before it was offered. */

@@ -13,6 +13,7 @@ import type { DurabilityClaim } from "../broker.ts";
  *   later    a = due, milliseconds         b = serial             what is to happen at a time
  *            a = 2^44 + page's a           b = position           a message that came back, or is due
  *            a = 2^45 + page's a           b = position           a message that waits for its time
+ *            a = 2^46 + queue number       b = position           what its handlers asked, and the answers
  *   dead     a = 0                         b = number             a dead letter
  *   outcome  a = queue number              b = first position     outcomes kept for senders
  *            a = 2^43 + queue number       b = first position     at most once: messages about to be offered

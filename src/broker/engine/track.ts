@@ -1,14 +1,13 @@
 /** The state of one message, for whoever sent it. */
-import type { Attempts, MessageState, TrackOptions } from "../broker.ts";
+import { withAbort } from "../../runtime/abort.ts";
+import type { MessageState, TrackOptions } from "../broker.ts";
 import { expiredState, finish } from "./attempts.ts";
 import type { Core } from "./core.ts";
+import { follow, isKnown, trackerOf } from "./follow.ts";
 import type { Group, Operation } from "./group.ts";
-import { Page } from "./page.ts";
-import { laneNumbers, type Queue } from "./queue.ts";
-import { freshHistory, laneKey, returnedKey, returnedPage, scheduledKey } from "./returned.ts";
+import type { Queue } from "./queue.ts";
 import { unofferedAt } from "./settle.ts";
-import { Slot } from "./slot.ts";
-import { Tracker } from "./tracker.ts";
+import { liveState, storedAt } from "./state.ts";
 import { waitForEnd } from "./wait.ts";
 
 const unknown: MessageState = Object.freeze({ state: "unknown" });
@@ -30,14 +29,45 @@ export function track(
   if (queue === undefined) return Promise.resolve(unknown);
   const final = finalState(core, queue, position);
   if (final !== undefined) return Promise.resolve(final);
-  if (options.wait !== true) return Promise.resolve(liveState(core, queue, position));
-  const stop = expireInTime(core, queue, position);
-  return waitForEnd({ tracker: trackerOf(queue), position, stop }, closing, options.signal);
+  const { wait, onChange, signal } = options;
+  if (wait !== true) return look(core, queue, position, signal);
+  const tracker = trackerOf(queue);
+  let stop = expireInTime(core, queue, position);
+  if (onChange !== undefined) {
+    const expiry = stop;
+    const ending = follow(core, queue, position, onChange);
+    stop = () => {
+      expiry?.();
+      ending();
+    };
+  }
+  return waitForEnd({ tracker, position, stop }, closing, signal);
 }
 
-function trackerOf(queue: Queue): Tracker {
-  queue.tracker ??= new Tracker(queue.next);
-  return queue.tracker;
+/** The state now. Whoever holds the message is asked whether a handler has started. */
+function look(
+  core: Core,
+  queue: Queue,
+  position: number,
+  signal: AbortSignal | undefined,
+): Promise<MessageState> {
+  if (isKnown(queue, position)) return Promise.resolve(liveState(core, queue, position));
+  const tracker = trackerOf(queue);
+  const looked = new Promise<MessageState>((resolve) => {
+    let stop: (() => void) | undefined;
+    let told = false;
+    const tell = (state: MessageState): void => {
+      told = true;
+      stop?.();
+      tracker.forget(position, tell);
+      resolve(state);
+    };
+    tracker.await(position, tell);
+    stop = follow(core, queue, position, tell);
+    // Its holder may have answered at once.
+    if (told) stop();
+  });
+  return withAbort(looked, signal);
 }
 
 /** Undefined when the message is not final. */
@@ -53,31 +83,6 @@ function finalState(core: Core, queue: Queue, position: number): MessageState | 
   if (recorded !== undefined && recorded.state !== "unknown") return recorded;
   if (final === undefined && storedAt(core, queue, position) !== undefined) return undefined;
   return recorded ?? (position > queue.forgotten ? done : unknown);
-}
-
-function liveState(core: Core, queue: Queue, position: number): MessageState {
-  const held = queue.active?.held.get(position);
-  const state = held?.state === "held" ? "offered" : "queued";
-  const slot = held ?? storedAt(core, queue, position);
-  const attempts: Attempts = (slot?.history ?? freshHistory).attempts;
-  return { state, attempts };
-}
-
-/** The message in its row, whatever is in memory; undefined when it is final. */
-function storedAt(core: Core, queue: Queue, position: number): Slot | undefined {
-  const { storage } = core;
-  for (const lane of laneNumbers) {
-    for (const a of [returnedKey(queue.number, lane), scheduledKey(queue.number, lane)]) {
-      const value = storage.read("later", a, position);
-      if (value !== undefined) return new Slot(returnedPage({ a, b: position, value }), 0, lane);
-    }
-    const row = storage.floor("page", laneKey(queue.number, lane), position);
-    if (row === undefined) continue;
-    const page = new Page("page", row, row.value, storage.read("settled", row.a, row.b));
-    const index = page.indexOf(position);
-    if (index !== -1 && !page.isFinal(index)) return new Slot(page, index, lane);
-  }
-  return undefined;
 }
 
 /**

@@ -24,6 +24,8 @@ export class Tracker {
   #forgotten = 0;
   /** Mostly one for each message. */
   readonly #waiting = new HashTable<number, Tell | readonly Tell[]>();
+  /** Told of changes before the end, too. */
+  readonly #followers = new Map<number, Set<Tell>>();
 
   /** @param from - the position that the next message will get. */
   constructor(from: number) {
@@ -32,7 +34,31 @@ export class Tracker {
 
   /** Nobody waits. */
   get idle(): boolean {
-    return this.#waiting.size === 0;
+    return this.#waiting.size === 0 && this.#followers.size === 0;
+  }
+
+  /** Somebody follows a message of the queue. */
+  get following(): boolean {
+    return this.#followers.size > 0;
+  }
+
+  follows(position: number): boolean {
+    return this.#followers.has(position);
+  }
+
+  /** @returns takes the call back. */
+  follow(position: number, tell: Tell): () => void {
+    const followers = this.#followers.get(position) ?? new Set();
+    this.#followers.set(position, followers.add(tell));
+    return () => {
+      followers.delete(tell);
+      if (followers.size === 0) this.#followers.delete(position);
+    };
+  }
+
+  /** The message has changed, and is not final. */
+  tell(position: number, state: MessageState): void {
+    for (const tell of [...(this.#followers.get(position) ?? [])]) tell(state);
   }
 
   final(position: number): Final | undefined {

@@ -8,6 +8,7 @@ import { HashTable } from "../../runtime/hash-table.ts";
 import type { Claim, Delivery, ReceiveOptions } from "../broker.ts";
 import type { HubConnection, SessionPart } from "./connection.ts";
 import { writeResumed } from "./operations/greeting.ts";
+import { readNotice, readNoticeReceiver } from "./operations/notice.ts";
 import { writeNumbered } from "./operations/numbered.ts";
 import { readDeliver, readDeliverReceiver, readEnded, writeReceive } from "./operations/receive.ts";
 
@@ -34,6 +35,7 @@ export class Deliveries implements SessionPart {
   constructor(connection: HubConnection) {
     this.#connection = connection;
     connection.handle(frameTypes.DELIVER, (frame) => this.#deliver(frame));
+    connection.handle(frameTypes.NOTICE, (frame) => this.#notice(frame));
     connection.handle(frameTypes.ENDED, (frame) => this.#ended(frame));
     connection.onChunkEnd(() => this.#yield());
     connection.add(this);
@@ -97,7 +99,8 @@ export class Deliveries implements SessionPart {
   #announce({ number, queue, options, held }: Receiver, output: FrameOutput): void {
     const { credit, consumer } = options;
     const claims = held.values();
-    writeReceive(output.data, { receiver: number, queue, credit, consumer, claims });
+    const hearsNotices = options.onNotice !== undefined;
+    writeReceive(output.data, { receiver: number, queue, credit, consumer, claims, hearsNotices });
     output.written();
   }
 
@@ -109,6 +112,11 @@ export class Deliveries implements SessionPart {
     receiver.held.set(delivery.position, delivery);
     if (receiver.batch.length === 0) this.#filled.push(receiver);
     receiver.batch.push(delivery);
+  }
+
+  #notice(frame: Frame): void {
+    const receiver = this.#receivers.get(readNoticeReceiver(frame));
+    receiver?.options.onNotice?.(readNotice(frame, receiver.queue));
   }
 
   #yield(): void {

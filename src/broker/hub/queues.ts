@@ -1,6 +1,10 @@
 /** The Queues of a hub: the hot operations have frames of their own, the rest are calls. */
 import type {
+  Answer,
+  AnswerOutcome,
   BrowseRange,
+  CancelOptions,
+  CancelOutcome,
   DeadLetter,
   Delivery,
   EnqueueOutcome,
@@ -9,6 +13,8 @@ import type {
   QueuedMessage,
   Queues,
   ReceiveOptions,
+  Report,
+  ReportOutcome,
   Settlement,
   SettleOutcome,
   StoredMessage,
@@ -54,6 +60,30 @@ export class HubQueues implements Queues {
 
   settle(settlements: readonly Settlement[]): Promise<readonly SettleOutcome[]> {
     return this.#parts.settlements.settle(settlements);
+  }
+
+  async report(reports: readonly Report[]): Promise<readonly ReportOutcome[]> {
+    const { calls } = this.#parts;
+    const batches = inBatches(reports).map((batch) =>
+      calls.call("queues.report", { reports: batch }, { repeatable: true }),
+    );
+    return ((await Promise.all(batches)) as (readonly ReportOutcome[])[]).flat();
+  }
+
+  async cancel(
+    queue: string,
+    position: number,
+    options: CancelOptions = {},
+  ): Promise<CancelOutcome> {
+    const parameters = { queue, position, ...options };
+    const { calls } = this.#parts;
+    return (await calls.call("queues.cancel", parameters, { repeatable: true })) as CancelOutcome;
+  }
+
+  async answer(queue: string, position: number, answer: Answer): Promise<AnswerOutcome> {
+    const parameters = { queue, position, ...answer };
+    const { calls } = this.#parts;
+    return (await calls.call("queues.answer", parameters, { repeatable: true })) as AnswerOutcome;
   }
 
   async declare(queues: readonly string[]): Promise<void> {
@@ -105,6 +135,32 @@ export class HubQueues implements Queues {
     const { calls } = this.#parts;
     return (await calls.call("queues.purge", parameters, { repeatable: false })) as number;
   }
+}
+
+/** Bytes of the reports in one call, unless a single one has more; and how many. */
+const batchBytesMax = 2 ** 18;
+const batchMax = 256;
+
+function inBatches(reports: readonly Report[]): readonly (readonly Report[])[] {
+  const batches: Report[][] = [];
+  let bytes = 0;
+  for (const report of reports) {
+    const more =
+      report.kind === "progress"
+        ? report.data.length
+        : report.kind === "waiting-input"
+          ? report.question.length
+          : 0;
+    const last = batches.at(-1);
+    if (last === undefined || bytes + more > batchBytesMax || last.length === batchMax) {
+      batches.push([report]);
+      bytes = more;
+    } else {
+      last.push(report);
+      bytes += more;
+    }
+  }
+  return batches;
 }
 
 /** What is left of a range when `seen` of its items were read, up to the one at `last`. */

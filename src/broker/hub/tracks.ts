@@ -5,11 +5,13 @@ import { type Frame, frameTypes } from "../../message/frame.ts";
 import { cancelledError, onAbort } from "../../runtime/abort.ts";
 import { HashTable } from "../../runtime/hash-table.ts";
 import type { MessageState, TrackOptions } from "../broker.ts";
+import { finalStates } from "../life-cycle.ts";
 import type { HubConnection, SessionPart } from "./connection.ts";
 import { writeNumbered } from "./operations/numbered.ts";
 import { readTracked, type TrackOperation, writeTrack } from "./operations/track.ts";
 
 interface Track extends TrackOperation {
+  readonly onChange: ((state: MessageState) => void) | undefined;
   readonly resolve: (state: MessageState) => void;
   readonly reject: (error: unknown) => void;
   stopListening: () => void;
@@ -27,14 +29,16 @@ export class Tracks implements SessionPart {
   }
 
   track(queue: string, position: number, options: TrackOptions): Promise<MessageState> {
-    const { wait = false, signal } = options;
+    const { wait = false, onChange, signal } = options;
+    const follow = wait && onChange !== undefined;
     const { failure, output } = this.#connection;
     if (failure !== undefined) return Promise.reject(failure);
     if (signal?.aborted === true) return Promise.reject(cancelledError(signal));
     return new Promise((resolve, reject) => {
       const number = ++this.#numbers;
       const stopListening = onAbort(signal, () => this.#giveUp(number, signal as AbortSignal));
-      const track = { number, queue, position, wait, resolve, reject, stopListening };
+      const asked = { number, queue, position, wait, follow };
+      const track = { ...asked, onChange, resolve, reject, stopListening };
       this.#open.set(number, track);
       if (output !== undefined) ask(track, output);
     });
@@ -54,6 +58,11 @@ export class Tracks implements SessionPart {
 
   #tell(frame: Frame): void {
     const { number, tracked } = readTracked(frame);
+    const open = this.#open.get(number);
+    if (open?.follow === true && tracked.state !== "error" && isLive(tracked)) {
+      open.onChange?.(tracked);
+      return;
+    }
     const track = this.#open.delete(number);
     if (track === undefined) return;
     track.stopListening();
@@ -68,6 +77,10 @@ export class Tracks implements SessionPart {
     writeNumbered(output.data, frameTypes.UNTRACK, number);
     output.written();
   }
+}
+
+function isLive({ state }: MessageState): boolean {
+  return state !== "unknown" && !finalStates.has(state);
 }
 
 function ask(track: Track, output: FrameOutput): void {

@@ -1,9 +1,11 @@
 import { backlogCases } from "./backlog.ts";
+import { cancelCases } from "./cancelling.ts";
 import type { ConformanceCase } from "./case.ts";
 import { deadLetterCases } from "./dead-letters.ts";
 import { timeCases } from "./delay.ts";
 import { effectCases } from "./effects.ts";
 import { onceCases } from "./exactly-once.ts";
+import { followCases, historyCases, inputCases } from "./following.ts";
 import { leaseCases } from "./leases.ts";
 import { lifecycleCases } from "./lifecycle.ts";
 import { logPortCases } from "./log.ts";
@@ -28,6 +30,10 @@ export const brokerCases: readonly ConformanceCase[] = [
   ...timeCases,
   ...onceCases,
   ...leaseCases,
+  ...cancelCases,
+  ...followCases,
+  ...inputCases,
+  ...historyCases,
   ...effectCases,
   ...deadLetterCases,
   ...storePortCases,

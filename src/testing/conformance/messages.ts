@@ -78,8 +78,8 @@ export const planted: ErrorInfo = {
   retryable: false,
 };
 
-export function retry(delayMs: number = 0): Outcome {
-  return { kind: "retry", delayMs, error: planted };
+export function retry(delayMs: number = 0, message: string = planted.message): Outcome {
+  return { kind: "retry", delayMs, error: { ...planted, message } };
 }
 
 export function dead(message: string = planted.message): Outcome {

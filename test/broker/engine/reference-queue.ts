@@ -103,6 +103,8 @@ export class ReferenceQueue {
     } else if (outcome.kind === "release") {
       reference.mayHaveStarted = false;
       this.cameBack(reference, "pickups");
+    } else if (outcome.kind !== "retry") {
+      this.#end(reference, { state: outcome.kind, error: outcome.error });
     } else if (once) {
       this.#end(reference, undefined);
     } else {

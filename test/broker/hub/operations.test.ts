@@ -4,6 +4,7 @@ import type {
   Attempts,
   Effect,
   EnqueueOutcome,
+  Notice,
   Outcome,
   QueuedMessage,
   SettleOutcome,
@@ -26,6 +27,11 @@ import {
 } from "../../../src/broker/hub/operations/enqueue.ts";
 import { readHello, readWelcome } from "../../../src/broker/hub/operations/greeting.ts";
 import { sessionLimits } from "../../../src/broker/hub/operations/limits.ts";
+import {
+  readNotice,
+  readNoticeReceiver,
+  writeNotice,
+} from "../../../src/broker/hub/operations/notice.ts";
 import {
   readDeliver,
   readDeliverReceiver,
@@ -214,9 +220,10 @@ test("receivers, claims and deliveries arrive as they were sent", () => {
       fc.array(fc.tuple(whole, whole)),
       attempts,
       bytes,
-      (receiver, queue, held, counted, frame) => {
+      fc.boolean(),
+      (receiver, queue, held, counted, frame, hearsNotices) => {
         const claims = held.map(([position, fence]) => ({ queue, position, fence }));
-        const receive = { receiver, queue, credit: 7, consumer: queue, claims };
+        const receive = { receiver, queue, credit: 7, consumer: queue, claims, hearsNotices };
         expect(readReceive(roundTrip((writer) => writeReceive(writer, receive)))).toEqual(receive);
         const delivery = { queue, position: receiver, fence: receiver, attempts: counted, frame };
         const delivered = roundTrip((writer) => writeDeliver(writer, receiver, delivery));
@@ -230,18 +237,51 @@ test("receivers, claims and deliveries arrive as they were sent", () => {
 test("questions about messages and their answers arrive as they were sent", () => {
   const count = fc.nat(0xffff);
   const attempts = fc.record({ failures: count, pickups: count, crashes: count });
+  const someBytes = bytes.filter(({ length }) => length > 0);
   const tracked: fc.Arbitrary<Tracked> = fc.oneof(
     fc.constantFrom<Tracked>({ state: "unknown" }, { state: "done" }),
-    fc.record({ state: fc.constantFrom("queued" as const, "offered" as const), attempts }),
+    fc.record({ state: fc.constantFrom("queued", "offered", "started"), attempts }),
+    fc.record({ state: fc.constant("started" as const), attempts, progress: someBytes }),
+    fc.record({
+      state: fc.constant("waiting-input" as const),
+      attempts,
+      number: count,
+      question: bytes,
+    }),
     fc.record({ state: fc.constant("done" as const), result: bytes }),
-    fc.record({ state: fc.constantFrom("failed", "dead", "expired", "error"), error }),
+    fc.record({
+      state: fc.constantFrom("failed", "dead", "expired", "cancelled", "rescinded", "error"),
+      error,
+    }),
   );
-  const arrive = fc.property(whole, whole, name, fc.boolean(), tracked, (...drawn) => {
-    const [number, position, queue, wait, told] = drawn;
-    const question = { number, position, queue, wait };
+  const waits = fc.constantFrom([false, false], [true, false], [true, true]);
+  const arrive = fc.property(whole, whole, name, waits, tracked, (...drawn) => {
+    const [number, position, queue, [wait = false, follow = false], told] = drawn;
+    const question = { number, position, queue, wait, follow };
     expect(readTrack(roundTrip((writer) => writeTrack(writer, question)))).toEqual(question);
     const answer = roundTrip((writer) => writeTracked(writer, number, told));
     expect(readTracked(answer)).toEqual({ number, tracked: told });
+  });
+  void fc.assert(arrive);
+});
+
+test("notices to those who hold a message arrive as they were sent", () => {
+  const notice: fc.Arbitrary<Notice> = fc
+    .tuple(whole, whole, name, whole, bytes, error)
+    .chain(([position, fence, queue, number, data, reason]) => {
+      const claim = { queue, position, fence };
+      const answer = { number: number % 2 ** 32, data };
+      return fc.constantFrom<Notice>(
+        { kind: "cancel", claim, reason },
+        { kind: "withdraw", claim },
+        { kind: "follow", claim },
+        { kind: "input", claim, answer },
+      );
+    });
+  const arrive = fc.property(whole, notice, (receiver, told) => {
+    const frame = roundTrip((writer) => writeNotice(writer, receiver, told));
+    expect(readNoticeReceiver(frame)).toBe(receiver);
+    expect(readNotice(frame, told.claim.queue)).toEqual(told);
   });
   void fc.assert(arrive);
 });

@@ -1,5 +1,5 @@
 /** Frames as a client sends them to its hub, and a hub to its client: valid, and in no sensible order. */
-import type { Effect, Outcome, QueuedMessage } from "../../../src/broker/broker.ts";
+import type { Effect, Notice, Outcome, QueuedMessage } from "../../../src/broker/broker.ts";
 import {
   writeCall,
   writeErrorReply,
@@ -12,6 +12,7 @@ import {
   writeHello,
   writeResumed,
 } from "../../../src/broker/hub/operations/greeting.ts";
+import { writeNotice } from "../../../src/broker/hub/operations/notice.ts";
 import { writeNumbered } from "../../../src/broker/hub/operations/numbered.ts";
 import {
   writeDeliver,
@@ -63,6 +64,7 @@ export const toHub: readonly Operation[] = [
       credit: 1 + draw.below(50),
       consumer: "fuzz",
       claims: many(draw, () => claim(draw)),
+      hearsNotices: draw.chance(0.7),
     }),
   (writer, draw) =>
     writeSettle(writer, draw.number(), {
@@ -76,6 +78,7 @@ export const toHub: readonly Operation[] = [
       queue: queue(draw),
       position: number(draw),
       wait: draw.chance(0.5),
+      follow: draw.chance(0.5),
     }),
   (writer, draw) => writeCall(writer, draw.number(), draw.oneOf(methods), parameters(draw)),
   (writer, draw) => {
@@ -106,6 +109,7 @@ export const toClient: readonly Operation[] = [
       frame: body(draw),
       attempts: { failures: draw.below(3), pickups: draw.below(3), crashes: 0 },
     }),
+  (writer, draw) => writeNotice(writer, number(draw), notice(draw)),
   (writer, draw) => writeEnded(writer, number(draw), failure(draw)),
   (writer, draw) => writeSettled(writer, [number(draw)], [{ kind: "settled" }]),
   (writer, draw) =>
@@ -114,7 +118,9 @@ export const toClient: readonly Operation[] = [
       number(draw),
       draw.chance(0.5)
         ? { state: "done", result: body(draw) }
-        : { state: "dead", error: failure(draw) },
+        : draw.chance(0.5)
+          ? { state: "dead", error: failure(draw) }
+          : { state: "waiting-input", attempts: noAttempts, number: 1, question: body(draw) },
     ),
   (writer, draw) => writeReply(writer, number(draw), parameters(draw)),
   (writer, draw) => writeErrorReply(writer, number(draw), failure(draw)),
@@ -125,6 +131,9 @@ const methods = [
   "queues.declare",
   "queues.remove",
   "queues.mailboxes",
+  "queues.report",
+  "queues.cancel",
+  "queues.answer",
   "queues.browse",
   "queues.deadLetters",
   "queues.replay",
@@ -147,6 +156,24 @@ function parameters(draw: Draw): unknown {
     { queues: wrong([queue(draw)]) },
     { queue: wrong(queue(draw)), after: wrong(0), limit: wrong(5) },
     { numbers: wrong([1, 2]) },
+    { reports: wrong([wrong({ ...claim(draw), kind: wrong("started") })]) },
+    {
+      reports: [
+        { ...claim(draw), kind: "waiting-input", number: wrong(1), question: wrong(body(draw)) },
+      ],
+    },
+    {
+      queue: queue(draw),
+      position: wrong(number(draw)),
+      ifUnstarted: wrong(true),
+      reason: wrong(failure(draw)),
+    },
+    {
+      queue: queue(draw),
+      position: wrong(number(draw)),
+      number: wrong(1),
+      data: wrong(body(draw)),
+    },
     { keys: wrong(["a", "b"]) },
     { writes: wrong([wrong({ key: wrong("a"), value: wrong(body(draw)), ifRevision: wrong(0) })]) },
     { prefix: wrong(""), after: wrong("") },
@@ -178,6 +205,18 @@ function body(draw: Draw): Uint8Array {
 
 function claim(draw: Draw): { queue: string; position: number; fence: number } {
   return { queue: queue(draw), position: number(draw), fence: number(draw) };
+}
+
+const noAttempts = { failures: 0, pickups: 0, crashes: 0 } as const;
+
+function notice(draw: Draw): Notice {
+  const told = { claim: claim(draw) };
+  return draw.oneOf<Notice>([
+    { kind: "cancel", reason: failure(draw), ...told },
+    { kind: "withdraw", ...told },
+    { kind: "follow", ...told },
+    { kind: "input", answer: { number: number(draw) % 2 ** 32, data: body(draw) }, ...told },
+  ]);
 }
 
 function many<Value>(draw: Draw, make: () => Value): readonly Value[] {

@@ -1,7 +1,8 @@
 /**
  * Leased deliveries on the wire.
  *
- *   RECEIVE  receiver u64, credit u32, queue text16, consumer text16; payload: claim*
+ *   RECEIVE  receiver u64, credit u32, queue text16, consumer text16, options u8; payload: claim*
+ *   options  1 hears notices: see notice.ts
  *   claim    position u64, fence u64                 deliveries still in hand since before
  *   DELIVER  receiver u64, position u64, fence u64, failures u16, pickups u16, crashes u16;
  *            payload: the message's frame
@@ -22,7 +23,10 @@ export interface ReceiveOperation {
   readonly credit: number;
   readonly consumer: string;
   readonly claims: readonly Claim[];
+  readonly hearsNotices: boolean;
 }
+
+const hearsNoticesOption = 1;
 
 export function writeReceive(writer: FrameWriter, receive: ReceiveOperation): void {
   const frame = writer.begin(frameTypes.RECEIVE);
@@ -30,6 +34,7 @@ export function writeReceive(writer: FrameWriter, receive: ReceiveOperation): vo
   writer.uint32(receive.credit);
   writer.text16(receive.queue);
   writer.text16(receive.consumer);
+  writer.uint8(receive.hearsNotices ? hearsNoticesOption : 0);
   writer.endHeader(frame);
   for (const { position, fence } of receive.claims) {
     writer.uint53(position);
@@ -45,12 +50,13 @@ export function readReceive(frame: Frame): ReceiveOperation {
   if (credit === 0) throw invalidMessage("credit", "1 or more");
   const queue = header.text16("queue");
   const consumer = header.text16("consumer");
+  const hearsNotices = (header.uint8("options") & hearsNoticesOption) !== 0;
   const payload = new ByteReader(frame.chunk, frame.payloadStart, frame.end);
   const claims: Claim[] = [];
   while (payload.left > 0) {
     claims.push({ queue, position: payload.uint53("position"), fence: payload.uint53("fence") });
   }
-  return { receiver, queue, credit, consumer, claims };
+  return { receiver, queue, credit, consumer, claims, hearsNotices };
 }
 
 export function writeDeliver(writer: FrameWriter, receiver: number, delivery: Delivery): void {

@@ -4,7 +4,7 @@
  *   SETTLE   number u64, position u64, fence u64, outcome u8, queue text16, [delayMs u64], [error text16],
  *            resultLength u32; payload: result, effect*
  *   outcome  0 done   1 done with a result   2 failed: error   3 retry: delayMs, error
- *            4 dead: error   5 release
+ *            4 dead: error   5 release   6 expired: error   7 rescinded: error   8 cancelled: error
  *   effect   ENQUEUE | PUBLISH | PUT | APPEND           a frame of its own; see effects.ts
  *   SETTLED  runs u32, run*                             what became of them, batched
  *   run      kind u8, count u32, number u64, [error text16]
@@ -21,7 +21,17 @@ import type { Outcome, Settlement, SettleOutcome } from "../../broker.ts";
 import { readEffects, writeEffect } from "./effects.ts";
 import { readError, writeError } from "./error.ts";
 
-const outcomes = { done: 0, doneWithResult: 1, failed: 2, retry: 3, dead: 4, release: 5 } as const;
+const outcomes = {
+  done: 0,
+  doneWithResult: 1,
+  failed: 2,
+  retry: 3,
+  dead: 4,
+  release: 5,
+  expired: 6,
+  rescinded: 7,
+  cancelled: 8,
+} as const;
 
 const kinds = ["settled", "stale", "refused", "indeterminate"] as const;
 
@@ -63,8 +73,8 @@ export function readSettle(frame: Frame): SettleOperation {
   const code = reader.uint8("outcome");
   const queue = reader.recurringText16("queue");
   const delayMs = code === outcomes.retry ? reader.uint53("delayMs") : 0;
-  const failed = code >= outcomes.failed && code <= outcomes.dead;
-  const error = failed ? readError(reader) : undefined;
+  const hasError = code >= outcomes.failed && code !== outcomes.release;
+  const error = hasError ? readError(reader) : undefined;
   const resultLength = reader.uint32("resultLength");
   if (resultLength > frame.end - frame.payloadStart) {
     throw invalidMessage("resultLength", "the length of the payload at most");
@@ -96,8 +106,14 @@ function outcomeOf(
       return { kind: "retry", delayMs, error: error as ErrorInfo };
     case outcomes.dead:
       return { kind: "dead", error: error as ErrorInfo };
+    case outcomes.expired:
+      return { kind: "expired", error: error as ErrorInfo };
+    case outcomes.rescinded:
+      return { kind: "rescinded", error: error as ErrorInfo };
+    case outcomes.cancelled:
+      return { kind: "cancelled", error: error as ErrorInfo };
     default:
-      throw invalidMessage("outcome", "a number from 0 to 5");
+      throw invalidMessage("outcome", "a number from 0 to 8");
   }
 }
 

@@ -2,9 +2,12 @@
  * The state of one message on the wire.
  *
  *   TRACK    number u64, position u64, wait u8, queue text16     wait 1: answered when it is final
- *   TRACKED  number u64, state u8, [failures u16, pickups u16, crashes u16], [error text16]; payload: result
- *   state    0 unknown   1 queued: failures, pickups, crashes   2 offered: the same
- *            3 done   4 done with a result   5 failed: error   6 dead: error   7 expired: error
+ *                                                                wait 2: now, with every change, and then
+ *   TRACKED  number u64, state u8, [failures u16, pickups u16, crashes u16], [number u32], [error text16];
+ *            payload: result, question or progress
+ *   state    0 unknown   1 queued: failures, pickups, crashes   2 offered: the same   9 started: the same
+ *            10 waiting for input: the same, number, question   3 done   4 done with a result
+ *            5 failed: error   6 dead: error   7 expired: error   11 cancelled: error   12 rescinded: error
  *            8 the hub could not find out: error
  *   UNTRACK  number u64                                          the client no longer wants to know
  */
@@ -13,7 +16,7 @@ import { ByteReader } from "../../../message/byte-reader.ts";
 import { type Frame, frameTypes } from "../../../message/frame.ts";
 import type { FrameWriter } from "../../../message/frame-writer.ts";
 import { invalidMessage } from "../../../message/invalid.ts";
-import type { MessageState } from "../../broker.ts";
+import type { Attempts, MessageState } from "../../broker.ts";
 import { readError, writeError } from "./error.ts";
 
 export interface TrackOperation {
@@ -21,6 +24,8 @@ export interface TrackOperation {
   readonly queue: string;
   readonly position: number;
   readonly wait: boolean;
+  /** With `wait`: changes are wanted, too. */
+  readonly follow: boolean;
 }
 
 /** An answer: the state, or why there is none. */
@@ -36,6 +41,10 @@ const states = [
   "dead",
   "expired",
   "error",
+  "started",
+  "waiting-input",
+  "cancelled",
+  "rescinded",
 ] as const;
 
 const doneWithResult = 4;
@@ -44,7 +53,7 @@ export function writeTrack(writer: FrameWriter, track: TrackOperation): void {
   const frame = writer.begin(frameTypes.TRACK);
   writer.uint53(track.number);
   writer.uint53(track.position);
-  writer.uint8(track.wait ? 1 : 0);
+  writer.uint8(track.follow ? 2 : track.wait ? 1 : 0);
   writer.text16(track.queue);
   writer.endHeader(frame);
   writer.end(frame);
@@ -54,24 +63,42 @@ export function readTrack(frame: Frame): TrackOperation {
   const reader = new ByteReader(frame.chunk, frame.headerStart, frame.payloadStart);
   const number = reader.uint53("number");
   const position = reader.uint53("position");
-  const wait = reader.uint8("wait") === 1;
-  return { number, position, wait, queue: reader.recurringText16("queue") };
+  const wait = reader.uint8("wait");
+  const queue = reader.recurringText16("queue");
+  return { number, position, wait: wait > 0, follow: wait === 2, queue };
 }
 
 export function writeTracked(writer: FrameWriter, number: number, tracked: Tracked): void {
   const frame = writer.begin(frameTypes.TRACKED);
-  const result = tracked.state === "done" ? tracked.result : undefined;
+  const payload = payloadOf(tracked);
+  const hasResult = tracked.state === "done" && payload !== undefined;
   writer.uint53(number);
-  writer.uint8(result === undefined ? states.indexOf(tracked.state) : doneWithResult);
+  writer.uint8(hasResult ? doneWithResult : states.indexOf(tracked.state));
   if ("attempts" in tracked) {
     const { failures, pickups, crashes } = tracked.attempts;
     for (const count of [failures, pickups, crashes]) writer.uint16(Math.min(count, 0xffff));
+    if (tracked.state === "waiting-input") writer.uint32(tracked.number);
   } else if ("error" in tracked) {
     writeError(writer, tracked.error);
   }
   writer.endHeader(frame);
-  if (result !== undefined) writer.bytes(result);
+  if (payload !== undefined) writer.bytes(payload);
   writer.end(frame);
+}
+
+function payloadOf(tracked: Tracked): Uint8Array | undefined {
+  switch (tracked.state) {
+    case "done":
+      return tracked.result;
+    case "waiting-input":
+      return tracked.question;
+    case "queued":
+    case "offered":
+    case "started":
+      return tracked.progress;
+    default:
+      return undefined;
+  }
 }
 
 const unknown: MessageState = Object.freeze({ state: "unknown" });
@@ -82,6 +109,12 @@ export function readTracked(frame: Frame): { number: number; tracked: Tracked } 
   return { number: reader.uint53("number"), tracked: readState(reader, frame) };
 }
 
+function readAttempts(reader: ByteReader): Attempts {
+  const failures = reader.uint16("failures");
+  const pickups = reader.uint16("pickups");
+  return { failures, pickups, crashes: reader.uint16("crashes") };
+}
+
 function readState(reader: ByteReader, frame: Frame): Tracked {
   const code = reader.uint8("state");
   const state = states[code];
@@ -89,15 +122,20 @@ function readState(reader: ByteReader, frame: Frame): Tracked {
     case "unknown":
       return unknown;
     case "queued":
-    case "offered": {
-      const failures = reader.uint16("failures");
-      const pickups = reader.uint16("pickups");
-      return { state, attempts: { failures, pickups, crashes: reader.uint16("crashes") } };
+    case "offered":
+    case "started": {
+      const attempts = readAttempts(reader);
+      const { payload } = frame;
+      return payload.length === 0 ? { state, attempts } : { state, attempts, progress: payload };
+    }
+    case "waiting-input": {
+      const attempts = readAttempts(reader);
+      return { state, attempts, number: reader.uint32("number"), question: frame.payload };
     }
     case "done":
       return code === doneWithResult ? { state, result: frame.payload } : done;
     case undefined:
-      throw invalidMessage("state", "a number from 0 to 8");
+      throw invalidMessage("state", "a number from 0 to 12");
     default:
       return { state, error: readError(reader) };
   }

@@ -83,6 +83,12 @@ export interface Topics {
    * @param receive - must return quickly and not throw.
    */
   subscribe(pattern: string, receive: ReceivePublication, signal: AbortSignal): Promise<void>;
+  /** Like `subscribe`, with the very objects that were published: for a hub, which knows its own again. */
+  overhear?(
+    pattern: string,
+    receive: (publication: Publication) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 export interface Publication {
@@ -91,7 +97,7 @@ export interface Publication {
   /** Small and urgent (cancel, credit, heartbeat): passes data that waits. */
   readonly control?: boolean;
   /** Called when the broker finds that nobody was subscribed. Never called where it cannot tell. */
-  readonly onUnheard?: () => void;
+  onUnheard?(): void;
 }
 
 /** @param control - as it was published. */

@@ -45,7 +45,8 @@ export function envelopeOf(site: Site, input: EnvelopeInput): Envelope {
     name: input.name,
     from: input.from,
     to: input.to,
-    createdMs: site.clock.nowMs(),
+    // What expires counts from here.
+    createdMs: options.ttlMs === undefined ? site.turn.nowMs() : site.clock.nowMs(),
     priority: options.priority ?? "normal",
   };
   if (input.replyTo !== undefined) draft.replyTo = input.replyTo;

@@ -110,7 +110,8 @@ export abstract class RemoteWait extends Timed {
   begin(): void {
     const { site, options } = this.#wait;
     site.timeouts.add(this, this.#waitMs(Math.min(startWaitMs, this.#timeoutMs)));
-    this.#sentAtMs = site.clock.monotonicMs();
+    // Never later than it is sent: what is asked about must not look younger than it is.
+    this.#sentAtMs = site.turn.monotonicMs();
     const { signal } = options;
     if (signal !== undefined) {
       this.#forgetSignal = onAbort(signal, () =>
@@ -204,7 +205,7 @@ export abstract class RemoteWait extends Timed {
       return this.#giveUp(true);
     }
     const result = decodePayload(payload);
-    this.#finish(this.sentAgoMs);
+    this.#finish(this.#wait.site.turn.monotonicMs() - this.#sentAtMs);
     this.#settle.resolve(result);
   }
 

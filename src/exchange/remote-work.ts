@@ -265,7 +265,7 @@ export class RemoteWork extends Timed implements Work {
       name: request.name,
       from: this.#self,
       to: [agentAddress(request.from.agent)],
-      createdMs: this.#site.clock.nowMs(),
+      createdMs: this.#site.turn.nowMs(),
       priority: request.priority,
       correlationId: request.id,
     };

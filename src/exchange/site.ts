@@ -7,6 +7,7 @@ import type { Registry } from "../routing/registry.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { type TimerWheel, WheelEntry } from "../runtime/timer-wheel.ts";
+import type { TurnTime } from "../runtime/turn-time.ts";
 import type { IdSource } from "../runtime/ulid.ts";
 import type { CausalityLimits } from "./causality/limits.ts";
 import type { Space } from "./space.ts";
@@ -19,6 +20,8 @@ export abstract class Timed extends WheelEntry {
 export interface Site {
   readonly broker: Broker;
   readonly clock: Clock;
+  /** For what is stamped with every request and answer. */
+  readonly turn: TurnTime;
   readonly random: Random;
   readonly newId: IdSource;
   /** One life of one process. */

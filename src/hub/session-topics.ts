@@ -2,6 +2,7 @@
 import type { Broker, Publication } from "../broker/broker.ts";
 import { readNumbered, writeNumbered } from "../broker/hub/operations/numbered.ts";
 import {
+  forwardPublish,
   isControl,
   readPublishNumber,
   readPublishTopic,
@@ -11,6 +12,7 @@ import {
   writeQuiet,
 } from "../broker/hub/operations/topics.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
+import type { FrameWriter } from "../message/frame-writer.ts";
 import { assertPattern, assertTopic } from "../message/topic.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import { checkOpen, checkUnused } from "./limits.ts";
@@ -66,8 +68,15 @@ export class SessionTopics implements SessionPort {
     const number = readPublishNumber(frame);
     const topic = readPublishTopic(frame);
     assertTopic(topic, "internal");
-    const onUnheard = (): void => (number === 0 ? this.#quieten(topic) : this.#unheard(number));
-    this.#collected.push({ topic, frame: frame.payload, control: isControl(frame), onUnheard });
+    this.#collected.push(new ArrivedPublication(number, topic, frame, this));
+  }
+
+  /** Nobody was subscribed to what the client published. */
+  unheard(number: number, topic: string): void {
+    if (number === 0) return this.#quieten(topic);
+    const { output } = this.#session;
+    writeNumbered(output.control, frameTypes.UNHEARD, number);
+    output.written();
   }
 
   /** Spares the client what nobody hears. Inboxes come and go: of those it is told each time. */
@@ -98,12 +107,6 @@ export class SessionTopics implements SessionPort {
     this.#unheeded.delete(number);
   }
 
-  #unheard(number: number): void {
-    const { output } = this.#session;
-    writeNumbered(output.control, frameTypes.UNHEARD, number);
-    output.written();
-  }
-
   #subscribe(frame: Frame): void {
     const { subscription: number, pattern } = readSubscribe(frame);
     assertPattern(pattern, "internal");
@@ -111,9 +114,7 @@ export class SessionTopics implements SessionPort {
     checkUnused("subscription", this.#subscriptions.has(number));
     const controller = new AbortController();
     this.#subscriptions.set(number, controller);
-    const deliver = (topic: string, payload: Uint8Array, control?: boolean): void =>
-      this.#deliver(number, topic, payload, control === true);
-    const inForce = this.#broker.topics.subscribe(pattern, deliver, controller.signal);
+    const inForce = this.#listen(pattern, number, controller.signal);
     const told = inForce.then(() => {
       writeNumbered(this.#session.output.control, frameTypes.SUBSCRIBED, number);
       this.#session.output.written();
@@ -121,15 +122,26 @@ export class SessionTopics implements SessionPort {
     this.#session.guard(told);
   }
 
-  #deliver(number: number, topic: string, payload: Uint8Array, control: boolean): void {
+  #listen(pattern: string, number: number, signal: AbortSignal): Promise<void> {
+    const { topics } = this.#broker;
+    const deliver = (publication: Publication): void => this.#deliver(number, publication);
+    if (topics.overhear !== undefined) return topics.overhear(pattern, deliver, signal);
+    return topics.subscribe(
+      pattern,
+      (topic, frame, control = false) => deliver({ topic, frame, control }),
+      signal,
+    );
+  }
+
+  #deliver(number: number, publication: Publication): void {
     const { output, limits } = this.#session;
-    if (control) {
+    if (publication.control === true) {
       // Not one of them may be lost while the link stands.
       if (output.backlogBytes >= limits.backlogBytesMax) return this.#session.destroy();
-      writePublish(output.control, number, topic, payload, true);
+      write(output.control, number, publication);
     } else if (output.backlogBytes < limits.liveBacklogBytesMax) {
       if (this.#dropped > 0) this.#tellDropped();
-      writePublish(output.data, number, topic, payload, false);
+      write(output.data, number, publication);
     } else {
       this.#dropped++;
       return;
@@ -141,4 +153,39 @@ export class SessionTopics implements SessionPort {
     writeNumbered(this.#session.output.data, frameTypes.DROPPED, this.#dropped);
     this.#dropped = 0;
   }
+}
+
+/** As it came over a link: it leaves over others as it is, but for its number. */
+class ArrivedPublication implements Publication {
+  readonly topic: string;
+  readonly arrived: Frame;
+  readonly #number: number;
+  readonly #publisher: SessionTopics;
+
+  constructor(number: number, topic: string, arrived: Frame, publisher: SessionTopics) {
+    this.#number = number;
+    this.topic = topic;
+    this.arrived = arrived;
+    this.#publisher = publisher;
+  }
+
+  get frame(): Uint8Array {
+    return this.arrived.payload;
+  }
+
+  get control(): boolean {
+    return isControl(this.arrived);
+  }
+
+  onUnheard(): void {
+    this.#publisher.unheard(this.#number, this.topic);
+  }
+}
+
+function write(writer: FrameWriter, number: number, publication: Publication): void {
+  if (publication instanceof ArrivedPublication) {
+    return forwardPublish(writer, number, publication.arrived);
+  }
+  const { topic, frame, control } = publication;
+  writePublish(writer, number, topic, frame, control === true);
 }

@@ -127,6 +127,12 @@ export class ByteWriter {
     this.#put32(this.#start + offset, value);
   }
 
+  /** Overwrites eight bytes, like `patchUint32`. */
+  patchUint53(offset: number, value: number): void {
+    this.patchUint32(offset, Math.floor(value / 2 ** 32));
+    this.patchUint32(offset + 4, value);
+  }
+
   /** What `patchUint32` would overwrite. */
   peekUint32(offset: number): number {
     return readUint32(this.#bytes, this.#start + offset);

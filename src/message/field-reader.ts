@@ -26,7 +26,9 @@ import {
   topicTokensMax,
 } from "./limits.ts";
 import { type Addressing, readBefore, rememberRead } from "./recurring-addressing.ts";
+import { recurringText } from "./recurring-texts.ts";
 import { decodeUtf8, textOfBytes } from "./text.ts";
+import { isTopic } from "./topic.ts";
 
 const dot = 46;
 
@@ -85,6 +87,8 @@ export class FieldReader {
     const at = this.#advance(field, length);
     const end = at + length;
     const bytes = this.#bytes;
+    const recurring = recurringText(bytes, at, end);
+    if (recurring !== undefined && isTopic(recurring, "internal")) return recurring;
     let tokens = 1;
     let begin = at;
     for (let index = at; index < end; index++) {

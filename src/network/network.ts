@@ -23,6 +23,7 @@ import { keepAlive } from "../runtime/keep-alive.ts";
 import type { Random } from "../runtime/random.ts";
 import { onTermination } from "../runtime/termination.ts";
 import { TimerWheel } from "../runtime/timer-wheel.ts";
+import { TurnTime } from "../runtime/turn-time.ts";
 import { ulidSource } from "../runtime/ulid.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { MailboxList } from "./mailboxes.ts";
@@ -75,13 +76,15 @@ export class Network {
   /** Use `join`. */
   constructor(broker: Broker, options: NetworkOptions) {
     const { clock, random, copy, compression, limits, onError } = options;
-    const newId = ulidSource(clock, random);
+    const turn = new TurnTime(clock);
+    const newId = ulidSource(turn, random);
     this.instance = newId();
     this.#options = options;
     this.#site = {
       broker,
       clock,
       random,
+      turn,
       newId,
       instance: this.instance,
       space: new Space(options.space),

@@ -17,7 +17,7 @@ const pairs: readonly string[] = Array.from(
 
 export type IdSource = () => string;
 
-export function ulidSource(clock: Clock, random: Random): IdSource {
+export function ulidSource(clock: Pick<Clock, "nowMs">, random: Random): IdSource {
   let stampMs = -1;
   let stamp = "";
   return () => {

@@ -77,7 +77,7 @@ export class NullBroker implements Broker {
 }
 
 function tellUnheard(publications: readonly Publication[]): void {
-  for (const { onUnheard } of publications) onUnheard?.();
+  for (const publication of publications) publication.onUnheard?.();
 }
 
 function notDeclared(queue: string) {

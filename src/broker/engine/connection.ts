@@ -94,6 +94,17 @@ export class Connection implements Broker {
 
   #topics(session: Session): Topics {
     const { core, check, signal: closing } = session;
+    const overhear: NonNullable<Topics["overhear"]> = async (pattern, receive, signal) => {
+      check();
+      throwIfAborted(signal);
+      const unsubscribe = core.topics.subscribe(pattern, receive, session);
+      const forget = onAbort(closing, unsubscribe);
+      onAbort(signal, () => {
+        unsubscribe();
+        forget();
+      });
+      await core.topics.heeded(pattern);
+    };
     return {
       reaches: (topic) => core.topics.reaches(topic, session),
       onReached: (topic, found) => core.topics.onReached(topic, found, session),
@@ -101,17 +112,9 @@ export class Connection implements Broker {
         check();
         core.topics.publish(publications, session);
       },
-      subscribe: async (pattern, receive, signal) => {
-        check();
-        throwIfAborted(signal);
-        const unsubscribe = core.topics.subscribe(pattern, receive, session);
-        const forget = onAbort(closing, unsubscribe);
-        onAbort(signal, () => {
-          unsubscribe();
-          forget();
-        });
-        await core.topics.heeded(pattern);
-      },
+      subscribe: (pattern, receive, signal) =>
+        overhear(pattern, ({ topic, frame, control }) => receive(topic, frame, control), signal),
+      overhear,
     };
   }
 }

@@ -4,14 +4,16 @@ import { assertPattern, assertTopic, isExact } from "../../message/topic.ts";
 import { TopicTree } from "../../message/topic-tree.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { RingBuffer } from "../../runtime/ring-buffer.ts";
-import type { Publication, ReceivePublication } from "../broker.ts";
+import type { Publication } from "../broker.ts";
 
 /** Whoever publishes and subscribes through one broker object; it does not hear itself. */
 export type Party = object;
 
+type Receive = (publication: Publication) => void;
+
 interface Subscription {
   readonly party: Party;
-  readonly receive: ReceivePublication;
+  readonly receive: Receive;
 }
 
 interface Waiting {
@@ -94,7 +96,7 @@ export class TopicHub {
   }
 
   /** @returns ends the subscription; safe to repeat. @throws INVALID_ADDRESS for the pattern. */
-  subscribe(pattern: string, receive: ReceivePublication, party: Party): () => void {
+  subscribe(pattern: string, receive: Receive, party: Party): () => void {
     assertPattern(pattern, "internal");
     return this.#tree.add(pattern, { party, receive });
   }
@@ -119,12 +121,11 @@ export class TopicHub {
   }
 
   #handOut(publication: Publication, from: Party): void {
-    const { topic, frame, control } = publication;
     let heard = false;
-    for (const { party, receive } of this.#tree.match(topic)) {
+    for (const { party, receive } of this.#tree.match(publication.topic)) {
       if (party === from) continue;
       heard = true;
-      receive(topic, frame, control);
+      receive(publication);
     }
     if (!heard) publication.onUnheard?.();
   }

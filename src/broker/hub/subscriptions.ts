@@ -41,8 +41,8 @@ export class Subscriptions implements Topics, SessionPart {
   readonly #byPattern = new Map<string, Subscription>();
   /** Topics that nobody else hears; the hub says when that is over. */
   readonly #quiet = new Set<string>();
-  /** What to call for a publication that nobody heard. Heard ones are never answered, see `#heard`. */
-  readonly #questions = new Window<() => void>(1);
+  /** Publications that want to know when nobody heard them. Heard ones are never answered, see `#heard`. */
+  readonly #questions = new Window<Publication>(1);
   /** Where the questions ended when a PING with that number went out; undefined when none is on its way. */
   #askedUpTo: number | undefined;
   #numbers = 0;
@@ -51,7 +51,9 @@ export class Subscriptions implements Topics, SessionPart {
   constructor(connection: HubConnection) {
     this.#connection = connection;
     connection.handle(frameTypes.PUBLISH, (frame) => this.#deliver(frame));
-    connection.handle(frameTypes.UNHEARD, (frame) => this.#questions.take(readNumbered(frame))?.());
+    connection.handle(frameTypes.UNHEARD, (frame) => {
+      this.#questions.take(readNumbered(frame))?.onUnheard?.();
+    });
     connection.handle(frameTypes.SUBSCRIBED, (frame) => {
       this.#byNumber.get(readNumbered(frame))?.inForce.resolve();
     });
@@ -76,10 +78,12 @@ export class Subscriptions implements Topics, SessionPart {
   publish(publications: readonly Publication[]): void {
     const { output, failure } = this.#connection;
     if (failure !== undefined) throw failure;
-    for (const { topic, frame, control, onUnheard } of publications) {
+    for (const publication of publications) {
+      const { topic, frame, control } = publication;
       assertTopic(topic, "internal");
       if (output === undefined) continue;
-      const number = onUnheard === undefined ? 0 : this.#questions.add(onUnheard);
+      const asks = publication.onUnheard !== undefined;
+      const number = asks ? this.#questions.add(publication) : 0;
       const writer = control === true ? output.control : output.data;
       writePublish(writer, number, topic, frame, control === true);
       output.written();

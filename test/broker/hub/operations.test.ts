@@ -46,6 +46,7 @@ import {
   writeSettled,
 } from "../../../src/broker/hub/operations/settle.ts";
 import {
+  forwardPublish,
   readLoud,
   readPublishNumber,
   readPublishTopic,
@@ -64,7 +65,7 @@ import {
   writeTracked,
 } from "../../../src/broker/hub/operations/track.ts";
 import { type ErrorInfo, isColloquyError } from "../../../src/errors.ts";
-import { type Frame, frameTypes } from "../../../src/message/frame.ts";
+import { type Frame, frameAt, frameTypes } from "../../../src/message/frame.ts";
 import { FrameParser } from "../../../src/message/frame-parser.ts";
 import { FrameWriter } from "../../../src/message/frame-writer.ts";
 
@@ -416,3 +417,17 @@ function roundTripAll(write: (writer: FrameWriter) => void): readonly Frame[] {
   new FrameParser(sessionLimits).push(writer.take(), (frame) => frames.push(frame));
   return frames;
 }
+
+test("a hub passes a PUBLISH on as it came, but for the number", () => {
+  const writer = new FrameWriter();
+  writePublish(writer, 7, "a.b", Uint8Array.of(1, 2, 3), true);
+  const came = writer.take();
+  const chunk = Uint8Array.of(9, 9, ...came, 9);
+  forwardPublish(writer, 2 ** 40 + 5, frameAt(chunk, 2));
+  const left = frameAt(writer.take());
+  expect(readPublishNumber(left)).toBe(2 ** 40 + 5);
+  expect(readPublishTopic(left)).toBe("a.b");
+  expect(left.payload).toEqual(Uint8Array.of(1, 2, 3));
+  expect(left.flags).toBe(frameAt(came).flags);
+  expect(left.bytes.length).toBe(came.length);
+});

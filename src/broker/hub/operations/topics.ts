@@ -13,11 +13,13 @@
  *   HEEDED       number u64                           whatever is published from here on is sent
  *
  * A subscription waits a moment for the clients that were told QUIET to heed LOUD.
- * PUBLISH with the flag CONTROL passes data that waits. Its payload is opaque.
+ * PUBLISH with the flag CONTROL passes data that waits. Its payload is opaque. A hub passes a PUBLISH
+ * on as it came, flags and what it does not know at the end of the header included, but for the number.
  */
-import { ByteReader } from "../../../message/byte-reader.ts";
+import { ByteReader, readUint53 } from "../../../message/byte-reader.ts";
 import { type Frame, frameFlags, frameTypes } from "../../../message/frame.ts";
 import type { FrameWriter } from "../../../message/frame-writer.ts";
+import { invalidMessage } from "../../../message/invalid.ts";
 
 export function writeSubscribe(writer: FrameWriter, subscription: number, pattern: string): void {
   const frame = writer.begin(frameTypes.SUBSCRIBE);
@@ -48,9 +50,17 @@ export function writePublish(
   writer.end(frame);
 }
 
+/** Writes the PUBLISH of one client for another. */
+export function forwardPublish(writer: FrameWriter, subscription: number, publish: Frame): void {
+  const begin = writer.length;
+  writer.bytes(publish.bytes);
+  writer.patchUint53(begin + publish.headerStart - publish.start, subscription);
+}
+
 /** Of a PUBLISH: to a hub the number of the publication, to a client the subscription. */
-export function readPublishNumber(frame: Frame): number {
-  return new ByteReader(frame.chunk, frame.headerStart, frame.payloadStart).uint53("number");
+export function readPublishNumber({ chunk, headerStart, payloadStart }: Frame): number {
+  if (payloadStart - headerStart < 8) throw invalidMessage("number", "8 bytes");
+  return readUint53("number", chunk, headerStart);
 }
 
 export function readPublishTopic(frame: Frame): string {

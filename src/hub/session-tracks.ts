@@ -1,5 +1,6 @@
 /** Messages whose state one client wants to know. */
 import type { Broker, MessageState } from "../broker/broker.ts";
+import { readAwait, writeFinal } from "../broker/hub/operations/await.ts";
 import { readNumbered } from "../broker/hub/operations/numbered.ts";
 import {
   readTrack,
@@ -33,22 +34,28 @@ export class SessionTracks implements SessionPort {
   readonly #broker: Broker;
   readonly #open = new HashTable<number, Track>();
   #group = new Group();
+  /** Numbers of messages that are done, told in one frame. */
+  #done: number[] = [];
 
   constructor(session: SessionContext, broker: Broker) {
     this.#session = session;
     this.#broker = broker;
-    session.handle(frameTypes.TRACK, (frame) => {
-      checkOpen("tracked messages", this.#open.size, session.limits);
-      const track = readTrack(frame);
-      checkUnused("number", this.#open.has(track.number));
-      this.#ask(track);
-    });
+    session.handle(frameTypes.TRACK, (frame) => this.#begin(readTrack(frame)));
+    const begin = (number: number, queue: string, position: number): void =>
+      this.#begin({ number, queue, position, wait: true, follow: false });
+    session.handle(frameTypes.AWAIT, (frame) => readAwait(frame, begin));
     session.handle(frameTypes.UNTRACK, (frame) => this.#takeBack(readNumbered(frame)));
   }
 
   end(): void {
     for (const { group } of this.#open.values()) group.controller.abort();
     this.#open.clear();
+  }
+
+  #begin(track: TrackOperation): void {
+    checkOpen("tracked messages", this.#open.size, this.#session.limits);
+    checkUnused("number", this.#open.has(track.number));
+    this.#ask(track);
   }
 
   #ask({ number, queue, position, wait, follow }: TrackOperation): void {
@@ -82,8 +89,22 @@ export class SessionTracks implements SessionPort {
     const { number } = track;
     if (this.#open.get(number) !== track) return;
     this.#open.delete(number);
+    if (track.wait && tracked.state === "done" && tracked.result === undefined) {
+      if (this.#done.length === 0) queueMicrotask(() => this.#tellDone());
+      this.#done.push(number);
+      return;
+    }
     const { output } = this.#session;
     writeTracked(output.data, number, tracked);
+    output.written();
+  }
+
+  /** Those of one group come one after the other, each in a microtask of its own. */
+  #tellDone(): void {
+    const numbers = this.#done;
+    this.#done = [];
+    const { output } = this.#session;
+    writeFinal(output.data, numbers);
     output.written();
   }
 

@@ -161,8 +161,7 @@ export class Session implements SessionContext {
   /** The hub ends: says so, and leaves everything else as it is. */
   async dismiss(): Promise<void> {
     this.#finish();
-    writeGoodbye(this.output.data);
-    this.output.flush();
+    this.#sayGoodbye();
     await this.#closeLink();
   }
 
@@ -292,9 +291,16 @@ export class Session implements SessionContext {
 
   /** Ends the link with the reason. */
   #refuse(reason: ErrorInfo): void {
-    writeGoodbye(this.output.data, reason);
-    this.output.flush();
+    this.#sayGoodbye(reason);
     void this.#closeLink();
+  }
+
+  /** Past data that waits for a slow client, which would never get there any more. */
+  #sayGoodbye(reason?: ErrorInfo): void {
+    const { output } = this;
+    output.flush();
+    writeGoodbye(output.control, reason);
+    output.flush();
   }
 
   /** @returns the broker of a session that had not finished before. */

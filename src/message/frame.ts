@@ -53,6 +53,8 @@ export const frameTypes = {
   TRACKED: 59,
   UNTRACK: 60,
   NOTICE: 61,
+  AWAIT: 62,
+  FINAL: 63,
   CALL: 64,
   REPLY: 65,
   NOTE: 66,

@@ -28,6 +28,18 @@ test("a wait that is given up leaves those beside it waiting", async () => {
   expect(given).toEqual(positions.map((_, index) => (cancelled.has(index) ? "CANCELLED" : "done")));
 });
 
+test("a wait that is given up before it was asked for is not asked for", async () => {
+  const { clock, producer, consumer, positions } = await openWithMessages();
+  const [first = 0, second = 0] = positions;
+  const cancel = new AbortController();
+  const given = producer.queues.track(queue, first, { wait: true, signal: cancel.signal });
+  const kept = producer.queues.track(queue, second, { wait: true });
+  cancel.abort();
+  await expect(given).rejects.toMatchObject({ code: "CANCELLED" });
+  await settleAll(clock, consumer);
+  expect(await clock.until(kept)).toEqual({ state: "done" });
+});
+
 test("a wait outlives its link, and what became final meanwhile is told", async () => {
   const { clock, network, producer, consumer, positions } = await openWithMessages();
   const states: Promise<MessageState>[] = positions.map((position) =>

@@ -1,14 +1,15 @@
 /** Messages whose state somebody here wants to know; asked of the next session when a link breaks. */
 import { type ColloquyError, errorFromInfo } from "../../errors.ts";
 import type { FrameOutput } from "../../link/frame-output.ts";
-import { type Frame, frameTypes } from "../../message/frame.ts";
+import { frameTypes } from "../../message/frame.ts";
 import { cancelledError, onAbort } from "../../runtime/abort.ts";
 import { HashTable } from "../../runtime/hash-table.ts";
 import type { MessageState, TrackOptions } from "../broker.ts";
 import { finalStates } from "../life-cycle.ts";
 import type { HubConnection, SessionPart } from "./connection.ts";
+import { readFinal, writeAwait } from "./operations/await.ts";
 import { writeNumbered } from "./operations/numbered.ts";
-import { readTracked, type TrackOperation, writeTrack } from "./operations/track.ts";
+import { readTracked, type Tracked, type TrackOperation, writeTrack } from "./operations/track.ts";
 
 interface Track extends TrackOperation {
   readonly onChange: ((state: MessageState) => void) | undefined;
@@ -17,14 +18,23 @@ interface Track extends TrackOperation {
   stopListening: () => void;
 }
 
+const done: MessageState = Object.freeze({ state: "done" });
+
 export class Tracks implements SessionPart {
   readonly #connection: HubConnection;
   readonly #open = new HashTable<number, Track>();
+  /** Those of this turn who wait for an end: they are asked for in one frame for each queue. */
+  #awaited: Track[] = [];
   #numbers = 0;
 
   constructor(connection: HubConnection) {
     this.#connection = connection;
-    connection.handle(frameTypes.TRACKED, (frame) => this.#tell(frame));
+    const tellDone = (number: number): void => this.#tell(number, done);
+    connection.handle(frameTypes.TRACKED, (frame) => {
+      const { number, tracked } = readTracked(frame);
+      this.#tell(number, tracked);
+    });
+    connection.handle(frameTypes.FINAL, (frame) => readFinal(frame, tellDone));
     connection.add(this);
   }
 
@@ -40,12 +50,19 @@ export class Tracks implements SessionPart {
       const asked = { number, queue, position, wait, follow };
       const track = { ...asked, onChange, resolve, reject, stopListening };
       this.#open.set(number, track);
-      if (output !== undefined) ask(track, output);
+      if (wait && !follow) this.#await(track);
+      else if (output !== undefined) ask(track, output);
     });
   }
 
   begun(output: FrameOutput): void {
-    for (const track of this.#open.values()) ask(track, output);
+    const awaited: Track[] = [];
+    for (const track of this.#open.values()) {
+      if (track.wait && !track.follow) awaited.push(track);
+      else ask(track, output);
+    }
+    this.#awaited = awaited.sort((a, b) => a.number - b.number);
+    this.#askAwaited(output);
   }
 
   closed(error: ColloquyError): void {
@@ -56,8 +73,33 @@ export class Tracks implements SessionPart {
     this.#open.clear();
   }
 
-  #tell(frame: Frame): void {
-    const { number, tracked } = readTracked(frame);
+  #await(track: Track): void {
+    if (this.#awaited.length === 0) {
+      queueMicrotask(() => {
+        const { output } = this.#connection;
+        // Without a session the next one will ask.
+        if (output !== undefined) this.#askAwaited(output);
+        else this.#awaited = [];
+      });
+    }
+    this.#awaited.push(track);
+  }
+
+  #askAwaited(output: FrameOutput): void {
+    // Who has given up meanwhile is not asked for, and so need not be taken back.
+    const awaited = this.#awaited.filter((track) => this.#open.get(track.number) === track);
+    this.#awaited = [];
+    for (let from = 0; from < awaited.length; ) {
+      const { queue } = awaited[from] as Track;
+      let to = from + 1;
+      while (awaited[to]?.queue === queue) to++;
+      writeAwait(output.data, queue, awaited.slice(from, to));
+      output.written();
+      from = to;
+    }
+  }
+
+  #tell(number: number, tracked: Tracked): void {
     const open = this.#open.get(number);
     if (open?.follow === true && tracked.state !== "error" && isLive(tracked)) {
       open.onChange?.(tracked);
@@ -73,7 +115,7 @@ export class Tracks implements SessionPart {
   #giveUp(number: number, signal: AbortSignal): void {
     this.#open.delete(number)?.reject(cancelledError(signal));
     const { output } = this.#connection;
-    if (output === undefined) return;
+    if (output === undefined || this.#awaited.some((track) => track.number === number)) return;
     writeNumbered(output.data, frameTypes.UNTRACK, number);
     output.written();
   }

@@ -11,6 +11,13 @@ import type {
   StoreWrite,
 } from "../../../src/broker/broker.ts";
 import {
+  type Awaited,
+  readAwait,
+  readFinal,
+  writeAwait,
+  writeFinal,
+} from "../../../src/broker/hub/operations/await.ts";
+import {
   readCall,
   readNote,
   readReply,
@@ -283,6 +290,34 @@ test("notices to those who hold a message arrive as they were sent", () => {
     const frame = roundTrip((writer) => writeNotice(writer, receiver, told));
     expect(readNoticeReceiver(frame)).toBe(receiver);
     expect(readNotice(frame, told.claim.queue)).toEqual(told);
+  });
+  void fc.assert(arrive);
+});
+
+test("waits for many messages and their ends arrive as they were sent, in runs and between them", () => {
+  const steps = fc.array(fc.tuple(fc.constantFrom(1, 1, 1, 2, 7), fc.constantFrom(1, 1, 1, 3)), {
+    maxLength: 700,
+  });
+  const arrive = fc.property(fc.nat(2 ** 40), name, steps, (first, queue, drawn) => {
+    let at = { number: first, position: first };
+    const awaited: Awaited[] = drawn.map(([numbers, positions]) => {
+      at = { number: at.number + numbers, position: at.position + positions };
+      return at;
+    });
+    const asked: Awaited[] = [];
+    for (const frame of roundTripAll((writer) => writeAwait(writer, queue, awaited))) {
+      readAwait(frame, (number, from, position) => {
+        expect(from).toBe(queue);
+        asked.push({ number, position });
+      });
+    }
+    expect(asked).toEqual(awaited);
+    const told: number[] = [];
+    const numbers = awaited.map(({ number }) => number);
+    for (const frame of roundTripAll((writer) => writeFinal(writer, numbers))) {
+      readFinal(frame, (number) => told.push(number));
+    }
+    expect(told).toEqual(numbers);
   });
   void fc.assert(arrive);
 });

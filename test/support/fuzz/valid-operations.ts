@@ -1,5 +1,6 @@
 /** Frames as a client sends them to its hub, and a hub to its client: valid, and in no sensible order. */
 import type { Effect, Notice, Outcome, QueuedMessage } from "../../../src/broker/broker.ts";
+import { writeAwait, writeFinal } from "../../../src/broker/hub/operations/await.ts";
 import {
   writeCall,
   writeErrorReply,
@@ -80,6 +81,12 @@ export const toHub: readonly Operation[] = [
       wait: draw.chance(0.5),
       follow: draw.chance(0.5),
     }),
+  (writer, draw) =>
+    writeAwait(
+      writer,
+      queue(draw),
+      many(draw, () => ({ number: number(draw), position: number(draw) })),
+    ),
   (writer, draw) => writeCall(writer, draw.number(), draw.oneOf(methods), parameters(draw)),
   (writer, draw) => {
     if (draw.chance(0.8)) writeResumed(writer);
@@ -121,6 +128,11 @@ export const toClient: readonly Operation[] = [
         : draw.chance(0.5)
           ? { state: "dead", error: failure(draw) }
           : { state: "waiting-input", attempts: noAttempts, number: 1, question: body(draw) },
+    ),
+  (writer, draw) =>
+    writeFinal(
+      writer,
+      many(draw, () => number(draw)),
     ),
   (writer, draw) => writeReply(writer, number(draw), parameters(draw)),
   (writer, draw) => writeErrorReply(writer, number(draw), failure(draw)),

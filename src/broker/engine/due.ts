@@ -1,10 +1,14 @@
 /** What happens when the time of a timer has come. */
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
-import { scheduledKey } from "./returned.ts";
+import { dueMsOf, returnedKey, scheduledKey } from "./returned.ts";
 import type { EngineTimer } from "./timers.ts";
 
-/** Scheduled messages become returned ones, entries end, and the rows of the timers go. */
+/**
+ * Scheduled messages become returned ones, messages that wait for their retry wait no longer, entries
+ * end, and the rows of the timers go. That a time has come is written down: no clock that is set back
+ * afterwards takes it away, when there is no timer any more.
+ */
 export class Due implements Operation {
   readonly messages: number;
   readonly bytes = 0;
@@ -24,20 +28,22 @@ export class Due implements Operation {
       timers.remove(group, timer);
       if (target.kind === "entry") {
         entries.expire(group, target.key, target.revision);
-      } else if (target.kind === "scheduled") {
-        const { queueNumber, lane, position } = target;
-        const queue = directory.numbered(queueNumber);
-        const row = storage.read("later", scheduledKey(queueNumber, lane), position);
-        // Cancelled in this very group, its row is still there.
-        const ended = queue?.active?.held.get(position)?.state === "final";
-        if (queue !== undefined && row !== undefined && !ended) {
-          changes.of(queue, group).becomeDue(lane, position, row);
-        }
+        continue;
       }
+      const { kind, queueNumber, lane, position } = target;
+      const key = kind === "scheduled" ? scheduledKey : returnedKey;
+      const queue = directory.numbered(queueNumber);
+      const row = storage.read("later", key(queueNumber, lane), position);
+      if (queue === undefined || row === undefined) continue;
+      // Cancelled in this very group, its row is still there.
+      if (queue.active?.held.get(position)?.state === "final") continue;
+      if (kind === "scheduled") changes.of(queue, group).becomeDue(lane, position, row);
+      // Otherwise it was offered meanwhile, and waits for a later time under another timer.
+      else if (dueMsOf(row) <= timer.dueMs) changes.of(queue, group).ripen(lane, position, row);
     }
   }
 
-  /** Messages that wait for their retry are where they belong already, and only have to be looked at. */
+  /** Messages that waited for their retry are where they belong already, and only have to be looked at. */
   committed(): void {
     const { directory, changed } = this.#core;
     for (const { target } of this.#timers) {

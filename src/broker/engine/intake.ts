@@ -54,11 +54,24 @@ export class Enqueue implements Operation {
     this.#tell(this.#outcomes);
   }
 
+  /** What an earlier group has stored is stored, whatever became of the group of its repetition. */
   failed(error: ColloquyError): void {
     const kind = error.code === "INDETERMINATE" ? "indeterminate" : "rejected";
     const outcome: EnqueueOutcome = { kind, error: errorInfo(error) };
-    this.#tell(this.#batch.map(() => outcome));
+    const queue = this.#core.directory.declared(this.#queue);
+    this.#tell(this.#batch.map((message) => storedBefore(this.#core, queue, message) ?? outcome));
   }
+}
+
+function storedBefore(
+  { producers, markers }: Core,
+  queue: Queue | undefined,
+  { origin, guarantee, id }: QueuedMessage,
+): EnqueueOutcome | undefined {
+  const before = origin === undefined ? undefined : producers.find(origin);
+  const once = queue !== undefined && guarantee === "exactly-once";
+  const position = before?.position ?? (once ? markers.find(queue.number, id) : 0);
+  return position === 0 ? undefined : { kind: "stored", position, duplicate: true };
 }
 
 export function undeclared(queue: string): ErrorInfo {

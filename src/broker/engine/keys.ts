@@ -67,11 +67,12 @@ export class KeyOrder {
     return next;
   }
 
-  /** The parked message at `position`, where it is parked whole. */
+  /** The parked message at `position`, where it is parked whole and not final. */
   find(position: number): Slot | undefined {
     for (const { parked } of this.#lines.values()) {
       for (const message of parked ?? []) {
-        if (typeof message !== "number" && message.position === position) return message;
+        if (typeof message === "number" || message.state === "final") continue;
+        if (message.position === position) return message;
       }
     }
     return undefined;

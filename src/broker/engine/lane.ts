@@ -134,9 +134,12 @@ export class Lane {
 
   /** The live message at `position`, from memory or from its row; undefined when there is none. */
   find(position: number): Slot | undefined {
-    for (const slot of this.#front) if (slot.position === position) return slot;
-    for (const slot of this.#ready) if (slot.position === position) return slot;
-    return this.#keys.find(position) ?? this.#pages.read(position);
+    return (
+      liveAt(this.#front, position) ??
+      liveAt(this.#ready, position) ??
+      this.#keys.find(position) ??
+      this.#pages.read(position)
+    );
   }
 
   /** Counts in a slot that `find` has made. */
@@ -310,6 +313,14 @@ export class Lane {
       this.#keys.park(key, position);
     }
   }
+}
+
+/** One that ended out of turn, by a claim, stays in its list until its turn comes. */
+function liveAt(slots: Iterable<Slot>, position: number): Slot | undefined {
+  for (const slot of slots) {
+    if (slot.position === position && slot.state !== "final") return slot;
+  }
+  return undefined;
 }
 
 function wasOffered({ history }: Slot): boolean {

@@ -17,6 +17,7 @@ import {
   laneKey,
   returnedKey,
   scheduledKey,
+  withoutDue,
 } from "./returned.ts";
 import type { Slot, SlotState } from "./slot.ts";
 import type { NumberedRow, Write } from "./storage.ts";
@@ -67,6 +68,7 @@ export class QueueChanges implements Participant {
   readonly #taken: Slot[] = [];
   readonly #returned: Moved[] = [];
   readonly #due: Moved[] = [];
+  readonly #ripened: Moved[] = [];
   /** The pages of what arrived, once they are sealed. */
   readonly #stored: Stored[] = [];
 
@@ -144,13 +146,20 @@ export class QueueChanges implements Participant {
     timers.set(group, history.dueMs, target);
   }
 
-  /** The time of a scheduled message has come; `value` is its row. */
-  becomeDue(lane: LaneNumber, position: number, value: Uint8Array): void {
-    this.#due.push({ lane, row: { a: returnedKey(this.queue.number, lane), b: position, value } });
+  /** The time of a scheduled message has come; `row` is its row. */
+  becomeDue(lane: LaneNumber, position: number, row: Uint8Array): void {
+    this.#due.push(this.#ripe(lane, position, row));
+  }
+
+  /** The time of a message that came back has come; `row` is its row. */
+  ripen(lane: LaneNumber, position: number, row: Uint8Array): void {
+    this.#ripened.push(this.#ripe(lane, position, row));
   }
 
   seal(writes: Write[]): void {
     const { number } = this.queue;
+    // First: one that an earlier attempt makes final in this very group is gone.
+    for (const { row } of this.#ripened) writes.push({ table: "later", ...row });
     for (const page of this.#touched) sealPage(page, writes);
     for (const { lane, row } of this.#due) {
       writes.push({ table: "later", a: scheduledKey(number, lane), b: row.b, value: undefined });
@@ -207,7 +216,7 @@ export class QueueChanges implements Participant {
     }
     for (const { lane, row } of this.#due) active.lane(lane).arrive(row);
     for (const { lane, row } of this.#returned) {
-      if (dueMsOf(row) <= nowMs) active.lane(lane).arrive(row);
+      if (dueMsOf(row.value) <= nowMs) active.lane(lane).arrive(row);
     }
   }
 
@@ -220,11 +229,15 @@ export class QueueChanges implements Participant {
     for (const slot of this.#taken) slot.taken = false;
     for (const { slot, before } of this.ended) {
       slot.state = before;
-      if (before !== "loose") continue;
-      queue.active?.held.delete(slot.position);
-      queue.active?.lane(slot.lane).forget(slot);
+      if (before !== "held" && before !== "ending") queue.active?.held.delete(slot.position);
+      if (before === "loose") queue.active?.lane(slot.lane).forget(slot);
     }
     this.#options.onEnd(false);
+  }
+
+  #ripe(lane: LaneNumber, position: number, row: Uint8Array): Moved {
+    const a = returnedKey(this.queue.number, lane);
+    return { lane, row: { a, b: position, value: withoutDue(row) } };
   }
 
   #countIn({ frame, expiresAtMs, key }: QueuedMessage): number {
@@ -241,8 +254,8 @@ export class QueueChanges implements Participant {
   #end(slot: Slot, state: MessageState | undefined): void {
     assertMove(slot, state?.state ?? "queued");
     this.ended.push({ slot, before: slot.state, state, lingers: false });
-    // In no list, it would be read from its row once more if it were asked for again in this group.
-    if (slot.state === "loose") this.queue.active?.held.set(slot.position, slot);
+    // In nobody's hands, it would be read from its row once more if it were asked for again in this group.
+    if (slot.state !== "held") this.queue.active?.held.set(slot.position, slot);
     slot.state = "final";
   }
 

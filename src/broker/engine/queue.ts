@@ -149,13 +149,17 @@ export class ActiveQueue {
 
   /** The live message at `position`; it may be in no list, see `Lane.keep`. */
   find(position: number): Slot | undefined {
-    const held =
-      this.held.get(position) ?? this.withheld.find((slot) => slot.position === position);
+    const held = this.held.get(position) ?? this.#withheldAt(position);
     if (held !== undefined) return held;
     for (const lane of laneNumbers) {
       const slot = this.#lanes[lane]?.find(position);
       if (slot !== undefined) return slot;
     }
     return undefined;
+  }
+
+  /** One that was claimed, and is final by now perhaps, stays in the list until the grace has ended. */
+  #withheldAt(position: number): Slot | undefined {
+    return this.withheld.find((slot) => slot.position === position && slot.state === "withheld");
   }
 }

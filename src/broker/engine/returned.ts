@@ -38,6 +38,7 @@ export const freshHistory: History = Object.freeze({
 
 const returnedRegion = 2 ** 44;
 const scheduledRegion = 2 ** 45;
+const dueMsStart = 36;
 const pastStart = 48;
 
 /** Times of timers lie below: until the year 2527. */
@@ -80,8 +81,15 @@ export function returnedPage(row: NumberedRow): Page {
 }
 
 /** When the message of such a row may be offered, without reading the rest. */
-export function dueMsOf({ value }: NumberedRow): number {
-  return new DataView(value.buffer, value.byteOffset).getFloat64(36);
+export function dueMsOf(row: Uint8Array): number {
+  return new DataView(row.buffer, row.byteOffset).getFloat64(dueMsStart);
+}
+
+/** The same row of a message whose time has come, whatever any clock says later. */
+export function withoutDue(row: Uint8Array): Uint8Array {
+  const bytes = row.slice();
+  new DataView(bytes.buffer).setFloat64(dueMsStart, 0);
+  return bytes;
 }
 
 export function decodeHistory(page: Page): History {
@@ -96,7 +104,7 @@ export function decodeHistory(page: Page): History {
     firstFailureMs: view.getFloat64(12),
     lastFailureMs: view.getFloat64(20),
     fence: view.getFloat64(28),
-    dueMs: view.getFloat64(36),
+    dueMs: view.getFloat64(dueMsStart),
     past: past === 0 ? noFailures : bytes.subarray(pastStart, pastStart + past),
   };
 }
@@ -108,7 +116,7 @@ function encodeHistory(view: DataView, bytes: Uint8Array, history: History): voi
   view.setFloat64(12, history.firstFailureMs);
   view.setFloat64(20, history.lastFailureMs);
   view.setFloat64(28, history.fence);
-  view.setFloat64(36, history.dueMs);
+  view.setFloat64(dueMsStart, history.dueMs);
   view.setUint32(44, history.past.length);
   bytes.set(history.past, pastStart);
 }

@@ -52,7 +52,9 @@ export class Settle implements Operation {
   failed(error: ColloquyError): void {
     const kind = error.code === "INDETERMINATE" ? "indeterminate" : "refused";
     const outcome: SettleOutcome = { kind, error: errorInfo(error) };
-    this.#tell(this.#settlements.map(() => outcome));
+    const { recentFences } = this.#session.core;
+    // What an earlier group has settled is settled, whatever became of the group of its repetition.
+    this.#tell(this.#settlements.map(({ fence }) => (recentFences.has(fence) ? settled : outcome)));
   }
 
   #settle(group: Group, settlement: Settlement): SettleOutcome {

@@ -120,6 +120,35 @@ test("G2: when a group cannot be written, all of it is rejected and nothing of i
   expect(await reader.texts()).toEqual(["first", "second"]);
 });
 
+test("G2: a repetition of what was stored before is not called rejected when its group cannot be written", async () => {
+  const rig = await Rig.with(["work"]);
+  const origin = { incarnation: "life", sequence: 1, repeatsFrom: 1 };
+  const known = message("known", { origin });
+  const once = message("once", { guarantee: "exactly-once", id: "once" });
+  await rig.enqueue("work", known, once);
+  rig.storage.fault = "refuse";
+  const fresh = message("fresh", { origin: { ...origin, sequence: 2 } });
+  expect(await rig.enqueue("work", known, once, fresh)).toMatchObject([
+    { kind: "stored", position: 1, duplicate: true },
+    { kind: "stored", position: 2, duplicate: true },
+    { kind: "rejected", error: { code: "STORE_FAILED" } },
+  ]);
+  expect(await rig.receive("work").texts()).toEqual(["known", "once"]);
+});
+
+test("G2: a repetition of what was settled before is settled when its group cannot be written", async () => {
+  const rig = await Rig.with(["work"]);
+  await rig.enqueue("work", message("a"), message("b"));
+  const [a, b] = (await rig.receive("work").take()).map((delivery) => settlement(delivery));
+  if (a === undefined || b === undefined) throw new Error("nothing was offered");
+  await rig.run(rig.broker.queues.settle([a]));
+  rig.storage.fault = "refuse";
+  expect(await rig.run(rig.broker.queues.settle([a, b]))).toMatchObject([
+    { kind: "settled" },
+    { kind: "refused" },
+  ]);
+});
+
 test("G2: a settlement that cannot be written is refused, and its lease stands", async () => {
   const rig = await Rig.with(["work"]);
   await rig.enqueue("work", message("a"), message("b"));

@@ -161,3 +161,31 @@ test("while the disk is full, what expired is tried again from time to time, not
   await rig.clock.advance(1_000);
   expect(await rig.run(rig.broker.queues.track("work", 1))).toMatchObject({ state: "expired" });
 });
+
+test("G7: what was due once stays due, when the clock is set back and the engine dies", async () => {
+  const rig = await Rig.with(["work"], { reconnectGraceMs: 0 });
+  const nowMs = rig.clock.nowMs();
+  await rig.enqueue("work", message("tried"));
+  const reader = rig.receive("work");
+  await reader.settle({ kind: "retry", delayMs: 10_000, error });
+  await reader.stop();
+  await rig.enqueue("work", message("scheduled", { notBeforeMs: nowMs + 10_000 }));
+  rig.clock.setWallClock(nowMs + 3_600_000);
+  await rig.clock.advance(1_000);
+  rig.clock.setWallClock(nowMs);
+  rig.crash();
+  expect(await rig.receive("work").texts()).toEqual(["tried", "scheduled"]);
+});
+
+test("G7: what was due once stays due, when the clock is set back before anybody asks for it", async () => {
+  const rig = await Rig.with(["work"]);
+  const nowMs = rig.clock.nowMs();
+  await rig.enqueue("work", message("tried"));
+  const reader = rig.receive("work");
+  await reader.settle({ kind: "retry", delayMs: 10_000, error });
+  await reader.stop();
+  rig.clock.setWallClock(nowMs + 3_600_000);
+  await rig.clock.advance(1_000);
+  rig.clock.setWallClock(nowMs);
+  expect(await rig.receive("work").texts()).toEqual(["tried"]);
+});

@@ -257,3 +257,25 @@ test("of several settlements from before a crash in one group, one counts", asyn
   expect(outcomes).toEqual([{ kind: "settled" }, { kind: "stale" }, { kind: "settled" }]);
   expect(await rig.run(rig.broker.queues.mailboxes())).toMatchObject([{ waiting: 1 }]);
 });
+
+test.each([1, 100])(
+  "G3: a message that is final is not brought back by a claim that comes late, with %i kept back",
+  async (windowMessagesMax) => {
+    const rig = await Rig.with(["work"], { windowMessagesMax });
+    await rig.enqueue("work", message("a"), message("b"), message("c"));
+    const [, , c] = await rig.receive("work").take();
+    if (c === undefined) throw new Error("nothing was offered");
+    rig.crash();
+    // Asked for something, the lane reads all three, and keeps them until the grace has ended.
+    rig.receive("work", { credit: 1 });
+    await rig.clock.settle();
+    rig.receive("work", { credit: 1, claims: [c] });
+    expect(await rig.run(rig.broker.queues.settle([settlement(c)]))).toEqual([{ kind: "settled" }]);
+    // Whoever settled it has not heard of that, comes again, and vanishes.
+    const late = rig.receive("work", { credit: 1, claims: [c] });
+    await late.stop(new ColloquyError("AGENT_UNREACHABLE", "gone"));
+    expect(await rig.run(rig.broker.queues.track("work", c.position))).toEqual({ state: "done" });
+    await rig.clock.advance(1_000);
+    expect(await rig.receive("work").texts()).not.toContain("c");
+  },
+);

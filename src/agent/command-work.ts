@@ -8,7 +8,13 @@ import type {
   SettleOutcome,
 } from "../broker/broker.ts";
 import type { Retries } from "../delivery/retry.ts";
-import { ColloquyError, errorFromInfo, errorInfo, isColloquyError } from "../errors.ts";
+import {
+  ColloquyError,
+  type ErrorInfo,
+  errorFromInfo,
+  errorInfo,
+  isColloquyError,
+} from "../errors.ts";
 import { type Mandate, mandateOf, type Run } from "../exchange/causality/mandate.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
 import { notAskedInChunks } from "../exchange/local-call.ts";
@@ -18,6 +24,7 @@ import { laneOf, noEffects, type Work } from "../exchange/work.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
+import { sleep } from "../runtime/sleep.ts";
 
 export type Settle = (settlement: Omit<Settlement, keyof Claim>) => Promise<SettleOutcome>;
 
@@ -112,7 +119,7 @@ export class CommandWork implements Work {
     if (this.#state === "final") return;
     this.#state = "final";
     this.mandate?.budget?.end();
-    const settled = await this.#options.settle(
+    const settled = await this.#settle(
       effects.length === 0 ? { outcome } : { outcome, effects: effects.map((it) => it.effect) },
     );
     if (settled.kind === "settled") for (const { committed } of effects) committed?.();
@@ -125,6 +132,26 @@ export class CommandWork implements Work {
       details: error.details,
       retryable: true,
     });
-    await this.#options.settle({ outcome: this.#failure(again) });
+    await this.#settle({ outcome: this.#failure(again) });
   }
+
+  /** Again and again while there is no room for it: until it is settled nobody else gets the message. */
+  async #settle(settlement: Omit<Settlement, keyof Claim>): Promise<SettleOutcome> {
+    const { settle, site } = this.#options;
+    for (let waitMs = noRoomMs.min; ; waitMs = Math.min(2 * waitMs, noRoomMs.max)) {
+      const settled = await settle(settlement);
+      if (settled.kind !== "refused" || !lacksRoom(settled.error, settlement.outcome)) {
+        return settled;
+      }
+      await sleep(site.clock, waitMs);
+    }
+  }
+}
+
+/** Between two tries to settle where the disk, or the dead-letter queue, is full. */
+const noRoomMs: { readonly min: number; readonly max: number } = { min: 100, max: 10_000 };
+
+/** Nothing is wrong with the settlement itself. */
+function lacksRoom({ code }: ErrorInfo, outcome: Outcome): boolean {
+  return code === "STORE_FAILED" || (code === "QUEUE_FULL" && outcome.kind === "dead");
 }

@@ -62,7 +62,8 @@ export const everyone = "(everyone)";
 
 export interface FaultChoice {
   readonly kinds: readonly FaultKind[];
-  readonly processes: readonly string[];
+  /** Whom they befall, of those that befall somebody. */
+  readonly targets: readonly string[];
   /** When they happen: at the latest so many milliseconds after the beginning. */
   readonly untilMs: number;
   readonly count: number;
@@ -77,10 +78,10 @@ export function drawFaults(random: Random, choice: FaultChoice): readonly Fault[
   return faults.toSorted((a, b) => a.atMs - b.atMs);
 }
 
-function drawFault(random: Random, { kinds, processes, untilMs }: FaultChoice): Fault {
+function drawFault(random: Random, { kinds, targets, untilMs }: FaultChoice): Fault {
   const kind = pick(random, kinds);
   const atMs = Math.round(random.float() * untilMs);
-  const process = pick(random, [owner, ...processes]);
+  const process = pick(random, targets);
   const backAfterMs = Math.round(random.float() ** 3 * 1_500);
   switch (kind) {
     case "kill":
@@ -116,9 +117,13 @@ const steps: readonly DiskStep[] = ["before-write", "written", "flushed"];
 
 /** Does it when its time comes. @returns resolves when it is over and what it ended runs again. */
 export async function inflict<Event>(world: World<Event>, fault: Fault): Promise<void> {
-  const { clock } = world;
-  await passed(world, fault.atMs - clock.monotonicMs());
+  await passed(world, fault.atMs - world.clock.monotonicMs());
   world.note(describeFault(fault));
+  await play(world, fault);
+  world.note(`over: ${fault.kind}`);
+}
+
+async function play<Event>(world: World<Event>, fault: Fault): Promise<void> {
   const process = "process" in fault ? nameOf(world, fault.process) : undefined;
   switch (fault.kind) {
     case "kill":
@@ -160,6 +165,7 @@ export async function inflict<Event>(world: World<Event>, fault: Fault): Promise
     case "wall-clock": {
       const names = fault.process === everyone ? world.names : [process ?? everyone];
       for (const name of names) world.setWallClock(name, fault.offsetMs);
+      world.note("the clock has jumped");
       await passed(world, fault.forMs);
       for (const name of names) world.setWallClock(name, 0);
       break;

@@ -113,6 +113,8 @@ export class Machine {
     const { clock, random, host } = tenant;
     for (;;) {
       throwIfAborted(signal);
+      // A killed process goes nowhere, whatever its code believes to be doing.
+      if (clock.ended) return await new Promise<never>(() => {});
       if (this.#owner === undefined) this.#become(tenant);
       const address = this.hubHost;
       try {

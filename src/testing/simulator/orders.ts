@@ -11,7 +11,7 @@ import type { SendOptions } from "../../exchange/options.ts";
 import type { Address } from "../../message/address.ts";
 import type { Priority } from "../../message/envelope.ts";
 import type { Random } from "../../runtime/random.ts";
-import type { AnyRecorded } from "./history.ts";
+import type { ScenarioEvent, ScenarioHistory } from "./events.ts";
 import type { ProcessContext, Program } from "./process.ts";
 
 export interface Order {
@@ -31,35 +31,8 @@ export interface Order {
   readonly pauseMs: number;
 }
 
-/** One sending of an order. An exactly-once order is sent again as itself, every other as a new one. */
-export interface Sending {
-  readonly kind: "sending";
-  readonly id: string;
-  readonly order: string;
-  readonly guarantee: Guarantee;
-  /** What has an order of its own: sender, mailbox, key and priority. */
-  readonly line?: string;
-  readonly priority: Priority;
-  /** By the clock of the sender. */
-  readonly notBeforeMs?: number;
-  readonly expiresAtMs?: number;
-}
-
-export type OrderEvent =
-  | Sending
-  | { readonly kind: "acknowledged"; readonly id: string; readonly receipt: string }
-  | { readonly kind: "refused"; readonly id: string; readonly code: string }
-  | { readonly kind: "started"; readonly id: string; readonly attempt: number }
-  | { readonly kind: "returned" | "threw"; readonly id: string; readonly attempt: number }
-  /** What its receipt says in the end. */
-  | { readonly kind: "settled"; readonly id: string; readonly state: string }
-  /** A line of the ledger, read in the end. */
-  | { readonly kind: "effect"; readonly id: string; readonly attempt: number }
-  | { readonly kind: "dead-letter"; readonly id: string };
-
-export type OrderHistory = readonly AnyRecorded<OrderEvent>[];
-
-interface Payload {
+/** What travels with an order. */
+export interface Payload {
   readonly id: string;
   /** Null for one that never succeeds. */
   readonly failures: number | null;
@@ -95,7 +68,7 @@ export function drawOrders(
 }
 
 /** Books orders: in the ledger, by an effect that commits with the order's end. */
-export function worker(id: string, options: AgentOptions = {}): Program<OrderEvent> {
+export function worker(id: string, options: AgentOptions = {}): Program<ScenarioEvent> {
   return async (process) => {
     const net = await process.join();
     const agent = await net.agent(id, options);
@@ -119,7 +92,7 @@ export function worker(id: string, options: AgentOptions = {}): Program<OrderEve
 }
 
 /** Sends its orders, those again that a former life of it was not told to be stored. */
-export function sender(orders: readonly Order[]): Program<OrderEvent> {
+export function sender(orders: readonly Order[]): Program<ScenarioEvent> {
   return async (process) => {
     const net = await process.join();
     const agent = await net.agent(process.name);
@@ -144,26 +117,26 @@ export function sender(orders: readonly Order[]): Program<OrderEvent> {
 }
 
 function isReply(
-  event: OrderHistory[number],
-): event is Extract<OrderHistory[number], { kind: "acknowledged" | "refused" }> {
+  event: ScenarioHistory[number],
+): event is Extract<ScenarioHistory[number], { kind: "acknowledged" | "refused" }> {
   return event.kind === "acknowledged" || event.kind === "refused";
 }
 
 async function send(
-  process: ProcessContext<OrderEvent>,
+  process: ProcessContext<ScenarioEvent>,
   order: Order,
   through: (options: SendOptions, id: string) => Promise<{ readonly id: string }>,
 ): Promise<void> {
   const { id: name, guarantee, priority, key, to, delayMs, ttlMs } = order;
   const id = guarantee === "exactly-once" ? name : `${name}/${process.life}`;
   const nowMs = process.clock.nowMs();
-  const notBefore = delayMs === undefined ? {} : { notBeforeMs: nowMs + delayMs };
+  const deliverAt = process.rightTimeMs() + (delayMs ?? 0);
+  const notBefore = delayMs === undefined ? {} : { notBeforeMs: deliverAt };
   const expires = ttlMs === undefined ? {} : { expiresAtMs: nowMs + ttlMs };
   const line = key === undefined ? {} : { line: [process.name, to, key, priority].join(" ") };
   process.record({
     kind: "sending",
     id,
-    order: name,
     guarantee,
     priority,
     ...line,
@@ -175,7 +148,7 @@ async function send(
     priority,
     ...(guarantee === "exactly-once" ? { id } : {}),
     ...(key === undefined ? {} : { key }),
-    ...(delayMs === undefined ? {} : { deliverAt: nowMs + delayMs }),
+    ...(delayMs === undefined ? {} : { deliverAt }),
     ...(ttlMs === undefined ? {} : { ttlMs }),
   };
   try {
@@ -184,30 +157,5 @@ async function send(
   } catch (error) {
     const code = isColloquyError(error) ? error.code : String(error);
     process.record({ kind: "refused", id, code });
-  }
-}
-
-/** Reads in the end what became of everything: from a process that had no part in it. */
-export async function takeStock(process: ProcessContext<OrderEvent>): Promise<void> {
-  const net = await process.join();
-  const receipts = process.history.flatMap((event) =>
-    event.kind === "acknowledged" ? [event] : [],
-  );
-  for (const { id, receipt } of new Map(receipts.map((it) => [it.id, it])).values()) {
-    const { state } = await net.track(receipt).settled();
-    process.record({ kind: "settled", id, state });
-  }
-  // Of what was stored and not acknowledged nobody has a receipt.
-  for (;;) {
-    const mailboxes = await net.mailboxes.list();
-    const waiting = mailboxes.reduce((sum, mailbox) => sum + mailbox.waiting, 0);
-    if (waiting === 0) break;
-    await process.sleep(50);
-  }
-  for await (const { value } of net.log.read("ledger")) {
-    process.record({ kind: "effect", ...(value as { id: string; attempt: number }) });
-  }
-  for await (const { payload } of net.dead.list()) {
-    process.record({ kind: "dead-letter", id: (payload as Payload).id });
   }
 }

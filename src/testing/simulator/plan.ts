@@ -1,7 +1,7 @@
 /** What a seed stands for: a scenario, how much of it, and what goes wrong. */
 import { ColloquyError } from "../../errors.ts";
 import { SeededRandom } from "../../runtime/random.ts";
-import { drawFaults, type Fault, pick } from "./faults.ts";
+import { drawFaults, type Fault, owner, pick } from "./faults.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { scenarios } from "./scenarios/scenarios.ts";
 
@@ -34,7 +34,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const stage = scenario.stage(new SeededRandom(seed), messages);
   const all = drawFaults(random, {
     kinds: scenario.faults,
-    processes: Object.keys(stage.programs),
+    targets: scenario.targets ?? [owner, ...Object.keys(stage.programs)],
     untilMs: 400,
     count: 1 + (random.uint32() % faultsMax),
   });

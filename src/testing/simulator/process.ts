@@ -20,6 +20,8 @@ export interface ProcessContext<Event> {
   /** Joins the fabric of the run: a durable one, run by whichever process came first. */
   join(options?: Pick<JoinOptions, "space" | "copy" | "drainMs">): Promise<Network>;
   sleep(ms: number): Promise<void>;
+  /** The wall clock of somebody with a right one, milliseconds since 1970. */
+  rightTimeMs(): number;
   /** Writes into the history of the run; what a killed process does is not in it. */
   record(event: Event): void;
   /** Of all processes so far: what somebody knows who watches the run from outside. */
@@ -84,6 +86,10 @@ export class Life<Event> implements ProcessContext<Event>, Tenant {
 
   sleep(ms: number): Promise<void> {
     return sleep(this.clock, ms);
+  }
+
+  rightTimeMs(): number {
+    return this.clock.nowMs() - this.clock.wallOffsetMs;
   }
 
   record(event: Event): void {

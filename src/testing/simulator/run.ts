@@ -2,16 +2,18 @@
 import { isColloquyError } from "../../errors.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import type { Violation } from "./checkers/checker.ts";
+import type { ScenarioEvent, ScenarioHistory } from "./events.ts";
 import { inflict } from "./faults.ts";
 import { digestOf } from "./history.ts";
-import { type OrderEvent, type OrderHistory, takeStock } from "./orders.ts";
 import type { Plan } from "./plan.ts";
+import type { Stage } from "./scenarios/scenario.ts";
+import { takeStock } from "./stock.ts";
 import { World } from "./world.ts";
 
 export interface RunResult {
   readonly plan: Plan;
   readonly violations: readonly Violation[];
-  readonly history: OrderHistory;
+  readonly history: ScenarioHistory;
   /** Virtual milliseconds that it took. */
   readonly elapsedMs: number;
   /** The same for the same run. */
@@ -25,16 +27,16 @@ const conditions = { latencyMs: { min: 0, max: 3 } } as const;
 
 export async function runPlan(plan: Plan): Promise<RunResult> {
   const { seed, scenario, messages } = plan;
-  const { programs, drivers } = scenario.stage(new SeededRandom(seed), messages);
-  const world = new World<OrderEvent>({
+  const stage = scenario.stage(new SeededRandom(seed), messages);
+  const world = new World<ScenarioEvent>({
     seed,
-    programs,
+    programs: stage.programs,
     conditions,
     ...(scenario.limits === undefined ? {} : { engineLimits: scenario.limits }),
   });
   const violations: Violation[] = [];
   try {
-    await world.clock.until(act(world, plan, drivers), withinMs);
+    await world.clock.until(act(world, plan, stage), withinMs);
   } catch (error) {
     if (!isColloquyError(error, "TIMEOUT")) throw error;
     violations.push({ promise: "G2", what: `the run did not come to an end: ${error.message}` });
@@ -49,9 +51,9 @@ export async function runPlan(plan: Plan): Promise<RunResult> {
 }
 
 async function act(
-  world: World<OrderEvent>,
+  world: World<ScenarioEvent>,
   { faults }: Plan,
-  drivers: readonly string[],
+  { drivers, observe }: Stage,
 ): Promise<void> {
   for (const name of world.names) world.start(name);
   await Promise.all(faults.map((fault) => inflict(world, fault)));
@@ -59,9 +61,11 @@ async function act(
   world.disk.fault = undefined;
   world.disk.onStep = undefined;
   while (!drivers.every((name) => world.hasFinished(name))) await wait(world, 20);
-  await takeStock(world.enter("observer"));
+  const observer = world.enter("observer");
+  await takeStock(observer);
+  if (observe !== undefined) await Promise.resolve(observe(observer));
 }
 
-function wait(world: World<OrderEvent>, ms: number): Promise<void> {
+function wait(world: World<ScenarioEvent>, ms: number): Promise<void> {
   return new Promise((resolve) => world.clock.setTimer(ms, resolve));
 }

@@ -7,12 +7,16 @@ import { deadLetters } from "../../../src/testing/simulator/checkers/dead-letter
 import { effectsOnce } from "../../../src/testing/simulator/checkers/effects.ts";
 import { keyOrder } from "../../../src/testing/simulator/checkers/order.ts";
 import { expiry, schedule } from "../../../src/testing/simulator/checkers/schedule.ts";
-import type { OrderEvent, OrderHistory, Sending } from "../../../src/testing/simulator/orders.ts";
+import type {
+  OrderEvent,
+  ScenarioHistory,
+  Sending,
+} from "../../../src/testing/simulator/events.ts";
 
 const brokerStartMs = 1_000_000;
 
 /** Events, a millisecond apart. */
-function history(...events: readonly OrderEvent[]): OrderHistory {
+function history(...events: readonly OrderEvent[]): ScenarioHistory {
   return events.map((event, index) => ({
     ...event,
     atMs: index,
@@ -25,7 +29,6 @@ function sending(id: string, more: Partial<Sending> = {}): Sending {
   return {
     kind: "sending",
     id,
-    order: id,
     guarantee: "at-least-once",
     priority: "normal",
     ...more,
@@ -39,7 +42,7 @@ const returned = (id: string, attempt = 1): OrderEvent => ({ kind: "returned", i
 const threw = (id: string, attempt = 1): OrderEvent => ({ kind: "threw", id, attempt });
 const effect = (id: string, attempt = 1): OrderEvent => ({ kind: "effect", id, attempt });
 const settled = (id: string, state = "done"): OrderEvent => ({ kind: "settled", id, state });
-const dead = (id: string): OrderEvent => ({ kind: "dead-letter", id });
+const dead = (id: string, letter = 1): OrderEvent => ({ kind: "dead-letter", id, letter });
 
 const whole = (id: string): readonly OrderEvent[] => [
   sending(id),
@@ -137,7 +140,7 @@ const lies: readonly (readonly [name: string, promise: string, events: readonly 
   [
     "a dead letter twice",
     "G8",
-    [sending("a"), acknowledged("a"), settled("a", "dead"), dead("a"), dead("a")],
+    [sending("a"), acknowledged("a"), settled("a", "dead"), dead("a"), dead("a", 2)],
   ],
   ["a dead letter that had an effect", "G8", [...whole("a"), dead("a")]],
 ];

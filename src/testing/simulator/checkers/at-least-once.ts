@@ -25,7 +25,7 @@ function unfinished({ sendings, settled, effects, deadLetters }: Story): string 
     case "done":
       return effects.length === 0 ? "is done and has had no effect" : undefined;
     case "dead":
-      return deadLetters === 0 ? "is dead and no dead letter" : undefined;
+      return deadLetters.size === 0 ? "is dead and no dead letter" : undefined;
     case "expired":
       return sendings.some(({ expiresAtMs }) => expiresAtMs !== undefined)
         ? undefined
@@ -34,6 +34,9 @@ function unfinished({ sendings, settled, effects, deadLetters }: Story): string 
       return once ? undefined : "failed, and no handler said so";
     case undefined:
       return "was acknowledged and never came to an end";
+    case "unknown":
+      // Who held it is not written down, so that nobody can say what became of it.
+      return once ? undefined : "was acknowledged and nobody knows it in the end";
     default:
       return `was acknowledged and is ${settled} in the end`;
   }

@@ -1,6 +1,7 @@
 /** A checker reads a history and says where a promise of docs/promises.md was broken in it. */
+
+import type { OrderEvent, ScenarioHistory, Sending } from "../events.ts";
 import type { Recorded } from "../history.ts";
-import type { OrderEvent, OrderHistory, Sending } from "../orders.ts";
 
 export interface Violation {
   /** "G1" and so on. */
@@ -8,7 +9,7 @@ export interface Violation {
   readonly what: string;
 }
 
-export type Checker = (history: OrderHistory) => readonly Violation[];
+export type Checker = (history: ScenarioHistory) => readonly Violation[];
 
 type Of<Kind extends OrderEvent["kind"]> = Recorded<Extract<OrderEvent, { kind: Kind }>>;
 
@@ -25,7 +26,8 @@ export interface Story {
   readonly threw: ReadonlySet<number>;
   readonly settled: string | undefined;
   readonly effects: readonly Of<"effect">[];
-  readonly deadLetters: number;
+  /** Their numbers; one may have been seen more than once. */
+  readonly deadLetters: ReadonlySet<number>;
 }
 
 type Draft = {
@@ -37,7 +39,7 @@ type Draft = {
 };
 
 /** In the order in which the messages were first heard of. */
-export function storiesOf(history: OrderHistory): readonly Story[] {
+export function storiesOf(history: ScenarioHistory): readonly Story[] {
   const stories = new Map<string, Draft>();
   for (const event of history) {
     if (!("id" in event)) continue;
@@ -51,7 +53,10 @@ export function storiesOf(history: OrderHistory): readonly Story[] {
   return [...stories.values()];
 }
 
-function tell(story: Draft, event: Extract<OrderHistory[number], { readonly id: string }>): void {
+function tell(
+  story: Draft,
+  event: Extract<ScenarioHistory[number], { readonly id: string }>,
+): void {
   switch (event.kind) {
     case "sending":
       story.sendings.push(event);
@@ -78,7 +83,7 @@ function tell(story: Draft, event: Extract<OrderHistory[number], { readonly id: 
       story.effects.push(event);
       break;
     case "dead-letter":
-      story.deadLetters++;
+      story.deadLetters.add(event.letter);
       break;
   }
 }
@@ -94,7 +99,7 @@ function emptyStory(id: string): Draft {
     threw: new Set(),
     settled: undefined,
     effects: [],
-    deadLetters: 0,
+    deadLetters: new Set(),
   };
 }
 

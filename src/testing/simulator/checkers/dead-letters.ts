@@ -2,7 +2,7 @@ import { type Checker, complaints, storiesOf } from "./checker.ts";
 
 /** G8: what is dead is a dead letter, once, and nothing else is. */
 export const deadLetters: Checker = (history) =>
-  complaints("G8", storiesOf(history), ({ deadLetters: count, settled, effects }) => {
+  complaints("G8", storiesOf(history), ({ deadLetters: { size: count }, settled, effects }) => {
     if (count > 1) return `is ${count} dead letters`;
     if (count === 1 && effects.length > 0) return "is a dead letter and had an effect";
     if (count === 1 && settled !== undefined && settled !== "dead") {

@@ -28,25 +28,35 @@ function linesOf(stories: readonly Story[]): ReadonlyMap<string, readonly Story[
   return lines;
 }
 
-/** Pairs of neighbours, as far as they have come, that came the wrong way around. */
+/** Pairs that came the wrong way around. One that was sent again may stand at the place of any sending. */
 function inversions(
   line: string,
   stories: readonly Story[],
   what: string,
   placeOf: (story: Story) => number | undefined,
 ): readonly Violation[] {
-  const found: Violation[] = [];
-  let before: { readonly id: string; readonly place: number } | undefined;
-  for (const story of stories) {
+  const come = stories.flatMap((story) => {
     const place = placeOf(story);
-    if (place === undefined) continue;
-    if (before !== undefined && place < before.place) {
-      found.push({
+    const sentMs = story.sendings.map(({ atMs }) => atMs);
+    return place === undefined ? [] : [{ id: story.id, place, sentMs }];
+  });
+  return come.flatMap((later, index) =>
+    come
+      .slice(0, index)
+      .filter((earlier) => later.place < earlier.place && isSentBefore(earlier, later))
+      .map((earlier) => ({
         promise: "G4",
-        what: `${story.id} came before ${before.id} (${what}) in the line of ${line}`,
-      });
-    }
-    before = { id: story.id, place };
-  }
-  return found;
+        what: `${later.id} came before ${earlier.id} (${what}) in the line of ${line}`,
+      })),
+  );
+}
+
+interface Sent {
+  readonly sentMs: readonly number[];
+}
+
+/** For certain; what was sent in one go is told apart by its place in the history. */
+function isSentBefore(earlier: Sent, later: Sent): boolean {
+  if (earlier.sentMs.length === 1 && later.sentMs.length === 1) return true;
+  return Math.max(...earlier.sentMs) < Math.min(...later.sentMs);
 }

@@ -1,4 +1,24 @@
 import { atLeastOnceScenario } from "./at-least-once.ts";
+import { atMostOnceScenario } from "./at-most-once.ts";
+import { deadLettersScenario } from "./dead-letters.ts";
+import { exactlyOnceScenario } from "./exactly-once.ts";
+import { expiryScenario } from "./expiry.ts";
+import { keyOrderScenario } from "./key-order.ts";
+import { longTurnsScenario } from "./long-turns.ts";
+import { prioritiesScenario } from "./priorities.ts";
 import type { Scenario } from "./scenario.ts";
+import { scheduleScenario } from "./schedule.ts";
+import { takeoverScenario } from "./takeover.ts";
 
-export const scenarios: readonly Scenario[] = [atLeastOnceScenario];
+export const scenarios: readonly Scenario[] = [
+  atLeastOnceScenario,
+  atMostOnceScenario,
+  exactlyOnceScenario,
+  keyOrderScenario,
+  prioritiesScenario,
+  expiryScenario,
+  scheduleScenario,
+  deadLettersScenario,
+  takeoverScenario,
+  longTurnsScenario,
+];

@@ -1,0 +1,55 @@
+/** What the programs of the scenarios record: the material of the checkers. */
+import type { Guarantee } from "../../broker/broker.ts";
+import type { Priority } from "../../message/envelope.ts";
+import type { AnyRecorded } from "./history.ts";
+
+/** One sending of an order. An exactly-once order is sent again as itself, every other as a new one. */
+export interface Sending {
+  readonly kind: "sending";
+  readonly id: string;
+  readonly guarantee: Guarantee;
+  readonly priority: Priority;
+  /** What has an order of its own: sender, mailbox, key and priority. */
+  readonly line?: string;
+  readonly notBeforeMs?: number;
+  /** By the clock of the sender. */
+  readonly expiresAtMs?: number;
+}
+
+/** Of a message, named by `id`. */
+export type OrderEvent =
+  | Sending
+  | { readonly kind: "acknowledged"; readonly id: string; readonly receipt: string }
+  | { readonly kind: "refused"; readonly id: string; readonly code: string }
+  | { readonly kind: "started"; readonly id: string; readonly attempt: number }
+  | { readonly kind: "returned" | "threw"; readonly id: string; readonly attempt: number }
+  /** What its receipt says in the end. */
+  | { readonly kind: "settled"; readonly id: string; readonly state: string }
+  /** A line of the ledger, read in the end. */
+  | { readonly kind: "effect"; readonly id: string; readonly attempt: number }
+  | { readonly kind: "dead-letter"; readonly id: string; readonly letter: number };
+
+/** Of a request or a stream, named by `request`. */
+export type RequestEvent =
+  | { readonly kind: "asking" | "handling" | "handled"; readonly request: string }
+  | { readonly kind: "answered"; readonly request: string; readonly answer: string }
+  | {
+      readonly kind: "unanswered";
+      readonly request: string;
+      readonly code: string;
+      /** What the error says about the work. */
+      readonly outcome?: string;
+    }
+  /** The chunks of a stream, in the order in which they came. */
+  | { readonly kind: "read"; readonly request: string; readonly chunks: readonly number[] };
+
+/** Of something that many change and nobody may overwrite. */
+export type StateEvent =
+  | { readonly kind: "changed"; readonly what: string; readonly revision: number }
+  | { readonly kind: "perhaps-changed"; readonly what: string }
+  /** Read in the end. */
+  | { readonly kind: "total"; readonly what: string; readonly total: number };
+
+export type ScenarioEvent = OrderEvent | RequestEvent | StateEvent;
+
+export type ScenarioHistory = readonly AnyRecorded<ScenarioEvent>[];

@@ -150,7 +150,10 @@ export interface Queues {
     range: BrowseRange,
     signal: AbortSignal,
   ): AsyncIterable<readonly StoredMessage[]>;
-  /** Dead letters of every queue, oldest first, without touching them. */
+  /**
+   * Dead letters of every queue, oldest first, without touching them. When some have come, that is
+   * published on the topic of dead-letter-topic.ts.
+   */
   deadLetters(range: BrowseRange, signal: AbortSignal): AsyncIterable<readonly DeadLetter[]>;
   /** Puts dead letters back into the queues they came from, as new messages; unknown ones are skipped. @returns how many. */
   replay(deadLetters: readonly number[]): Promise<number>;

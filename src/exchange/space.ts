@@ -62,6 +62,11 @@ export class Space {
     return `${this.#prefix}presence/${path}`;
   }
 
+  /** Where it is counted how often the dead letter of a message was put back. */
+  replaysKey(queue: string, messageId: string): string {
+    return `${this.#prefix}replays/${queue}/${messageId}`;
+  }
+
   /** Keys that users name. */
   storeKey(key: string): string {
     return `${this.#prefix}store/${key}`;

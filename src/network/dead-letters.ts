@@ -1,13 +1,18 @@
 /** Dead letters of every mailbox: kept until a person decides. */
 import type { Attempts, DeadLetter as DeadLetterPort, Failure } from "../broker/broker.ts";
+import { deadLetterTopic } from "../broker/dead-letter-topic.ts";
 import type { ErrorInfo } from "../errors.ts";
 import type { Site } from "../exchange/site.ts";
+import type { Address } from "../message/address.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { decodePayload } from "../message/payload.ts";
+import { onAbort } from "../runtime/abort.ts";
+import { Deferred } from "../runtime/deferred.ts";
+import { type Edit, replayEdited } from "./replay-edited.ts";
 
 export interface DeadLetter {
-  /** Names it to `replay` and `purge`. */
+  /** Names it to `show`, `replay` and `purge`; counts up. */
   readonly id: number;
   /** The mailbox it came from. */
   readonly address: string;
@@ -24,11 +29,17 @@ export interface DeadLetter {
   readonly frame: Uint8Array;
 }
 
-export interface DeadLetterRange {
+export interface DeadLetterQuery {
+  /** Those of this mailbox only. */
+  readonly address?: Address;
   /** Those with a higher id. */
   readonly after?: number;
-  readonly limit?: number;
   readonly signal?: AbortSignal;
+}
+
+export interface DeadLetterRange extends DeadLetterQuery {
+  /** So many at most. */
+  readonly limit?: number;
 }
 
 export class DeadLetters {
@@ -40,23 +51,85 @@ export class DeadLetters {
 
   /** Oldest first; looking changes nothing. */
   async *list(range: DeadLetterRange = {}): AsyncGenerator<DeadLetter> {
-    const { signal = new AbortController().signal, ...where } = range;
-    for await (const letters of this.#site.broker.queues.deadLetters(where, signal)) {
+    const { signal = new AbortController().signal, after = 0, address } = range;
+    let left = range.limit ?? Number.POSITIVE_INFINITY;
+    if (left <= 0) return;
+    for await (const letters of this.#site.broker.queues.deadLetters({ after }, signal)) {
       for (const letter of letters) {
-        const address = this.#site.space.addressOf(letter.queue);
-        if (address !== undefined) yield shown(letter, address);
+        const from = this.#site.space.addressOf(letter.queue);
+        if (from === undefined || (address !== undefined && from !== address)) continue;
+        yield shown(letter, from);
+        if (--left <= 0) return;
       }
     }
   }
 
+  /** One of them; undefined when it was replayed, purged, or never there. */
+  async show(id: number): Promise<DeadLetter | undefined> {
+    for await (const letter of this.list({ after: id - 1, limit: 1 })) {
+      if (letter.id === id) return letter;
+    }
+    return undefined;
+  }
+
+  /**
+   * Those that are there, then each that comes, until `signal` aborts or the loop is left. One that was
+   * put back or deleted in between is not shown.
+   */
+  async *watch(query: DeadLetterQuery = {}): AsyncGenerator<DeadLetter> {
+    const stop = new AbortController();
+    const forget = onAbort(query.signal, () => stop.abort());
+    let news = new Deferred();
+    const look = () => news.resolve();
+    const ended = onAbort(stop.signal, look);
+    let { after = 0 } = query;
+    try {
+      await this.#onArrival(look, stop.signal);
+      while (!stop.signal.aborted) {
+        news = new Deferred();
+        for await (const letter of this.list({ ...query, after, signal: stop.signal })) {
+          after = letter.id;
+          yield letter;
+        }
+        await news.promise;
+      }
+    } finally {
+      ended();
+      forget();
+      stop.abort();
+    }
+  }
+
   /** Puts them back into their mailboxes as new messages. @returns how many there were. */
-  replay(...ids: readonly number[]): Promise<number> {
-    return this.#site.broker.queues.replay(ids);
+  replay(...ids: readonly number[]): Promise<number>;
+  /**
+   * Sends one again with another payload, as a new message of the same sender, and deletes the letter.
+   *
+   * @returns 1, or 0 when it is not there.
+   * @throws INVALID_MESSAGE when what is stored cannot be decoded; CONFLICT when it was sent again
+   *   before with another payload, and only the letter was left.
+   */
+  replay(id: number, edit: Edit): Promise<number>;
+  async replay(...given: readonly (number | Edit)[]): Promise<number> {
+    const [id, edit] = given;
+    if (typeof edit !== "object") return this.#site.broker.queues.replay(given as number[]);
+    const letter = await this.show(id as number);
+    return letter === undefined ? 0 : replayEdited(this.#site, letter, edit);
   }
 
   /** Deletes them for good. @returns how many there were. */
   purge(...ids: readonly number[]): Promise<number> {
     return this.#site.broker.queues.purge(ids);
+  }
+
+  /** Calls `look` when dead letters have come, or may have while the broker was lost. */
+  async #onArrival(look: () => void, signal: AbortSignal): Promise<void> {
+    const { broker } = this.#site;
+    await broker.topics.subscribe(deadLetterTopic, look, signal);
+    const follow = async () => {
+      for await (const { kind } of broker.statuses(signal)) if (kind === "ready") look();
+    };
+    follow().catch((error: unknown) => this.#site.onError(error, "dead letters"));
   }
 }
 

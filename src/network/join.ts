@@ -13,6 +13,7 @@ import type { CompressionOptions } from "../message/compression.ts";
 import { throwIfAborted, withAbort } from "../runtime/abort.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
+import { type AutomaticReplayOptions, automaticReplay } from "./automatic-replay.ts";
 import { homeDirectory } from "./home-directory.ts";
 import { Network } from "./network.ts";
 
@@ -40,6 +41,11 @@ export interface JoinOptions {
    * CIRCUIT_OPEN. `true` takes the defaults. Default: false.
    */
   readonly breaker?: Switch<BreakerOptions>;
+  /**
+   * Put dead letters of this space back by themselves, some time after they died, a few times. It is
+   * enough that one process does. `true` takes the defaults: after 10 minutes, 3 times. Default: false.
+   */
+  readonly replayDead?: Switch<AutomaticReplayOptions>;
   /** Told of failures that no caller waits for. Default: one line on standard error. */
   readonly onError?: (error: unknown, where: string) => void;
   readonly clock?: Clock;
@@ -69,6 +75,7 @@ export async function join(
   const breaker = switched(options.breaker, defaultBreaker);
   if (breaker !== undefined) checkBreaker(breaker);
   const limits = checkLimits(options.limits);
+  const replayDead = automaticReplay(options.replayDead);
   const { signal } = options;
   throwIfAborted(signal);
   const runtime = withRuntime(() =>
@@ -89,6 +96,7 @@ export async function join(
       drainOnSignals: options.drainOnSignals ?? true,
       onError: options.onError ?? report,
       breaker,
+      replayDead,
     });
     await network.open();
     return network;

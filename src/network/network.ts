@@ -25,6 +25,7 @@ import { onTermination } from "../runtime/termination.ts";
 import { TimerWheel } from "../runtime/timer-wheel.ts";
 import { TurnTime } from "../runtime/turn-time.ts";
 import { ulidSource } from "../runtime/ulid.ts";
+import { type AutomaticReplayOptions, replayAutomatically } from "./automatic-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { MailboxList } from "./mailboxes.ts";
 import { Presence } from "./presence.ts";
@@ -42,6 +43,7 @@ export interface NetworkOptions {
   readonly drainOnSignals: boolean;
   readonly onError: (error: unknown, where: string) => void;
   readonly breaker: BreakerOptions | undefined;
+  readonly replayDead: AutomaticReplayOptions | undefined;
 }
 
 export interface WaitForOptions {
@@ -115,6 +117,7 @@ export class Network {
     await this.#presence.open(this.#stop.signal);
     this.#letGo = keepAlive(this.#options.clock);
     this.#follow().catch((error: unknown) => this.#options.onError(error, "the broker's status"));
+    this.#replayDead();
     if (this.#options.drainOnSignals) this.#forgetSignals = onTermination(() => this.close());
   }
 
@@ -241,6 +244,14 @@ export class Network {
         if (this.#closing === undefined) this.#options.onError(error, "presence");
       });
     }
+  }
+
+  #replayDead(): void {
+    const { replayDead, onError } = this.#options;
+    if (replayDead === undefined) return;
+    replayAutomatically(this.#site, this.dead, replayDead, this.#stop.signal).catch((error) => {
+      if (this.#closing === undefined) onError(error, "dead letters");
+    });
   }
 
   /** Waits for `work`, but not longer than that; how it fails does not matter any more. */

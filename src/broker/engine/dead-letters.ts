@@ -28,12 +28,16 @@ export interface DeadLettersOptions {
   readonly storage: Storage;
   readonly counters: Counters;
   readonly deadLettersMax: number;
+  /** Called once for a group with dead letters, after its commit. */
+  readonly onArrival: () => void;
 }
 
 export class DeadLetters {
   readonly #options: DeadLettersOptions;
   /** Numbers that the present group removes. */
   readonly #removed = new Set<number>();
+  /** The latest group whose arrivals will be told. */
+  #told: Group | undefined;
 
   constructor(options: DeadLettersOptions) {
     this.#options = options;
@@ -45,7 +49,9 @@ export class DeadLetters {
 
   /** The caller has seen that there is room, and makes the message final in the same group. */
   add(group: Group, queue: string, slot: Slot, history: History, error: ErrorInfo): void {
-    const { counters } = this.#options;
+    const { counters, onArrival } = this.#options;
+    if (this.#told !== group) group.afterwards(onArrival);
+    this.#told = group;
     counters.add(group, "deadLetters");
     const number = counters.add(group, "dead");
     writer.text16(queue);

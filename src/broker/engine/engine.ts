@@ -5,7 +5,8 @@
 import { ColloquyError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { type Random, systemRandom } from "../../runtime/random.ts";
-import type { Broker, Capabilities } from "../broker.ts";
+import type { Broker, Capabilities, Publication } from "../broker.ts";
+import { deadLetterTopic } from "../dead-letter-topic.ts";
 import { Changes } from "./changes.ts";
 import { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
@@ -63,6 +64,8 @@ export interface Engine {
 export function openEngine(options: EngineOptions): Engine {
   return new RunningEngine(options);
 }
+
+const deadLettersCame: Publication = { topic: deadLetterTopic, frame: new Uint8Array(0) };
 
 class RunningEngine implements Engine {
   readonly failed: Promise<ColloquyError>;
@@ -135,7 +138,12 @@ class RunningEngine implements Engine {
       producers: new Producers({ storage, ...limits }),
       recentFences: new RecentFences(),
       outcomes: new Outcomes({ storage, serials, counters, ...limits }),
-      deadLetters: new DeadLetters({ storage, counters, ...limits }),
+      deadLetters: new DeadLetters({
+        storage,
+        counters,
+        ...limits,
+        onArrival: () => this.#core.topics.publish([deadLettersCame], this),
+      }),
       questions: new OpenQuestions(storage),
       entries,
       streams: new Streams({ storage, counters }),

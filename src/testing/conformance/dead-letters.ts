@@ -1,6 +1,7 @@
 /** Dead letters: kept, shown, and put back or deleted by a person. */
 import assert from "node:assert/strict";
 import type { DeadLetter } from "../../broker/broker.ts";
+import { deadLetterTopic } from "../../broker/dead-letter-topic.ts";
 import { type ConformanceCase, conformanceCase } from "./case.ts";
 import {
   collect,
@@ -66,6 +67,25 @@ export const deadLetterCases: readonly ConformanceCase[] = [
     assert.ok(state.state === "dead", state.state);
     assert.equal(state.error.message, "no use");
   }),
+
+  conformanceCase(
+    "whoever listens hears that dead letters have come, once they are there",
+    async (trial) => {
+      const listener = await trial.connect();
+      const found: Promise<DeadLetter[]>[] = [];
+      await listener.topics.subscribe(
+        deadLetterTopic,
+        () => void found.push(collect(listener.queues.deadLetters({}, trial.signal))),
+        trial.signal,
+      );
+      await bury(trial, ["1"]);
+      await trial.eventually("word of the first", () => found[0]);
+      assert.deepEqual(texts(await (found[0] as Promise<DeadLetter[]>)), ["1"]);
+      const heard = found.length;
+      await bury(trial, ["2"]);
+      await trial.eventually("word of the second", () => found[heard]);
+    },
+  ),
 
   conformanceCase("dead letters of every queue are shown, oldest first", async (trial) => {
     const queue = await bury(trial, ["1", "2"]);

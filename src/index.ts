@@ -1,8 +1,6 @@
 export type {
   AgentOptions,
-  EventContext,
   Registration,
-  Subscription,
 } from "./agent/agent.ts";
 export { Agent } from "./agent/agent.ts";
 export type { Client } from "./agent/client.ts";
@@ -21,6 +19,7 @@ export type {
   Taken,
 } from "./agent/protocol.ts";
 export { command, event, protocol, request, stream } from "./agent/protocol.ts";
+export type { EventContext, Subscription } from "./agent/subscription.ts";
 export type {
   Attempts,
   Broker,
@@ -41,6 +40,8 @@ export type { WindowOptions } from "./delivery/window.ts";
 export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./errors.ts";
 export { ColloquyError, isColloquyError } from "./errors.ts";
 export type {
+  AttachOptions,
+  CallOptions,
   PublishOptions,
   RequestOptions,
   SendOptions,
@@ -55,7 +56,7 @@ export type {
 } from "./exchange/receipt.ts";
 export type { Counters } from "./exchange/site.ts";
 export type { LogValue, StoredChange, StoredValue } from "./exchange/state.ts";
-export type { StreamReply } from "./exchange/stream.ts";
+export type { Call, CancelOutcome, StreamRecord, StreamReply } from "./exchange/stream.ts";
 export type { Address } from "./message/address.ts";
 export type { Ancestor, Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
 export type { AutomaticReplayOptions } from "./network/automatic-replay.ts";

@@ -6,9 +6,12 @@ import { RateLimit, type RateLimitOptions } from "../delivery/rate-limit.ts";
 import { Retries, retryPolicy } from "../delivery/retry.ts";
 import { SendWindow, type WindowOptions } from "../delivery/window.ts";
 import { ColloquyError, invalidOption } from "../errors.ts";
+import { askToCancel, attachTo } from "../exchange/attaching.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import type {
+  AttachOptions,
+  CallOptions,
   PublishOptions,
   RequestOptions,
   SendOptions,
@@ -16,10 +19,10 @@ import type {
 } from "../exchange/options.ts";
 import type { Receipt } from "../exchange/receipt.ts";
 import type { Speaker } from "../exchange/speaker.ts";
-import type { StreamReply } from "../exchange/stream.ts";
+import type { Call, CancelOutcome, StreamReply } from "../exchange/stream.ts";
 import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
-import type { Envelope, Sender } from "../message/envelope.ts";
+import type { Sender } from "../message/envelope.ts";
 import type { AgentCard, AgentStatus } from "../routing/card.ts";
 import { addressesOf } from "../routing/registry.ts";
 import { onAbort } from "../runtime/abort.ts";
@@ -32,24 +35,23 @@ import {
   composeHandler,
   type HandlerFunction,
   type HandlerOptions,
-  isPromise,
 } from "./handler.ts";
 import type { Implementation } from "./implementation.ts";
 import { Inbox } from "./inbox.ts";
 import { Mailboxes } from "./mailboxes.ts";
 import { multicast, type Receipts } from "./multicast.ts";
-import {
-  type AnySchema,
-  type CommandMember,
-  type EventMember,
-  type Given,
-  type Member,
-  type Protocol,
-  type RequestMember,
-  type StreamMember,
-  type Taken,
-  validate,
+import type {
+  AnySchema,
+  CommandMember,
+  EventMember,
+  Given,
+  Member,
+  Protocol,
+  RequestMember,
+  StreamMember,
+  Taken,
 } from "./protocol.ts";
+import { type EventContext, hear, type Subscription } from "./subscription.ts";
 
 export interface AgentOptions {
   /** The pool it belongs to. Default: "agent". */
@@ -78,17 +80,6 @@ export interface AgentOptions {
 export interface AgentSettings extends Required<Omit<AgentOptions, "rateLimit" | "sendWindow">> {
   readonly rateLimit: RateLimitOptions | undefined;
   readonly sendWindow: WindowOptions | undefined;
-}
-
-/** What came with a published message. */
-export interface EventContext {
-  readonly topic: string;
-  readonly message: Envelope;
-}
-
-export interface Subscription {
-  /** Safe to repeat. */
-  close(): void;
 }
 
 export interface Registration {
@@ -266,20 +257,7 @@ export class Agent {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Subscription> {
     if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
-    const schema = typeof patternOrEvent === "string" ? undefined : patternOrEvent.data;
-    const onError = (error: unknown) =>
-      this.#exchange.site.onError(error, `${this.id}'s subscription to ${nameOf(patternOrEvent)}`);
-    const end = await this.#exchange.topics.subscribe(
-      nameOf(patternOrEvent),
-      (data, topic, message) => {
-        const context = new ReceivedEvent(topic, message);
-        const handled =
-          schema === undefined
-            ? handler(data as never, context)
-            : hear(schema, data, (valid) => handler(valid as never, context));
-        if (isPromise(handled)) Promise.resolve(handled).catch(onError);
-      },
-    );
+    const end = await hear(this.#exchange, this.id, patternOrEvent, handler);
     this.#subscriptions.add(end);
     const close = () => {
       this.#subscriptions.delete(end);
@@ -310,6 +288,33 @@ export class Agent {
     options?: RequestOptions,
   ): Promise<unknown> {
     return this.#exchange.request(this.#speaker, to, nameOf(method), input, options);
+  }
+
+  /**
+   * Asks one agent, as `request` does, once: without `retry`, `fallback` and `durable`. What it gives
+   * back has the id of the work, the answer as `result`, and `cancel()`, which tells what came of it.
+   *
+   * @throws NO_ELIGIBLE_AGENT, AGENT_UNREACHABLE, INVALID_ADDRESS, INVALID_OPTION; all else rejects `result`.
+   */
+  call<Input extends AnySchema, Output extends AnySchema>(
+    to: Address,
+    member: RequestMember<Input, Output>,
+    input: Given<Input>,
+    options?: CallOptions,
+  ): Call<Taken<Output>>;
+  call(to: Address, method: string, input?: unknown, options?: CallOptions): Call;
+  call(to: Address, method: string | RequestMember, input?: unknown, options?: CallOptions): Call {
+    return this.#exchange.call(this.#speaker, to, nameOf(method), input, options);
+  }
+
+  /** Waits again for a request or stream: see `Network.attach`. */
+  attach(id: string, options?: AttachOptions): StreamReply {
+    return attachTo(this.#exchange.asker(this.#self), id, options);
+  }
+
+  /** Cancels a request or stream: see `Network.cancel`. */
+  async cancel(id: string): Promise<CancelOutcome> {
+    return askToCancel(this.#exchange.asker(this.#self), id);
   }
 
   /** Asks one agent for an answer in chunks; leaving the loop cancels. */
@@ -465,24 +470,4 @@ export class Agent {
     await this.#mailboxes.close();
     await this.#home.release(this);
   }
-}
-
-/** Made for every subscriber; the envelope only for those who look. */
-class ReceivedEvent implements EventContext {
-  readonly topic: string;
-  readonly #message: () => Envelope;
-
-  constructor(topic: string, message: () => Envelope) {
-    this.topic = topic;
-    this.#message = message;
-  }
-
-  get message(): Envelope {
-    return this.#message();
-  }
-}
-
-function hear(schema: AnySchema, data: unknown, handle: (valid: unknown) => unknown): unknown {
-  const valid = validate(schema, data, "data");
-  return isPromise(valid) ? valid.then(handle) : handle(valid);
 }

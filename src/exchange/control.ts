@@ -3,7 +3,8 @@
  * message of kind "control" whose correlationId is the request's id. Controls pass data that waits, so
  * that one may come before the request it is about.
  *
- *   accepted   handler → requester   "queued" or "started": the request is here
+ *   accepted   handler → requester   "queued" or "started": the request is here; to who attached to a
+ *                                    stream also envelope.sequence: the next chunk has the next number
  *   progress   handler → requester   what the handler reports
  *   refused    handler → requester   it was not started here, and will not be
  *   missing    handler → requester   it never came: it was not started, and is not until sent again
@@ -15,14 +16,17 @@
  *   look       requester → handler   what is known?
  *   credit     requester → handler   envelope.credit: chunks up to this sequence may be sent
  *   inquiry    requester → handler   what became of it? envelope.sequence: chunks received so far
+ *   attach     anybody → handler     tell me, too, what becomes of it, under the id of this message;
+ *                                    envelope.sequence and credit as above
  *   present    either → either       nothing; whoever sends it wants to know whether it is heard
  *
- * cancel, leave, look and inquiry carry { sentAgoMs }: how long ago the request was sent.
+ * cancel, leave, look and inquiry carry { sentAgoMs }: how long ago the request was sent; leave also
+ * { reader }, where it is one who attached that has stopped waiting.
  */
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { encodeValue } from "../message/envelope-codec.ts";
 import { protocolVersion } from "./envelopes.ts";
-import type { Site } from "./site.ts";
+import { post, type Site } from "./site.ts";
 
 export type ControlName =
   | "accepted"
@@ -36,6 +40,7 @@ export type ControlName =
   | "look"
   | "credit"
   | "inquiry"
+  | "attach"
   | "present";
 
 /** Those that go to the handler's end; all others go the other way. */
@@ -45,9 +50,12 @@ export const toHandler: ReadonlySet<string> = new Set<ControlName>([
   "look",
   "credit",
   "inquiry",
+  "attach",
 ]);
 
 export interface ControlInput {
+  /** Default: a new one. */
+  readonly id?: string;
   readonly name: ControlName;
   readonly from: Sender;
   /** Agent at the other end. */
@@ -64,7 +72,7 @@ export interface ControlInput {
 
 export function sendControl(site: Site, input: ControlInput): void {
   const envelope: Envelope = {
-    id: site.newId(),
+    id: input.id ?? site.newId(),
     version: protocolVersion,
     kind: "control",
     name: input.name,
@@ -78,12 +86,10 @@ export function sendControl(site: Site, input: ControlInput): void {
     ...(input.replyTo === undefined ? {} : { replyTo: input.replyTo }),
   };
   const frame = encodeValue(envelope, input.data);
-  site.broker.topics.publish([
-    {
-      topic: input.topic,
-      frame,
-      control: true,
-      ...(input.onUnheard === undefined ? {} : { onUnheard: input.onUnheard }),
-    },
-  ]);
+  post(site, {
+    topic: input.topic,
+    frame,
+    control: true,
+    ...(input.onUnheard === undefined ? {} : { onUnheard: input.onUnheard }),
+  });
 }

@@ -11,20 +11,22 @@ import type { Effect } from "../broker/broker.ts";
 import { firstOf } from "../delivery/fallback.ts";
 import { ColloquyError, errorFromInfo, isColloquyError } from "../errors.ts";
 import { type Address, agentAddress, assertAddress } from "../message/address.ts";
-import type { Envelope } from "../message/envelope.ts";
+import type { Envelope, Sender } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { assertPlain } from "../message/plain.ts";
 import type { Candidate } from "../routing/candidate.ts";
-import { Admission, type Chosen, callOf } from "./admission.ts";
+import { Admission, callOf } from "./admission.ts";
 import { Asking, type AskingPolicies } from "./asking.ts";
+import { type Asker, handleOf } from "./attaching.ts";
 import { deadlineOf } from "./causality/deadline.ts";
 import type { Mandate } from "./causality/mandate.ts";
 import { toHandler } from "./control.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { closed, unreachable } from "./failures.ts";
 import { Incoming } from "./incoming.ts";
-import { callLocally, type LocalCallInput, streamLocally } from "./local-call.ts";
+import { callLocally, holdLocally, type LocalCallInput, streamLocally } from "./local-call.ts";
 import {
+  type CallOptions,
   checkPaths,
   checkPriority,
   checkRequest,
@@ -34,15 +36,15 @@ import {
   type RequestOptions,
   type SendOptions,
   type StreamOptions,
-  windowDefault,
 } from "./options.ts";
 import type { Receipt } from "./receipt.ts";
-import { RemoteCall, type RemoteCallInput } from "./remote-call.ts";
+import { holdRemotely, requestRemotely, streamRemotely } from "./remote-begin.ts";
+import type { RemoteCallInput } from "./remote-call.ts";
 import { RemoteCalls } from "./remote-calls.ts";
 import { type SendInput, Sending } from "./sending.ts";
 import type { Site } from "./site.ts";
 import type { Speaker } from "./speaker.ts";
-import { StreamReader, type StreamReply } from "./stream.ts";
+import type { Call, StreamReply } from "./stream.ts";
 import { LocalTopics } from "./topics.ts";
 import type { LocalAgent } from "./work.ts";
 
@@ -70,6 +72,7 @@ export class Exchange {
     this.#calls = new RemoteCalls(site);
     this.#incoming = new Incoming(site, (address) => this.#agents.get(address));
     this.#sending = new Sending(site, (queue) => this.#declaring.get(queue));
+    site.loopback = (frame) => this.#receive(frame);
     site.registry.follow(this.#calls);
     site.registry.follow(this.#incoming);
   }
@@ -157,7 +160,34 @@ export class Exchange {
     const known = this.#here(chosen.target);
     if (known !== undefined)
       return streamLocally(this.#local(speaker, known, name, input, options));
-    return this.#streamRemotely(speaker, name, input, options, chosen);
+    const call = this.#remote("stream", speaker, name, input, options, chosen.target);
+    return streamRemotely(call, this.#calls, chosen);
+  }
+
+  /** As `request`, once and without policies, with a handle. @throws what it rejects with before anything was sent. */
+  call(
+    speaker: Speaker,
+    to: Address,
+    name: string,
+    input: unknown,
+    options: CallOptions = noOptions,
+  ): Call {
+    const agent = this.#begin(speaker, to, name, options);
+    this.site.counters.requests++;
+    const hold = (here: LocalAgent) =>
+      handleOf(holdLocally(this.#local(speaker, here, name, input, options)));
+    if (agent !== undefined) return hold(agent);
+    const chosen = this.#admission.choose(callOf(speaker, to, name, options), options);
+    const here = this.#here(chosen.target);
+    if (here !== undefined) return hold(here);
+    const call = this.#remote("request", speaker, name, input, options, chosen.target);
+    return holdRemotely(call, this.#calls, chosen);
+  }
+
+  /** What it takes to attach to work, and to cancel it, by its id. */
+  asker(from: Sender): Asker {
+    this.#assertOpen();
+    return { site: this.site, calls: this.#calls, from };
   }
 
   send(
@@ -319,11 +349,8 @@ export class Exchange {
       const answer = callLocally(this.#local(speaker, here, name, input, options));
       return options.strategy === "fastest" ? this.#timed(answer, chosen.target) : answer;
     }
-    return new Promise((resolve, reject) => {
-      const call = this.#remote("request", speaker, name, input, options, chosen.target);
-      const remote = new RemoteCall(call, this.#calls, { resolve, reject });
-      this.#calls.begin(remote, chosen);
-    });
+    const call = this.#remote("request", speaker, name, input, options, chosen.target);
+    return requestRemotely(call, this.#calls, chosen);
   }
 
   /** Answers of this process count for "fastest" too; nobody else pays for the clock. */
@@ -362,32 +389,6 @@ export class Exchange {
     if (outcome.state === "done") return outcome.result;
     if (outcome.state === "unknown") throw unreachable(name, to, "unknown");
     throw errorFromInfo(outcome.error);
-  }
-
-  #streamRemotely(
-    speaker: Speaker,
-    name: string,
-    input: unknown,
-    options: StreamOptions,
-    chosen: Chosen,
-  ): StreamReply {
-    const reader: StreamReader = new StreamReader({
-      window: options.window ?? windowDefault,
-      grant: (credit) => remote.grant(credit),
-      abandon: () =>
-        remote.cancel(new ColloquyError("CANCELLED", "the reader left before the end")),
-    });
-    const remote = new RemoteCall(
-      this.#remote("stream", speaker, name, input, options, chosen.target),
-      this.#calls,
-      {
-        resolve: (result) => reader.end(result),
-        reject: (error) => reader.fail(error),
-        reader,
-      },
-    );
-    this.#calls.begin(remote, chosen);
-    return reader;
   }
 
   #remote(

@@ -1,5 +1,12 @@
 /** The errors of an exchange, each worded once. */
-import { ColloquyError, type ErrorCode, isColloquyError, type TimeoutOutcome } from "../errors.ts";
+import {
+  ColloquyError,
+  type ErrorCode,
+  errorFromInfo,
+  isColloquyError,
+  isErrorCode,
+  type TimeoutOutcome,
+} from "../errors.ts";
 
 /** What is known of a request or stream when the wait for it ends. */
 export interface Known {
@@ -71,6 +78,20 @@ export function cut(
   });
 }
 
+/** A stream has one reader. */
+export function takenOver(name: string): ColloquyError<"CONFLICT"> {
+  return new ColloquyError("CONFLICT", `${name}: another reader has attached to the stream`, {
+    details: { name },
+  });
+}
+
+/** Nothing is known of it: it ended too long ago, or was never there. */
+export function nothingKnown(outcome: TimeoutOutcome, id: string): ColloquyError<"NOT_FOUND"> {
+  return new ColloquyError("NOT_FOUND", `nothing is known of ${id}: ${meaning[outcome]}`, {
+    details: { id, outcome },
+  });
+}
+
 export function cancelledBecause(name: string, cause: unknown): ColloquyError<"CANCELLED"> {
   return new ColloquyError("CANCELLED", `${name} was cancelled`, { cause });
 }
@@ -96,4 +117,17 @@ export function isRefusal(error: unknown): boolean {
 
 export function closed(what: string): ColloquyError<"CLOSED"> {
   return new ColloquyError("CLOSED", `${what} is closed`);
+}
+
+/** The error another process sent; what it says is data, its code is checked. */
+export function thrownBy(sent: unknown): ColloquyError {
+  const { code, message, retryable, details } = (sent ?? {}) as Record<string, unknown>;
+  return errorFromInfo({
+    code: isErrorCode(code) ? code : "HANDLER_FAILED",
+    message: typeof message === "string" ? message : "the handler failed",
+    retryable: retryable === true,
+    ...(typeof details === "object" && details !== null
+      ? { details: details as Record<string, unknown> }
+      : {}),
+  });
 }

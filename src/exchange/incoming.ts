@@ -2,15 +2,18 @@
 import { ColloquyError, type TimeoutOutcome } from "../errors.ts";
 import type { Address } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
+import { decodeMessage } from "../message/envelope-codec.ts";
 import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
 import type { InstanceListener } from "../routing/registry.ts";
 import type { Timer } from "../runtime/clock.ts";
 import { HashTable } from "../runtime/hash-table.ts";
 import { type ControlName, sendControl } from "./control.ts";
-import { unreachable } from "./failures.ts";
+import { nothingKnown, thrownBy, unreachable } from "./failures.ts";
 import { Foretold } from "./foretold.ts";
+import type { Handled } from "./handled.ts";
 import { formatOperationId } from "./operation.ts";
+import { RemoteReader } from "./remote-reader.ts";
 import { RemoteWork, type SentChunk, type WorkTable } from "./remote-work.ts";
 import { ReplyRing } from "./reply-ring.ts";
 import type { Site } from "./site.ts";
@@ -64,17 +67,21 @@ export class Incoming implements InstanceListener, WorkTable {
   }
 
   onControl({ envelope, payload }: Message): void {
-    const work = this.#active.get(envelope.correlationId ?? "");
+    const id = envelope.correlationId ?? "";
+    const work = this.#active.get(id);
+    const handled = work ?? this.#site.operations.running(id);
     switch (envelope.name) {
       case "credit":
-        return work?.grant(envelope.credit ?? 0);
+        return handled?.grant(envelope.credit ?? 0);
       case "inquiry":
         if (work !== undefined) return work.resume(envelope.sequence ?? 0);
         return this.#report(envelope, decodePayload(payload));
+      case "attach":
+        return this.#attach(envelope, handled);
       case "cancel":
       case "leave":
       case "look":
-        return this.#judge(envelope, decodePayload(payload), work);
+        return this.#judge(envelope, decodePayload(payload), handled);
       default:
         return;
     }
@@ -82,12 +89,13 @@ export class Incoming implements InstanceListener, WorkTable {
 
   /** Where an asker's process is gone nobody waits for its answers: unless they were left, they are given up. */
   lost(instance: string): void {
-    const asked = this.#active.values().filter((it) => it.message.from.instance === instance);
+    const active = this.#active.values();
+    const asked = active.filter((it) => !it.left && it.message.from.instance === instance);
     const [first] = asked;
     if (first === undefined) return;
     this.#tell("present", first.message, undefined, () => {
       const reason = new ColloquyError("CANCELLED", "the asker's process is gone");
-      for (const work of asked) if (!work.left) this.#cancel(work, reason);
+      for (const work of asked) if (!work.left) this.#cancel(work.message.id, work, reason);
     });
   }
 
@@ -99,9 +107,10 @@ export class Incoming implements InstanceListener, WorkTable {
     const { instance } = this.#site;
     for (const work of this.#active.values()) {
       const { id, name } = work.message;
-      const locator = formatOperationId({ instance, messageId: id });
+      const agent = agentIdOf(work.message);
+      const locator = formatOperationId({ instance, messageId: id, agent });
       if (work.outcome === "not-started") work.refuse();
-      else work.stop(unreachable(name, agentIdOf(work.message), "unknown", locator), reason);
+      else work.stop(unreachable(name, agent, "unknown", locator), reason);
     }
   }
 
@@ -113,22 +122,53 @@ export class Incoming implements InstanceListener, WorkTable {
   }
 
   /** An asker wants to know what is known, and that it stops or goes on. */
-  #judge(envelope: Envelope, data: unknown, work: RemoteWork | undefined): void {
-    const outcome = work?.outcome ?? this.#outcomeOf(envelope.correlationId ?? "", data);
+  #judge(envelope: Envelope, data: unknown, handled: Handled | undefined): void {
     const id = envelope.correlationId ?? "";
+    const outcome = handled?.outcome ?? this.#outcomeOf(id, data);
     if (envelope.name === "cancel") {
       const reason = new ColloquyError("CANCELLED", `cancelled by ${envelope.from.agent}`);
-      if (work !== undefined) this.#cancel(work, reason);
+      if (handled !== undefined) this.#cancel(id, handled, reason);
       else if (outcome === "not-started") this.#foretold.say(id, "cancelled");
-    } else if (envelope.name === "leave" && work !== undefined) work.left = true;
+    } else if (envelope.name === "leave") handled?.leave(readerIn(data));
     this.#tell("verdict", envelope, { ask: envelope.name, outcome });
   }
 
-  #cancel(work: RemoteWork, reason: ColloquyError): void {
-    const { outcome } = work;
-    if (outcome === "not-started") this.#foretold.say(work.message.id, "cancelled");
-    if (outcome === "in-progress") this.#foretold.say(work.message.id, "cancelled-at-work");
-    work.cancel(reason);
+  #cancel(id: string, handled: Handled, reason: ColloquyError): void {
+    const { outcome } = handled;
+    if (outcome === "not-started") this.#foretold.say(id, "cancelled");
+    if (outcome === "in-progress") this.#foretold.say(id, "cancelled-at-work");
+    handled.cancel(reason);
+  }
+
+  /** Somebody wants to be told what becomes of work, whoever asked for it. */
+  #attach(envelope: Envelope, handled: Handled | undefined): void {
+    const id = envelope.correlationId ?? "";
+    const after = envelope.sequence ?? 0;
+    const reader = new RemoteReader(this.#site, this.#selfOf(envelope), envelope);
+    if (handled !== undefined) return handled.attach(reader, after, envelope.credit ?? 0);
+    const reply = this.#replies.find(id);
+    if (reply !== undefined) return this.#readBack(reader, id, after, decodeMessage(reply));
+    const ended = this.#site.operations.ended(id);
+    if (ended !== undefined) return ended.tell(reader);
+    const { instance } = this.#site;
+    const locator = formatOperationId({ instance, messageId: id, agent: agentIdOf(envelope) });
+    const outcome = this.#outcomeOf(id, undefined);
+    if (outcome === "unknown") reader.fail(nothingKnown(outcome, locator));
+    else reader.fail(new ColloquyError("CANCELLED", "it was cancelled", { details: { outcome } }));
+  }
+
+  /** What was sent before, to somebody else: as much of it as is kept. */
+  #readBack(reader: RemoteReader, id: string, after: number, { envelope, payload }: Message): void {
+    if (envelope.kind === "error") return reader.fail(thrownBy(decodePayload(payload)));
+    const last = envelope.sequence ?? 0;
+    let first = Math.min(after, last) + 1;
+    while (first <= last && this.#replies.find(chunkId(id, first)) === undefined) first++;
+    reader.accepted("started", first - 1);
+    for (const frame of this.#unread(id, first - 1)) {
+      const chunk = decodeMessage(frame);
+      reader.chunk(chunk.envelope.sequence ?? 0, decodePayload(chunk.payload));
+    }
+    reader.end(decodePayload(payload), last);
   }
 
   /** Of work that is not here now. */
@@ -137,6 +177,8 @@ export class Incoming implements InstanceListener, WorkTable {
     if (saying === "cancelled") return "not-started";
     if (saying === "cancelled-at-work") return "in-progress";
     if (this.#replies.find(id) !== undefined) return "done";
+    const ended = this.#site.operations.ended(id);
+    if (ended !== undefined) return ended.outcome;
     return this.#isComplete(data) ? "not-started" : "unknown";
   }
 
@@ -197,6 +239,11 @@ export class Incoming implements InstanceListener, WorkTable {
 
 function agentIdOf(envelope: Envelope): string {
   return envelope.to[0]?.slice("agent:".length) ?? "";
+}
+
+function readerIn(data: unknown): string | undefined {
+  const { reader } = (data ?? {}) as { readonly reader?: unknown };
+  return typeof reader === "string" ? reader : undefined;
 }
 
 /** No id has a "#". */

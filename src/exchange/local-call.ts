@@ -8,15 +8,17 @@ import type { Envelope, Sender } from "../message/envelope.ts";
 import { assertPlain } from "../message/plain.ts";
 import { copyPlain } from "../message/plain-copy.ts";
 import { onAbort } from "../runtime/abort.ts";
+import { Deferred } from "../runtime/deferred.ts";
 import { deadlineOf } from "./causality/deadline.ts";
 import type { Mandate, Run } from "./causality/mandate.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { cancelledBecause, pastDeadline, timedOut } from "./failures.ts";
+import { type LeavableCall, LocalOperation } from "./local-operation.ts";
 import { formatOperationId } from "./operation.ts";
 import { type StreamOptions, timeoutMsDefault, windowDefault } from "./options.ts";
 import { type Site, Timed } from "./site.ts";
-import { CreditGate, pump, StreamReader } from "./stream.ts";
+import { type CancelOutcome, CreditGate, type Held, pump, StreamReader } from "./stream.ts";
 import { cancelWork, type LocalAgent, laneOf, type Work } from "./work.ts";
 
 export interface LocalCallInput {
@@ -38,12 +40,22 @@ export function callLocally(call: LocalCallInput): Promise<unknown> {
   });
 }
 
+/** As `callLocally`, with a handle; the id of the work is made when somebody looks at it. */
+export function holdLocally(call: LocalCallInput): Held {
+  const answer = new Deferred<unknown>();
+  const local = new LocalCall("request", call, answer.resolve, answer.reject);
+  local.beKnown();
+  local.begin();
+  return { source: local, result: answer.promise };
+}
+
 /** As `callLocally`, with the answer in chunks. */
 export function streamLocally(call: LocalCallInput): StreamReader {
   const window = call.options.window ?? windowDefault;
   const gate = new CreditGate(window);
   const reader: StreamReader = new StreamReader({
     window,
+    source: () => local,
     grant: (credit) => gate.grant(credit),
     abandon: () => local.cancel(new ColloquyError("CANCELLED", "the reader left before the end")),
   });
@@ -71,7 +83,7 @@ const committing = 2;
 const final = 3;
 
 /** Made for every request, and seen as `Work` only: plain members cost less than private methods. */
-class LocalCall extends Timed implements Work {
+class LocalCall extends Timed implements Work, LeavableCall {
   readonly kind: "request" | "stream";
   readonly input: unknown;
   readonly deadlineAtMs: number;
@@ -86,6 +98,8 @@ class LocalCall extends Timed implements Work {
   forgetSignal: (() => void) | undefined = undefined;
   envelope: Envelope | undefined = undefined;
   run: Run | undefined = undefined;
+  /** Made when somebody may know its id. */
+  operation: LocalOperation | undefined = undefined;
 
   constructor(
     kind: "request" | "stream",
@@ -157,8 +171,33 @@ class LocalCall extends Timed implements Work {
   expire(): void {
     const { name, outcome, operationId: id } = this;
     const late = this.call.site.clock.nowMs() >= this.deadlineAtMs;
-    if (late) this.giveUp(pastDeadline({ name, id, outcome }));
-    else this.giveUp(timedOut({ name, id, outcome, left: false }, this.timeoutMs));
+    const left = this.call.options.onTimeout === "leave";
+    if (late) return this.giveUp(pastDeadline({ name, id, outcome }));
+    const error = timedOut({ name, id, outcome, left }, this.timeoutMs);
+    if (!left) return this.giveUp(error);
+    this.operation?.leave();
+    this.reject(error);
+  }
+
+  stop(): Promise<CancelOutcome> {
+    if (this.cancelled === undefined && this.outcome === "done") {
+      return Promise.resolve("too-late");
+    }
+    this.beKnown();
+    this.cancel(cancelledBecause(this.name, undefined));
+    return Promise.resolve("accepted");
+  }
+
+  grant(credit: number): void {
+    this.streaming?.gate.grant(credit);
+  }
+
+  letGo(): void {
+    const { site, cause } = this.call;
+    this.forgetSignal?.();
+    cause?.calls?.delete(this);
+    if (this.deadlineAtMs === Number.POSITIVE_INFINITY) site.timeouts.remove(this);
+    else site.timeouts.add(this, Math.max(0, this.deadlineAtMs - site.clock.nowMs()));
   }
 
   get outcome(): TimeoutOutcome {
@@ -167,8 +206,17 @@ class LocalCall extends Timed implements Work {
   }
 
   get operationId(): string {
-    const { instance } = this.call.site;
-    return formatOperationId({ instance, messageId: this.message.id });
+    const { site, agent } = this.call;
+    this.beKnown();
+    const messageId = this.message.id;
+    return formatOperationId({ instance: site.instance, messageId, agent: agent.id });
+  }
+
+  /** Whoever has its id can attach to it, and cancel it. */
+  beKnown(): void {
+    if (this.state === final || this.operation !== undefined) return;
+    const sent = this.streaming?.reader.received ?? 0;
+    this.operation = new LocalOperation(this.call.site, this.message.id, this, sent);
   }
 
   started(): void {
@@ -177,6 +225,8 @@ class LocalCall extends Timed implements Work {
 
   progress(data: unknown): void {
     if (this.state === final) return;
+    this.operation?.progress(data);
+    if (this.operation?.left === true) return;
     this.call.site.timeouts.add(this, this.waitMs());
     this.call.options.onProgress?.(data);
   }
@@ -190,7 +240,10 @@ class LocalCall extends Timed implements Work {
     const { reader, gate } = streaming;
     await pump(chunks, gate, {
       chunk: (sequence, chunk) => {
-        reader.push(sequence, this.handOver(chunk));
+        const given = this.handOver(chunk);
+        this.operation?.chunk(sequence, given);
+        if (this.operation?.left === true) return;
+        reader.push(sequence, given);
         this.call.site.timeouts.add(this, this.waitMs());
       },
       end: (result) => this.succeed(result, effects()),
@@ -207,6 +260,7 @@ class LocalCall extends Timed implements Work {
     try {
       const answer = this.handOver(result);
       this.finish();
+      this.operation?.succeed(answer);
       this.resolve(answer);
     } catch (error) {
       this.fail(error);
@@ -220,7 +274,9 @@ class LocalCall extends Timed implements Work {
       return;
     }
     this.finish();
-    this.reject(toColloquyError(error));
+    const failure = toColloquyError(error);
+    this.operation?.fail(failure, "done");
+    this.reject(failure);
   }
 
   async succeedWith(result: unknown, effects: readonly StagedEffect[]): Promise<void> {
@@ -256,9 +312,11 @@ class LocalCall extends Timed implements Work {
   }
 
   giveUp(reason: ColloquyError): void {
+    const { outcome } = this;
     const tooLate = this.state === committing;
     this.finish();
     this.streaming?.gate.shut();
+    this.operation?.fail(reason, outcome);
     this.reject(reason);
     if (tooLate) return;
     this.cancelled = reason;

@@ -9,23 +9,25 @@ export interface Operation {
   readonly instance: string;
   /** Of the request. */
   readonly messageId: string;
+  /** Id of the agent that handles it. */
+  readonly agent: string;
 }
 
-export function formatOperationId({ instance, messageId }: Operation): string {
-  return `${instance},${messageId}`;
+export function formatOperationId({ instance, messageId, agent }: Operation): string {
+  return `${instance},${messageId},${agent}`;
 }
 
-/** No id of an instance or message has a comma. */
-const pattern = /^([^,]{1,64}),([^,]{1,128})$/;
+/** No id has a comma. The first is an instance: a position, as in the id of a receipt, is shorter. */
+const pattern = /^([^,]{26}),([^,]{1,128}),([^,]{1,128})$/;
 
 /** @throws INVALID_OPTION when the text is no such id. */
 export function parseOperationId(id: string): Operation {
-  const [, instance = "", messageId = ""] = pattern.exec(id) ?? [];
-  if (messageId === "") {
+  const [, instance = "", messageId = "", agent = ""] = pattern.exec(id) ?? [];
+  if (agent === "") {
     const shown = String(id).slice(0, 200);
     throw new ColloquyError("INVALID_OPTION", `not the id of a request or stream: "${shown}"`, {
       details: { field: "id", value: shown },
     });
   }
-  return { instance, messageId };
+  return { instance, messageId, agent };
 }

@@ -58,6 +58,22 @@ export interface StreamOptions extends Omit<RequestOptions, "durable" | "retry" 
   readonly window?: number;
 }
 
+/** Those of one attempt, of which there is a handle. */
+export type CallOptions = Omit<RequestOptions, "durable" | "retry" | "fallback">;
+
+export interface AttachOptions {
+  /** Longest silence, milliseconds. Default: 30,000. */
+  readonly timeoutMs?: number;
+  /** Told what the handler reports on its way. */
+  readonly onProgress?: (data: unknown) => void;
+  /** Of a stream: chunks after this one, by their numbers, which begin with 1. Default: 0. */
+  readonly after?: number;
+  /** Of a stream: chunks the handler may be ahead of the reader, 1 or more. Default: 100. */
+  readonly window?: number;
+  /** Ends this wait; the work goes on. */
+  readonly signal?: AbortSignal;
+}
+
 export interface SendOptions extends MessageOptions, CausalityOptions {
   /** Default: "at-least-once". */
   readonly guarantee?: Guarantee;
@@ -98,6 +114,15 @@ export function checkRequest(options: StreamOptions): void {
   }
   if (options.strategy !== undefined && !strategies.includes(options.strategy)) {
     throw invalidOption("strategy", options.strategy, strategies.join(", "));
+  }
+}
+
+/** @throws INVALID_OPTION naming the option, its value and what it may be. */
+export function checkAttach({ timeoutMs, window, after = 0 }: AttachOptions): void {
+  positive("timeoutMs", timeoutMs);
+  positive("window", window);
+  if (!(Number.isInteger(after) && after >= 0)) {
+    throw invalidOption("after", after, "a whole number, 0 or more");
   }
 }
 

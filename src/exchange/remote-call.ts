@@ -50,11 +50,8 @@ export class RemoteCall extends RemoteWait {
   }
 
   override get operation(): Operation {
-    return { instance: this.target.instance, messageId: this.id };
-  }
-
-  override get agent(): string {
-    return this.target.card.id;
+    const { instance, card } = this.target;
+    return { instance, messageId: this.id, agent: card.id };
   }
 
   override begin(): void {
@@ -90,7 +87,7 @@ export class RemoteCall extends RemoteWait {
   /** It was not started, and there is nobody else. */
   refuse(): void {
     this.#call.mandate?.budget?.end();
-    this.fail(unreachable(this.#call.name, this.agent, "not-started", this.operationId));
+    this.fail(unreachable(this.#call.name, this.target.card.id, "not-started", this.operationId));
   }
 
   override onAnswer(message: Message): void {
@@ -101,6 +98,10 @@ export class RemoteCall extends RemoteWait {
 
   protected override get onTimeout(): "cancel" | "leave" {
     return this.#call.options.onTimeout ?? "cancel";
+  }
+
+  protected override get attached(): undefined {
+    return undefined;
   }
 
   protected override missing(): void {

@@ -5,13 +5,20 @@
  *   waiting ── answer, failure ───────────────────────────────▶ final
  *   waiting ── silence, deadline ──▶ asking what is known ────▶ final
  */
-import { type ColloquyError, errorFromInfo, isErrorCode, type TimeoutOutcome } from "../errors.ts";
+import type { ColloquyError, TimeoutOutcome } from "../errors.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
 import { onAbort } from "../runtime/abort.ts";
 import { type ControlInput, type ControlName, sendControl } from "./control.ts";
-import { cancelledBecause, cut, pastDeadline, timedOut, unreachable } from "./failures.ts";
+import {
+  cancelledBecause,
+  cut,
+  pastDeadline,
+  thrownBy,
+  timedOut,
+  unreachable,
+} from "./failures.ts";
 import { formatOperationId, type Operation } from "./operation.ts";
 import {
   lateVerdictWaitMs,
@@ -21,8 +28,8 @@ import {
   verdictWaitMs,
 } from "./options.ts";
 import { type Site, Timed } from "./site.ts";
-import type { StreamReader } from "./stream.ts";
-import type { Question, Verdicts } from "./verdicts.ts";
+import type { CancelOutcome, StreamReader } from "./stream.ts";
+import { cancelOutcome, type Question, type Verdicts } from "./verdicts.ts";
 
 export interface WaitInput {
   readonly site: Site;
@@ -74,7 +81,6 @@ export abstract class RemoteWait extends Timed {
 
   /** Where the work is handled, as far as is known now. */
   abstract get operation(): Operation;
-  abstract get agent(): string;
   /** Sends what begins the exchange, also again. */
   abstract send(): void;
   /** After messages may have been lost: asks what became of it. `onUnheard` when nobody is there. */
@@ -82,6 +88,8 @@ export abstract class RemoteWait extends Timed {
 
   /** What the handler's process is told when this wait times out. */
   protected abstract get onTimeout(): Question["ask"];
+  /** Itself, where it is one who attached. */
+  protected abstract get attached(): string | undefined;
   /** The request never came to where it was sent. */
   protected abstract missing(): void;
   /** It was not started where it was sent, and will not be. */
@@ -121,15 +129,24 @@ export abstract class RemoteWait extends Timed {
     if (!this.final) this.send();
   }
 
+  /** Cancels the work, and the wait if it has not ended. */
+  stop(): Promise<CancelOutcome> {
+    const asked = new Promise<CancelOutcome>((resolve) =>
+      this.#ask("cancel", startWaitMs, (outcome) => resolve(cancelOutcome(outcome))),
+    );
+    this.fail(cancelledBecause(this.#wait.name, undefined));
+    return asked;
+  }
+
   /** Tells the writer of a streamed answer how far it may go. */
   grant(credit: number): void {
     if (!this.final) this.tell("credit", { credit });
   }
 
-  /** The caller has given up. */
+  /** The caller has given up. Who only attached leaves the work as it is. */
   cancel(reason: ColloquyError): void {
     if (this.final) return;
-    if (this.onTimeout !== "look") this.#ask("cancel", verdictWaitMs, () => {});
+    this.#ask(this.attached === undefined ? "cancel" : "leave", verdictWaitMs, () => {});
     this.fail(reason);
   }
 
@@ -142,8 +159,9 @@ export abstract class RemoteWait extends Timed {
   /** Nobody can say any more what became of it. */
   lose(): void {
     const { name } = this.#wait;
-    if (this.reader === undefined) {
-      return this.fail(unreachable(name, this.agent, "unknown", this.operationId));
+    const begun = this.attached === undefined || this.reader?.begun === true;
+    if (this.reader === undefined || !begun) {
+      return this.fail(unreachable(name, this.operation.agent, "unknown", this.operationId));
     }
     this.fail(cut(name, this.reader.received, "unknown", this.operationId));
   }
@@ -152,7 +170,7 @@ export abstract class RemoteWait extends Timed {
     if (this.#phase === "asking") return this.#giveUp(false);
     this.#phase = "asking";
     const late = this.#wait.site.clock.nowMs() >= this.#wait.deadlineAtMs;
-    const ask = late && this.onTimeout === "leave" ? "cancel" : this.onTimeout;
+    const ask = late ? "cancel" : this.onTimeout;
     this.#ask(ask, late ? lateVerdictWaitMs : verdictWaitMs, (outcome) => {
       if (this.final) return;
       // What was known before may be out of date, except that it had been started.
@@ -169,6 +187,7 @@ export abstract class RemoteWait extends Timed {
     switch (envelope.name) {
       case "accepted":
         this.#known = decodePayload(payload) === "started" ? "in-progress" : "not-started";
+        if (envelope.sequence !== undefined) this.reader?.skipTo(envelope.sequence);
         return this.#alive();
       case "progress":
         this.#known = "in-progress";
@@ -214,11 +233,11 @@ export abstract class RemoteWait extends Timed {
     more: Partial<Pick<ControlInput, "data" | "credit" | "sequence" | "onUnheard">>,
   ): void {
     const { site, from } = this.#wait;
-    const { instance, messageId } = this.operation;
+    const { instance, messageId, agent } = this.operation;
     sendControl(site, {
       name,
       from,
-      to: this.agent,
+      to: agent,
       topic: site.space.inbox(instance),
       correlationId: messageId,
       replyTo: site.space.inbox(site.instance),
@@ -232,9 +251,10 @@ export abstract class RemoteWait extends Timed {
     tell: (outcome: TimeoutOutcome | undefined) => void,
   ): void {
     const { from } = this.#wait;
-    const { operation, agent } = this;
-    const sentAtMs = this.#sentAtMs;
-    this.#table.verdicts.ask({ ask, from, agent, operation, sentAtMs, waitMs }, tell);
+    const { operation, attached: reader } = this;
+    // Only who sent the request knows when it was sent.
+    const sentAtMs = reader === undefined ? this.#sentAtMs : undefined;
+    this.#table.verdicts.ask({ ask, from, operation, reader, sentAtMs, waitMs }, tell);
   }
 
   #giveUp(late: boolean): void {
@@ -276,17 +296,4 @@ export abstract class RemoteWait extends Timed {
     this.#table.forget(this);
     this.ended(answerMs);
   }
-}
-
-/** The error another process sent; what it says is data, its code is checked. */
-function thrownBy(sent: unknown): ColloquyError {
-  const { code, message, retryable, details } = (sent ?? {}) as Record<string, unknown>;
-  return errorFromInfo({
-    code: isErrorCode(code) ? code : "HANDLER_FAILED",
-    message: typeof message === "string" ? message : "the handler failed",
-    retryable: retryable === true,
-    ...(typeof details === "object" && details !== null
-      ? { details: details as Record<string, unknown> }
-      : {}),
-  });
 }

@@ -1,7 +1,7 @@
 /** A request that came from another process, from its arrival to the reply. */
 import type { Lane } from "../broker/broker.ts";
 import {
-  type ColloquyError,
+  ColloquyError,
   type ErrorInfo,
   errorInfo,
   isColloquyError,
@@ -9,13 +9,15 @@ import {
 } from "../errors.ts";
 import { agentAddress } from "../message/address.ts";
 import type { Envelope, MessageKind, Sender } from "../message/envelope.ts";
+import { decodeMessage } from "../message/envelope-codec.ts";
 import type { EncodedPayload, Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
 import { type Mandate, mandateOf, type Run } from "./causality/mandate.ts";
 import { type ControlName, sendControl } from "./control.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
 import { type Draft, protocolVersion } from "./envelopes.ts";
-import { pastDeadline } from "./failures.ts";
+import { pastDeadline, takenOver, unreachable } from "./failures.ts";
+import { type Handled, keptMs, type Reader } from "./handled.ts";
 import { notAskedInChunks } from "./local-call.ts";
 import { formatOperationId } from "./operation.ts";
 import { encodeBody, type Site, Timed } from "./site.ts";
@@ -34,7 +36,7 @@ export interface WorkTable {
 }
 
 /** In the wheel only where there is a deadline: whoever set it may be gone by then. */
-export class RemoteWork extends Timed implements Work {
+export class RemoteWork extends Timed implements Work, Handled {
   readonly kind: "request" | "stream";
   readonly message: Envelope;
   readonly mandate: Mandate | undefined;
@@ -44,7 +46,7 @@ export class RemoteWork extends Timed implements Work {
   cancelled: ColloquyError | undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined;
   calls: Work["calls"];
-  /** The requester has stopped waiting, and wants it to go on, also without it. */
+  /** The requester has stopped waiting, and the work goes on, also without it. */
   left = false;
   readonly #site: Site;
   readonly #self: Sender;
@@ -54,7 +56,11 @@ export class RemoteWork extends Timed implements Work {
   readonly #gate: CreditGate;
   /** Chunks the requester may not have read yet. */
   #unread: SentChunk[] = [];
+  /** Number of the last chunk. */
+  #sent = 0;
   #state: "waiting" | "started" | "committing" | "final" = "waiting";
+  /** Those who attached; of a stream one at most, who has taken it over. */
+  #readers: Reader[] = [];
   #acknowledged: "waiting" | "started" | undefined;
   #input: { readonly value: unknown } | undefined;
 
@@ -96,7 +102,9 @@ export class RemoteWork extends Timed implements Work {
   }
 
   progress(data: unknown): void {
-    if (this.#state !== "final") this.#tell("progress", data);
+    if (this.#state === "final") return;
+    if (!this.left) this.#tell("progress", data);
+    for (const reader of this.#readers) reader.progress(data);
   }
 
   async answerWith(
@@ -126,6 +134,7 @@ export class RemoteWork extends Timed implements Work {
       return undefined;
     }
     this.#reply(frame);
+    for (const reader of this.#readers) reader.end(result, sequence ?? 0);
     return undefined;
   }
 
@@ -133,7 +142,10 @@ export class RemoteWork extends Timed implements Work {
     if (this.#state === "final") return;
     // The agent leaves: another may take it.
     if (this.#state === "waiting" && isColloquyError(error, "CLOSED")) this.refuse();
-    else this.#reply(this.#failure(errorInfo(error)));
+    else {
+      this.#reply(this.#failure(errorInfo(error)));
+      for (const reader of this.#readers) reader.fail(error);
+    }
   }
 
   /** It was not started here, and will not be. */
@@ -141,6 +153,11 @@ export class RemoteWork extends Timed implements Work {
     if (this.#state === "final") return;
     this.#tell("refused", undefined);
     this.#finish(undefined);
+    const { instance, agent } = this.#self;
+    const id = formatOperationId({ instance, agent, messageId: this.message.id });
+    for (const reader of this.#readers) {
+      reader.fail(unreachable(this.name, agent, "not-started", id));
+    }
   }
 
   cancel(reason: ColloquyError): void {
@@ -148,13 +165,39 @@ export class RemoteWork extends Timed implements Work {
     this.#finish(undefined);
     this.cancelled = reason;
     cancelWork(this, reason);
+    for (const reader of this.#readers) reader.fail(reason);
+  }
+
+  leave(reader?: string): void {
+    if (reader === undefined) this.left = true;
+    else this.#readers = this.#readers.filter(({ id }) => id !== reader);
+    this.#holdStream();
+  }
+
+  attach(reader: Reader, after: number, credit: number): void {
+    const { kind, left } = this;
+    const others = this.#readers.filter(({ id }) => id !== reader.id);
+    if (kind === "stream") {
+      if (!left) this.#publish(this.#failure(errorInfo(takenOver(this.name))));
+      for (const other of others) other.fail(takenOver(this.name));
+      this.left = true;
+    }
+    this.#readers = kind === "stream" ? [reader] : [...others, reader];
+    this.#unread = this.#unread.filter(({ sequence }) => sequence > after);
+    const first = this.#unread[0]?.sequence ?? this.#sent + 1;
+    reader.accepted(this.#state === "waiting" ? "queued" : "started", first - 1);
+    for (const { sequence, frame } of this.#unread) {
+      reader.chunk(sequence, decodePayload(decodeMessage(frame).payload));
+    }
+    this.#gate.grant(credit);
   }
 
   /** The deadline has passed. */
   override expire(): void {
     const { name, outcome } = this;
     if (outcome === "done") return;
-    const id = formatOperationId({ instance: this.#self.instance, messageId: this.message.id });
+    const { instance, agent } = this.#self;
+    const id = formatOperationId({ instance, agent, messageId: this.message.id });
     const reason = pastDeadline({ name, id, outcome });
     this.stop(reason, reason);
   }
@@ -179,7 +222,7 @@ export class RemoteWork extends Timed implements Work {
 
   /** Tells the requester that the work is here, once for each state. */
   acknowledge(): void {
-    if (this.#state === "final") return;
+    if (this.#state === "final" || this.left) return;
     const state = this.#state === "waiting" ? "waiting" : "started";
     if (this.#acknowledged === state) return;
     this.#acknowledged = state;
@@ -214,7 +257,18 @@ export class RemoteWork extends Timed implements Work {
     // Credit is what was read plus the window, so what lies a whole window back has been read.
     const window = this.message.credit ?? 0;
     if (this.#unread.length > 2 * window) this.#unread = this.#unread.slice(window);
-    this.#publish(frame);
+    this.#sent = sequence;
+    if (!this.left) this.#publish(frame);
+    for (const reader of this.#readers) reader.chunk(sequence, chunk);
+  }
+
+  /** A stream that nobody reads is cancelled after a while. */
+  #holdStream(): void {
+    if (this.kind === "request" || !this.left || this.#readers.length > 0) return;
+    this.#site.clock.setTimer(keptMs, () => {
+      if (this.#readers.length > 0) return;
+      this.cancel(new ColloquyError("CANCELLED", `${this.name}: nobody reads it any more`));
+    });
   }
 
   /** What cannot travel stays behind: details, and a message's tail. */
@@ -230,7 +284,7 @@ export class RemoteWork extends Timed implements Work {
 
   #reply(frame: Uint8Array): void {
     this.#finish(frame);
-    this.#publish(frame);
+    if (!this.left) this.#publish(frame);
   }
 
   #finish(reply: Uint8Array | undefined): void {

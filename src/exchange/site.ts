@@ -1,5 +1,5 @@
 /** What the parts of one process's exchange share. */
-import type { Broker } from "../broker/broker.ts";
+import type { Broker, Publication } from "../broker/broker.ts";
 import type { CompressionOptions } from "../message/compression.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { encodeValue } from "../message/envelope-codec.ts";
@@ -10,6 +10,7 @@ import { type TimerWheel, WheelEntry } from "../runtime/timer-wheel.ts";
 import type { TurnTime } from "../runtime/turn-time.ts";
 import type { IdSource } from "../runtime/ulid.ts";
 import type { CausalityLimits } from "./causality/limits.ts";
+import type { Operations } from "./operations.ts";
 import type { Space } from "./space.ts";
 
 /** A call with a timeout. */
@@ -30,6 +31,9 @@ export interface Site {
   readonly registry: Registry;
   readonly timeouts: TimerWheel<Timed>;
   readonly counters: Counters;
+  readonly operations: Operations;
+  /** Takes what this process sends to its own inbox, which no broker brings back. */
+  loopback: (frame: Uint8Array) => void;
   /** Copy payloads also where sender and receiver share a process. */
   readonly copy: boolean;
   readonly compression: CompressionOptions;
@@ -67,6 +71,13 @@ export function newCounters(): Counters {
     late: 0,
     stale: 0,
   };
+}
+
+/** Publishes to an inbox, which may be this process's own. */
+export function post(site: Site, publication: Publication): void {
+  const { topic, frame } = publication;
+  if (topic === site.space.inbox(site.instance)) queueMicrotask(() => site.loopback(frame));
+  else site.broker.topics.publish([publication]);
 }
 
 /** A message as this process sends it. @throws SERIALIZATION_ERROR or MESSAGE_TOO_LARGE. */

@@ -6,18 +6,70 @@ import { ColloquyError } from "../errors.ts";
 import { AsyncQueue } from "../runtime/async-queue.ts";
 import { Deferred } from "../runtime/deferred.ts";
 
+/**
+ * What became of a cancel. "accepted": nothing more comes of the work. "too-late": it had ended.
+ * "unreachable": the process of its handler is gone, or does not answer.
+ */
+export type CancelOutcome = "accepted" | "too-late" | "unreachable";
+
+/** A request under way, as its asker holds it. */
+export interface Call<Result = unknown> {
+  /** Finds the work from any process: `attach`, `cancel`. */
+  readonly id: string;
+  readonly result: Promise<Result>;
+  /** Cancels the work and whatever its handler asked for, and tells what came of that. Safe to repeat. */
+  cancel(): Promise<CancelOutcome>;
+}
+
 /** What a caller of `stream` gets: the chunks, then the handler's last value. */
-export interface StreamReply<Chunk = unknown, Result = unknown> extends AsyncIterable<Chunk> {
+export interface StreamReply<Chunk = unknown, Result = unknown>
+  extends Call<Result>,
+    AsyncIterable<Chunk> {
   /** Settles at the end of the stream; rejects when it was cut, failed or left early. */
   readonly result: Promise<Result>;
+  /** Number of the last chunk that came, 0 before the first: what `attach` goes on after. */
+  readonly received: number;
+  /** The chunks with their numbers, and what is missing; a loop over the stream itself throws there. */
+  records(): AsyncIterable<StreamRecord<Chunk, Result>>;
+}
+
+export type StreamRecord<Chunk = unknown, Result = unknown> =
+  | { readonly kind: "chunk"; readonly sequence: number; readonly chunk: Chunk }
+  /** Chunks from number `from` up to and with `to` are lost for good. */
+  | { readonly kind: "gap"; readonly from: number; readonly to: number }
+  | { readonly kind: "end"; readonly result: Result };
+
+/** Where the chunks come from. */
+export interface StreamSource {
+  readonly operationId: string;
+  stop(): Promise<CancelOutcome>;
+}
+
+/** A request with what it takes to make a handle of it. */
+export interface Held {
+  readonly source: StreamSource;
+  readonly result: Promise<unknown>;
 }
 
 export interface StreamReaderOptions {
   readonly window: number;
+  /** Chunks after this one are read. Default: 0. */
+  readonly after?: number | undefined;
+  readonly source: () => StreamSource;
   /** Tells the writer that it may send up to this sequence. */
   readonly grant: (credit: number) => void;
   /** Called once when the reader leaves before the end. */
   readonly abandon: () => void;
+}
+
+class Gap {
+  readonly from: number;
+  readonly to: number;
+
+  constructor(from: number, to: number) {
+    this.from = from;
+    this.to = to;
+  }
 }
 
 export class StreamReader implements StreamReply {
@@ -25,13 +77,15 @@ export class StreamReader implements StreamReply {
   readonly #chunks: AsyncQueue<unknown>;
   readonly #result = new Deferred<unknown>();
   readonly #options: StreamReaderOptions;
-  #received = 0;
-  #read = 0;
+  readonly #after: number;
+  #received: number;
   #granted: number;
 
   constructor(options: StreamReaderOptions) {
     this.#options = options;
-    this.#granted = options.window;
+    this.#after = options.after ?? 0;
+    this.#received = this.#after;
+    this.#granted = this.#after + options.window;
     this.result = this.#result.promise;
     // Whoever only reads the chunks learns of a failure there.
     this.result.catch(() => {});
@@ -46,12 +100,44 @@ export class StreamReader implements StreamReply {
     return this.#received;
   }
 
+  /** A chunk has come. */
+  get begun(): boolean {
+    return this.#received > this.#after;
+  }
+
   get granted(): number {
     return this.#granted;
   }
 
+  get id(): string {
+    return this.#options.source().operationId;
+  }
+
+  cancel(): Promise<CancelOutcome> {
+    return this.#options.source().stop();
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<unknown, undefined> {
-    return this.#chunks;
+    return this.#options.after === undefined ? this.#chunks : this.#untilGap();
+  }
+
+  async *records(): AsyncGenerator<StreamRecord, undefined> {
+    let sequence = this.#after;
+    for await (const item of this.#chunks) {
+      if (item instanceof Gap) {
+        const { from, to } = item;
+        sequence = to;
+        yield { kind: "gap", from, to };
+      } else yield { kind: "chunk", sequence: ++sequence, chunk: item };
+    }
+    yield { kind: "end", result: await this.result };
+  }
+
+  /** The next chunk is the one behind number `sequence`: those in between are lost for good. */
+  skipTo(sequence: number): void {
+    if (sequence <= this.#received) return;
+    this.#chunks.push(new Gap(this.#received + 1, sequence));
+    this.#received = sequence;
   }
 
   /**
@@ -79,10 +165,16 @@ export class StreamReader implements StreamReply {
     this.#chunks.fail(error);
   }
 
+  async *#untilGap(): AsyncGenerator<unknown, undefined> {
+    for await (const item of this.#chunks) {
+      if (item instanceof Gap) throw missing(item);
+      yield item;
+    }
+  }
+
   /** Half a window at a time: a grant for every chunk would double the traffic. */
   #onRead(): void {
-    this.#read = this.#received - this.#chunks.size;
-    const credit = this.#read + this.#options.window;
+    const credit = this.#received - this.#chunks.size + this.#options.window;
     if (credit - this.#granted < this.#options.window / 2) return;
     this.#granted = credit;
     this.#options.grant(credit);
@@ -92,6 +184,12 @@ export class StreamReader implements StreamReply {
     this.#result.reject(new ColloquyError("CANCELLED", "the reader left before the end"));
     this.#options.abandon();
   }
+}
+
+function missing({ from, to }: Gap): ColloquyError<"STREAM_CUT"> {
+  return new ColloquyError("STREAM_CUT", `chunks ${from} to ${to} are lost: records() goes on`, {
+    details: { received: from - 1, from, to },
+  });
 }
 
 /** Where a writer's chunks go. */

@@ -10,14 +10,15 @@ import { decodePayload } from "../message/payload.ts";
 import { sendControl } from "./control.ts";
 import type { Operation } from "./operation.ts";
 import { type Site, Timed } from "./site.ts";
+import type { CancelOutcome } from "./stream.ts";
 
 export interface Question {
   /** See control.ts. */
   readonly ask: "cancel" | "leave" | "look";
   readonly from: Sender;
-  /** The agent that handles it; empty where nobody knows. */
-  readonly agent: string;
   readonly operation: Operation;
+  /** Of a leave: the reader that leaves, where it is not the requester. */
+  readonly reader?: string | undefined;
   /** When the request was sent, on the monotonic clock; undefined where nobody knows. */
   readonly sentAtMs: number | undefined;
   /** How long whoever asks waits for the answer. */
@@ -36,6 +37,12 @@ const outcomes: ReadonlySet<unknown> = new Set<TimeoutOutcome>([
   "done",
   "unknown",
 ]);
+
+/** What a cancel came to. */
+export function cancelOutcome(outcome: TimeoutOutcome | undefined): CancelOutcome {
+  if (outcome === undefined) return "unreachable";
+  return outcome === "not-started" || outcome === "in-progress" ? "accepted" : "too-late";
+}
 
 export class Verdicts {
   readonly #site: Site;
@@ -92,16 +99,19 @@ class Asked extends Timed {
   }
 
   send(): void {
-    const { ask, from, agent, operation, sentAtMs } = this.question;
+    const { ask, from, operation, sentAtMs, reader } = this.question;
     const { space, clock, instance } = this.#site;
     sendControl(this.#site, {
       name: ask,
       from,
-      to: agent,
+      to: operation.agent,
       topic: space.inbox(operation.instance),
       correlationId: operation.messageId,
       replyTo: space.inbox(instance),
-      data: sentAtMs === undefined ? {} : { sentAgoMs: clock.monotonicMs() - sentAtMs },
+      data: {
+        ...(sentAtMs === undefined ? {} : { sentAgoMs: clock.monotonicMs() - sentAtMs }),
+        ...(reader === undefined ? {} : { reader }),
+      },
       onUnheard: () => this.answer(undefined),
     });
   }

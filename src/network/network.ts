@@ -5,16 +5,20 @@ import { storeOf } from "../broker/guarded.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
 import { rateLimit } from "../delivery/rate-limit.ts";
 import { windowOptions } from "../delivery/window.ts";
+import { askToCancel, attachTo } from "../exchange/attaching.ts";
 import type { CausalityLimits } from "../exchange/causality/limits.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
-import { invalidOption, positive } from "../exchange/options.ts";
+import { Operations } from "../exchange/operations.ts";
+import { type AttachOptions, invalidOption, positive } from "../exchange/options.ts";
 import { parseReceiptId, Receipt } from "../exchange/receipt.ts";
 import { type Counters, newCounters, type Site, type Timed } from "../exchange/site.ts";
 import { Space } from "../exchange/space.ts";
 import { KeyedState, OrderedHistory } from "../exchange/state.ts";
+import type { CancelOutcome, StreamReply } from "../exchange/stream.ts";
 import { assertId } from "../message/address.ts";
 import type { CompressionOptions } from "../message/compression.ts";
+import type { Sender } from "../message/envelope.ts";
 import type { AgentInfo } from "../routing/card.ts";
 import { type AgentQuery, Registry } from "../routing/registry.ts";
 import { cancelledError, onAbort } from "../runtime/abort.ts";
@@ -93,6 +97,8 @@ export class Network {
       registry: new Registry(),
       timeouts: new TimerWheel<Timed>({ clock, expire: (call) => call.expire() }),
       counters: newCounters(),
+      operations: new Operations(clock),
+      loopback: () => {},
       copy,
       compression,
       limits,
@@ -191,6 +197,34 @@ export class Network {
    */
   track<Result = unknown>(id: string): Receipt<Result> {
     return new Receipt<Result>(this.#site, parseReceiptId(id));
+  }
+
+  /**
+   * Waits again for a request or stream: one whose wait has timed out, or one of somebody else. It is
+   * found in the process of its handler as long as it runs there, and for 30 s after. Ending this wait,
+   * by its `signal` too, leaves the work as it is.
+   *
+   * @param id - `details.id` of an error, or the `id` of a call or stream.
+   * @returns `result` is the answer; of a stream the chunks, too.
+   * @throws INVALID_OPTION when `id` is no such id. What is waited for rejects with NOT_FOUND when
+   *   nothing is known of it any more, and CANCELLED when it was cancelled.
+   */
+  attach(id: string, options?: AttachOptions): StreamReply {
+    return attachTo(this.#exchange.asker(this.#self), id, options);
+  }
+
+  /**
+   * Cancels a request or stream, and whatever its handler has asked for. Safe to repeat.
+   *
+   * @returns "accepted": nothing more comes of it. "too-late": it had ended. "unreachable": the
+   *   process of its handler is gone, or does not answer.
+   */
+  async cancel(id: string): Promise<CancelOutcome> {
+    return askToCancel(this.#exchange.asker(this.#self), id);
+  }
+
+  get #self(): Sender {
+    return { agent: "network", type: "network", instance: this.instance };
   }
 
   /** Lets what runs end (at most `drainMs`), hands back the rest, and leaves. Safe to repeat. */

@@ -7,7 +7,7 @@ import type { CharacterClass } from "./characters.ts";
 import { encodeUtf8, encodeUtf8Into } from "./text.ts";
 
 /** Bytes of a slab: large enough that making one is rare, small enough to be given away half used. */
-const slabBytes = 2 ** 15;
+const slabBytes = 2 ** 16;
 
 /** From here on, setting aside three bytes per character costs more than encoding on the side. */
 const longTextCharacters = 4_096;
@@ -187,11 +187,18 @@ export class ByteWriter {
   #grow(count: number): number {
     const length = this.#end - this.#start;
     // Doubled while one chunk grows by small steps, so that copying stays linear in what is written.
-    const grown = new Uint8Array(Math.max(slabBytes, length * 2, length + count));
+    const grown = uninitialised(Math.max(slabBytes, length * 2, length + count));
     grown.set(this.#bytes.subarray(this.#start, this.#end));
     this.#bytes = grown;
     this.#start = 0;
     this.#end = length + count;
     return length;
   }
+}
+
+/** Every byte of a slab is written before it is handed out, so nobody has to clear it first. */
+function uninitialised(length: number): Uint8Array {
+  const { Buffer } = globalThis;
+  if (Buffer === undefined) return new Uint8Array(length);
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }

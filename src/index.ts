@@ -47,6 +47,7 @@ export type {
   SendOptions,
   StreamOptions,
 } from "./exchange/options.ts";
+export type { AskOptions } from "./exchange/questions.ts";
 export type {
   CancelResult,
   Outcome,

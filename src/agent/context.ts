@@ -3,13 +3,15 @@ import type { Effect } from "../broker/broker.ts";
 import { ColloquyError } from "../errors.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type {
-  PublishOptions,
-  RequestOptions,
-  SendOptions,
-  StreamOptions,
+import {
+  type PublishOptions,
+  positive,
+  type RequestOptions,
+  type SendOptions,
+  type StreamOptions,
 } from "../exchange/options.ts";
 import { packValue } from "../exchange/packed.ts";
+import { type AskOptions, declined } from "../exchange/questions.ts";
 import type { Speaker } from "../exchange/speaker.ts";
 import type {
   AppendOptions,
@@ -55,6 +57,14 @@ export interface Context {
   readonly budget: number;
   /** Tells the caller that the work goes on, and restarts its idle timer. */
   progress(data?: unknown): void;
+  /**
+   * Asks whoever waits for this work, and resolves with the answer. Meanwhile no idle time passes.
+   * Of a request or stream it is the asker's `onInput` that answers.
+   *
+   * @throws UNSUPPORTED when nobody there takes questions, TIMEOUT after `timeoutMs`, CANCELLED, what
+   *   `onInput` threw, or SERIALIZATION_ERROR for a question that is not plain data.
+   */
+  ask(question: unknown, options?: AskOptions): Promise<unknown>;
 
   /** Asks at once, and is not staged. */
   request<Input extends AnySchema, Output extends AnySchema>(
@@ -216,6 +226,15 @@ export class HandlerContext implements Context {
 
   get progress(): Context["progress"] {
     return (data) => this.#work.progress(data);
+  }
+
+  get ask(): Context["ask"] {
+    return async (question, options = {}) => {
+      positive("timeoutMs", options.timeoutMs);
+      const work = this.#work;
+      if (work.ask === undefined) throw declined(work.name);
+      return work.ask(question, options);
+    };
   }
 
   get request(): Context["request"] {

@@ -27,7 +27,7 @@ export function attachTo(
 ): StreamReader {
   const operation = parseOperationId(id);
   checkAttach(options);
-  const { window = windowDefault, after = 0, timeoutMs, onProgress, signal } = options;
+  const { window = windowDefault, after = 0, timeoutMs, onProgress, onInput, signal } = options;
   const reader: StreamReader = new StreamReader({
     window,
     after,
@@ -43,6 +43,7 @@ export function attachTo(
     options: {
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(onProgress === undefined ? {} : { onProgress }),
+      ...(onInput === undefined ? {} : { onInput }),
       ...(signal === undefined ? {} : { signal }),
     },
   };

@@ -3,9 +3,10 @@
  * message of kind "control" whose correlationId is the request's id. Controls pass data that waits, so
  * that one may come before the request it is about.
  *
- *   accepted   handler → requester   "queued" or "started": the request is here; to who attached to a
+ *   accepted   handler → requester   "queued", "started" or "waiting-input": the request is here; to who attached to a
  *                                    stream also envelope.sequence: the next chunk has the next number
  *   progress   handler → requester   what the handler reports
+ *   question   handler → requester   { number, question }: what the handler asks; sent again until answered
  *   refused    handler → requester   it was not started here, and will not be
  *   missing    handler → requester   it never came: it was not started, and is not until sent again
  *   forgotten  handler → requester   it may have been answered longer ago than answers are kept
@@ -18,6 +19,7 @@
  *   inquiry    requester → handler   what became of it? envelope.sequence: chunks received so far
  *   attach     anybody → handler     tell me, too, what becomes of it, under the id of this message;
  *                                    envelope.sequence and credit as above
+ *   answer     requester → handler   { number } and a Given: see questions.ts
  *   present    either → either       nothing; whoever sends it wants to know whether it is heard
  *
  * cancel, leave, look and inquiry carry { sentAgoMs }: how long ago the request was sent; leave also
@@ -41,6 +43,8 @@ export type ControlName =
   | "credit"
   | "inquiry"
   | "attach"
+  | "question"
+  | "answer"
   | "present";
 
 /** Those that go to the handler's end; all others go the other way. */
@@ -51,6 +55,7 @@ export const toHandler: ReadonlySet<string> = new Set<ControlName>([
   "credit",
   "inquiry",
   "attach",
+  "answer",
 ]);
 
 export interface ControlInput {

@@ -1,5 +1,6 @@
 /** Requests and streams as their ids find them: what can be asked of the process that handles them. */
 import type { ColloquyError, TimeoutOutcome } from "../errors.ts";
+import type { Given } from "./questions.ts";
 
 /** Work that has not ended. */
 export interface Handled {
@@ -22,14 +23,19 @@ export interface Handled {
   attach(reader: Reader, after: number, credit: number): void;
   /** Chunks up to this sequence may be sent. */
   grant(credit: number): void;
+  /** To a question of the handler. */
+  answer(number: number, given: Given): void;
 }
+
+export type WorkState = "queued" | "started" | "waiting-input";
 
 /** Somebody who has attached. */
 export interface Reader {
   /** The same reader attaches again under the same id, where messages may have been lost. */
   readonly id: string;
   /** @param after - the first chunk that is told has the next number: those before are gone. */
-  accepted(state: "queued" | "started", after: number): void;
+  accepted(state: WorkState, after: number): void;
+  ask(number: number, question: unknown): void;
   progress(data: unknown): void;
   chunk(sequence: number, chunk: unknown): void;
   /** @param sequence - of the last chunk; 0 without chunks. */

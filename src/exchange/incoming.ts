@@ -13,6 +13,7 @@ import { nothingKnown, thrownBy, unreachable } from "./failures.ts";
 import { Foretold } from "./foretold.ts";
 import type { Handled } from "./handled.ts";
 import { formatOperationId } from "./operation.ts";
+import type { Given } from "./questions.ts";
 import { RemoteReader } from "./remote-reader.ts";
 import { RemoteWork, type SentChunk, type WorkTable } from "./remote-work.ts";
 import { ReplyRing } from "./reply-ring.ts";
@@ -78,6 +79,8 @@ export class Incoming implements InstanceListener, WorkTable {
         return this.#report(envelope, decodePayload(payload));
       case "attach":
         return this.#attach(envelope, handled);
+      case "answer":
+        return answer(handled, decodePayload(payload));
       case "cancel":
       case "leave":
       case "look":
@@ -239,6 +242,14 @@ export class Incoming implements InstanceListener, WorkTable {
 
 function agentIdOf(envelope: Envelope): string {
   return envelope.to[0]?.slice("agent:".length) ?? "";
+}
+
+/** An answer that nobody waits for any more, or that is none, is dropped. */
+function answer(handled: Handled | undefined, data: unknown): void {
+  const { number, ...given } = (data ?? {}) as { readonly number?: unknown } & Partial<Given>;
+  if (typeof number === "number" && given.kind !== undefined) {
+    handled?.answer(number, given as Given);
+  }
 }
 
 function readerIn(data: unknown): string | undefined {

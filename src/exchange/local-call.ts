@@ -3,7 +3,7 @@
  * asked for (an id, an envelope, a signal) is not made.
  */
 import type { Lane } from "../broker/broker.ts";
-import { ColloquyError, type TimeoutOutcome, toColloquyError } from "../errors.ts";
+import { ColloquyError, errorInfo, type TimeoutOutcome, toColloquyError } from "../errors.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { assertPlain } from "../message/plain.ts";
 import { copyPlain } from "../message/plain-copy.ts";
@@ -14,9 +14,11 @@ import type { Mandate, Run } from "./causality/mandate.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { cancelledBecause, pastDeadline, timedOut } from "./failures.ts";
+import { InputDesk } from "./input-desk.ts";
 import { type LeavableCall, LocalOperation } from "./local-operation.ts";
 import { formatOperationId } from "./operation.ts";
 import { type StreamOptions, timeoutMsDefault, windowDefault } from "./options.ts";
+import { type AskOptions, type Given, Questions } from "./questions.ts";
 import { type Site, Timed } from "./site.ts";
 import { type CancelOutcome, CreditGate, type Held, pump, StreamReader } from "./stream.ts";
 import { cancelWork, type LocalAgent, laneOf, type Work } from "./work.ts";
@@ -100,6 +102,9 @@ class LocalCall extends Timed implements Work, LeavableCall {
   run: Run | undefined = undefined;
   /** Made when somebody may know its id. */
   operation: LocalOperation | undefined = undefined;
+  /** Made with the first. */
+  questions: Questions | undefined = undefined;
+  desk: InputDesk | undefined = undefined;
 
   constructor(
     kind: "request" | "stream",
@@ -186,6 +191,52 @@ class LocalCall extends Timed implements Work, LeavableCall {
     this.beKnown();
     this.cancel(cancelledBecause(this.name, undefined));
     return Promise.resolve("accepted");
+  }
+
+  ask(question: unknown, options: AskOptions): Promise<unknown> {
+    this.questions ??= new Questions({
+      clock: this.call.site.clock,
+      name: this.name,
+      pose: (number, posed) => this.pose(number, posed),
+      onWaiting: (isWaiting) => this.onWaiting(isWaiting),
+    });
+    return this.questions.ask(this.handOver(question), options);
+  }
+
+  answer(number: number, given: Given): void {
+    this.questions?.answer(number, given);
+  }
+
+  pose(number: number, question: unknown): void {
+    if (this.operation?.left === true) return this.operation.ask(number, question);
+    this.desk ??= new InputDesk(
+      this.call.options.onInput,
+      (answered, given) => this.answerHere(answered, given),
+      () => {},
+    );
+    void this.desk.take(number, question);
+  }
+
+  answerHere(number: number, given: Given): void {
+    try {
+      const { kind } = given;
+      this.answer(
+        number,
+        kind === "answer" ? { kind, answer: this.handOver(given.answer) } : given,
+      );
+    } catch (error) {
+      this.answer(number, { kind: "failed", error: errorInfo(error) });
+    }
+  }
+
+  /** Silence does not count while somebody looks for an answer. */
+  onWaiting(isWaiting: boolean): void {
+    this.operation?.onWaiting(isWaiting);
+    if (this.state === final || this.operation?.left === true) return;
+    const { site } = this.call;
+    if (!isWaiting) site.timeouts.add(this, this.waitMs());
+    else if (this.deadlineAtMs === Number.POSITIVE_INFINITY) site.timeouts.remove(this);
+    else site.timeouts.add(this, Math.max(0, this.deadlineAtMs - site.clock.nowMs()));
   }
 
   grant(credit: number): void {
@@ -319,6 +370,7 @@ class LocalCall extends Timed implements Work, LeavableCall {
     this.operation?.fail(reason, outcome);
     this.reject(reason);
     if (tooLate) return;
+    this.questions?.end(reason);
     this.cancelled = reason;
     cancelWork(this, reason);
   }

@@ -4,8 +4,9 @@
  */
 import { ColloquyError, type TimeoutOutcome } from "../errors.ts";
 import { takenOver } from "./failures.ts";
-import { type Handled, keptMs, type Reader } from "./handled.ts";
+import { type Handled, keptMs, type Reader, type WorkState } from "./handled.ts";
 import type { Tell } from "./operations.ts";
+import type { Given, Questions } from "./questions.ts";
 import type { Site } from "./site.ts";
 
 /** The call itself. */
@@ -15,6 +16,8 @@ export interface LeavableCall {
   readonly outcome: TimeoutOutcome;
   cancel(reason: ColloquyError): void;
   grant(credit: number): void;
+  answer(number: number, given: Given): void;
+  readonly questions: Questions | undefined;
   /** Nobody waits any more; whoever did learns why from `reject`. */
   letGo(): void;
   reject(error: unknown): void;
@@ -88,8 +91,26 @@ export class LocalOperation implements Handled {
     }
     this.#readers = kind === "stream" ? [reader] : [...others, reader];
     this.#unread = this.#unread.filter(({ sequence }) => sequence > after);
-    this.#readUnread(reader, outcome === "not-started" ? "queued" : "started");
+    const { questions } = this.#call;
+    const started = questions?.waiting === true ? "waiting-input" : "started";
+    this.#readUnread(reader, outcome === "not-started" ? "queued" : started);
     this.grant(credit);
+    if (this.#left) questions?.poseAgain();
+  }
+
+  answer(number: number, given: Given): void {
+    this.#call.answer(number, given);
+  }
+
+  /** Whoever waits is asked: where it has left, the last who attached. */
+  ask(number: number, question: unknown): void {
+    this.#readers.at(-1)?.ask(number, question);
+  }
+
+  /** The handler waits for an answer, or does so no longer. */
+  onWaiting(waiting: boolean): void {
+    const state = waiting ? "waiting-input" : "started";
+    for (const reader of this.#readers) reader.accepted(state, this.#sent);
   }
 
   progress(data: unknown): void {
@@ -126,7 +147,7 @@ export class LocalOperation implements Handled {
     for (const reader of this.#readers) tell(reader);
   }
 
-  #readUnread(reader: Reader, state: "queued" | "started"): void {
+  #readUnread(reader: Reader, state: WorkState): void {
     reader.accepted(state, (this.#unread[0]?.sequence ?? this.#sent + 1) - 1);
     for (const { sequence, chunk } of this.#unread) reader.chunk(sequence, chunk);
   }

@@ -6,6 +6,7 @@ import { type Address, assertAddress } from "../message/address.ts";
 import type { Priority } from "../message/envelope.ts";
 import { type Strategy, strategies } from "../routing/strategies.ts";
 import type { CausalityOptions } from "./causality/mandate.ts";
+import type { OnInput } from "./input-desk.ts";
 
 export { invalidOption };
 
@@ -22,7 +23,7 @@ interface MessageOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface RequestOptions extends MessageOptions, CausalityOptions {
+export interface RequestOptions extends MessageOptions, CausalityOptions, InputOptions {
   /** Longest silence, milliseconds, reset by progress and chunks. Default: 30,000. */
   readonly timeoutMs?: number;
   /** Hard limit, milliseconds from now, reset by nothing and passed on. Default: none. */
@@ -53,6 +54,15 @@ export interface RequestOptions extends MessageOptions, CausalityOptions {
   readonly fallback?: readonly SingleAddress[];
 }
 
+/** What whoever waits for an answer may be asked by the handler on its way. */
+export interface InputOptions {
+  /**
+   * Answers what the handler asks through its context; what it throws is thrown there. Silence does
+   * not count meanwhile. Default: the handler's question fails with UNSUPPORTED.
+   */
+  readonly onInput?: OnInput;
+}
+
 export interface StreamOptions extends Omit<RequestOptions, "durable" | "retry" | "fallback"> {
   /** Chunks the handler may be ahead of the reader, 1 or more. Default: 100. */
   readonly window?: number;
@@ -61,7 +71,7 @@ export interface StreamOptions extends Omit<RequestOptions, "durable" | "retry" 
 /** Those of one attempt, of which there is a handle. */
 export type CallOptions = Omit<RequestOptions, "durable" | "retry" | "fallback">;
 
-export interface AttachOptions {
+export interface AttachOptions extends InputOptions {
   /** Longest silence, milliseconds. Default: 30,000. */
   readonly timeoutMs?: number;
   /** Told what the handler reports on its way. */

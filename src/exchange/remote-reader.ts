@@ -4,7 +4,7 @@ import { agentAddress } from "../message/address.ts";
 import type { Envelope, MessageKind, Sender } from "../message/envelope.ts";
 import { sendControl } from "./control.ts";
 import { type Draft, protocolVersion } from "./envelopes.ts";
-import type { Reader } from "./handled.ts";
+import type { Reader, WorkState } from "./handled.ts";
 import { encodeBody, post, type Site } from "./site.ts";
 
 export class RemoteReader implements Reader {
@@ -26,8 +26,12 @@ export class RemoteReader implements Reader {
     this.#topic = attach.replyTo ?? site.space.inbox(attach.from.instance);
   }
 
-  accepted(state: "queued" | "started", after: number): void {
+  accepted(state: WorkState, after: number): void {
     this.#tell("accepted", state, after);
+  }
+
+  ask(number: number, question: unknown): void {
+    this.#tell("question", { number, question });
   }
 
   progress(data: unknown): void {
@@ -52,7 +56,7 @@ export class RemoteReader implements Reader {
     }
   }
 
-  #tell(name: "accepted" | "progress", data: unknown, sequence?: number): void {
+  #tell(name: "accepted" | "progress" | "question", data: unknown, sequence?: number): void {
     sendControl(this.#site, {
       name,
       from: this.#self,

@@ -5,7 +5,7 @@
  *   waiting ── answer, failure ───────────────────────────────▶ final
  *   waiting ── silence, deadline ──▶ asking what is known ────▶ final
  */
-import type { ColloquyError, TimeoutOutcome } from "../errors.ts";
+import { type ColloquyError, errorInfo, type TimeoutOutcome } from "../errors.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
@@ -19,6 +19,7 @@ import {
   timedOut,
   unreachable,
 } from "./failures.ts";
+import { InputDesk } from "./input-desk.ts";
 import { formatOperationId, type Operation } from "./operation.ts";
 import {
   lateVerdictWaitMs,
@@ -27,6 +28,7 @@ import {
   timeoutMsDefault,
   verdictWaitMs,
 } from "./options.ts";
+import type { Given } from "./questions.ts";
 import { type Site, Timed } from "./site.ts";
 import type { CancelOutcome, StreamReader } from "./stream.ts";
 import { cancelOutcome, type Question, type Verdicts } from "./verdicts.ts";
@@ -66,6 +68,11 @@ export abstract class RemoteWait extends Timed {
   #heard = false;
   #phase: "waiting" | "asking" | "final" = "waiting";
   #sentAtMs = 0;
+  /** Made with the first question. */
+  #desk: InputDesk | undefined;
+  /** An answer is looked for here, or by somebody else who waits. */
+  #isAsked = false;
+  #isElsewhere = false;
   /** The chunk after which one is missing, and how often the end has come without it. */
   #gap: { readonly received: number; ends: number } | undefined;
   #forgetSignal: (() => void) | undefined;
@@ -186,13 +193,15 @@ export abstract class RemoteWait extends Timed {
   onControl({ envelope, payload }: Message): void {
     switch (envelope.name) {
       case "accepted":
-        this.#known = decodePayload(payload) === "started" ? "in-progress" : "not-started";
+        this.#onState(decodePayload(payload));
         if (envelope.sequence !== undefined) this.reader?.skipTo(envelope.sequence);
         return this.#alive();
       case "progress":
         this.#known = "in-progress";
         this.#wait.options.onProgress?.(decodePayload(payload));
         return this.#alive();
+      case "question":
+        return this.#onQuestion(decodePayload(payload));
       case "missing":
         return this.missing();
       case "refused":
@@ -276,11 +285,44 @@ export abstract class RemoteWait extends Timed {
     }
   }
 
+  #onState(state: unknown): void {
+    this.#known = state === "queued" ? "not-started" : "in-progress";
+    this.#isElsewhere = state === "waiting-input";
+  }
+
+  /** Silence does not count while somebody looks for an answer. */
+  #onQuestion(asked: unknown): void {
+    const { number, question } = (asked ?? {}) as Readonly<Record<string, unknown>>;
+    if (typeof number !== "number") return;
+    this.#known = "in-progress";
+    this.#desk ??= new InputDesk(
+      this.#wait.options.onInput,
+      (answered, given) => this.#answer(answered, given),
+      (waiting) => {
+        this.#isAsked = waiting;
+        if (!this.final) this.#alive();
+      },
+    );
+    void this.#desk.take(number, question);
+  }
+
+  #answer(number: number, given: Given): void {
+    if (this.final) return;
+    try {
+      this.tell("answer", { data: { number, ...given } });
+    } catch (error) {
+      this.tell("answer", { data: { number, kind: "failed", error: errorInfo(error) } });
+    }
+  }
+
   #alive(): void {
     this.#heard = true;
-    if (this.#phase === "waiting") {
-      this.#wait.site.timeouts.add(this, this.#waitMs(this.#timeoutMs));
-    }
+    if (this.#phase !== "waiting") return;
+    const { timeouts } = this.#wait.site;
+    const paused = this.#isAsked || this.#isElsewhere;
+    const waitMs = this.#waitMs(paused ? Number.POSITIVE_INFINITY : this.#timeoutMs);
+    if (waitMs === Number.POSITIVE_INFINITY) timeouts.remove(this);
+    else timeouts.add(this, waitMs);
   }
 
   #waitMs(idleMs: number): number {

@@ -16,10 +16,11 @@ import { type Mandate, mandateOf, type Run } from "./causality/mandate.ts";
 import { type ControlName, sendControl } from "./control.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
 import { type Draft, protocolVersion } from "./envelopes.ts";
-import { pastDeadline, takenOver, unreachable } from "./failures.ts";
+import { closed, pastDeadline, takenOver, unreachable } from "./failures.ts";
 import { type Handled, keptMs, type Reader } from "./handled.ts";
 import { notAskedInChunks } from "./local-call.ts";
 import { formatOperationId } from "./operation.ts";
+import { type AskOptions, type Given, Questions } from "./questions.ts";
 import { encodeBody, type Site, Timed } from "./site.ts";
 import { CreditGate, pump } from "./stream.ts";
 import { cancelWork, laneOf, type Work } from "./work.ts";
@@ -61,6 +62,8 @@ export class RemoteWork extends Timed implements Work, Handled {
   #state: "waiting" | "started" | "committing" | "final" = "waiting";
   /** Those who attached; of a stream one at most, who has taken it over. */
   #readers: Reader[] = [];
+  /** Made with the first. */
+  #questions: Questions | undefined;
   #acknowledged: "waiting" | "started" | undefined;
   #input: { readonly value: unknown } | undefined;
 
@@ -162,6 +165,7 @@ export class RemoteWork extends Timed implements Work, Handled {
 
   cancel(reason: ColloquyError): void {
     if (this.#state === "final" || this.#state === "committing") return;
+    this.#questions?.end(reason);
     this.#finish(undefined);
     this.cancelled = reason;
     cancelWork(this, reason);
@@ -185,11 +189,13 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.#readers = kind === "stream" ? [reader] : [...others, reader];
     this.#unread = this.#unread.filter(({ sequence }) => sequence > after);
     const first = this.#unread[0]?.sequence ?? this.#sent + 1;
-    reader.accepted(this.#state === "waiting" ? "queued" : "started", first - 1);
+    const started = this.#questions?.waiting === true ? "waiting-input" : "started";
+    reader.accepted(this.#state === "waiting" ? "queued" : started, first - 1);
     for (const { sequence, frame } of this.#unread) {
       reader.chunk(sequence, decodePayload(decodeMessage(frame).payload));
     }
     this.#gate.grant(credit);
+    if (this.left) this.#questions?.poseAgain();
   }
 
   /** The deadline has passed. */
@@ -205,6 +211,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   /** The requester gets `error`, the handler learns of `reason`. */
   stop(error: ColloquyError, reason: ColloquyError): void {
     if (this.#state === "final") return;
+    this.#questions?.end(reason);
     this.fail(error);
     this.cancelled = reason;
     cancelWork(this, reason);
@@ -214,6 +221,23 @@ export class RemoteWork extends Timed implements Work, Handled {
   get outcome(): TimeoutOutcome {
     if (this.#state === "waiting") return "not-started";
     return this.#state === "started" ? "in-progress" : "done";
+  }
+
+  ask(question: unknown, options: AskOptions): Promise<unknown> {
+    this.#questions ??= new Questions({
+      clock: this.#site.clock,
+      name: this.name,
+      pose: (number, posed) => this.#pose(number, posed),
+      onWaiting: (waiting) => {
+        const state = waiting ? "waiting-input" : "started";
+        for (const reader of this.#readers) reader.accepted(state, this.#sent);
+      },
+    });
+    return this.#questions.ask(question, options);
+  }
+
+  answer(number: number, given: Given): void {
+    this.#questions?.answer(number, given);
   }
 
   grant(credit: number): void {
@@ -235,6 +259,13 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.acknowledge();
     this.#unread = this.#unread.filter(({ sequence }) => sequence > received);
     for (const { frame } of this.#unread) this.#publish(frame);
+    this.#questions?.poseAgain();
+  }
+
+  /** Whoever waits is asked: where the requester has left, the last who attached. */
+  #pose(number: number, question: unknown): void {
+    if (this.left) this.#readers.at(-1)?.ask(number, question);
+    else this.#tell("question", { number, question });
   }
 
   async #succeedWith(
@@ -289,6 +320,7 @@ export class RemoteWork extends Timed implements Work, Handled {
 
   #finish(reply: Uint8Array | undefined): void {
     this.#state = "final";
+    this.#questions?.end(closed(this.name));
     this.mandate?.budget?.end();
     if (this.message.deadlineMs !== undefined) this.#site.timeouts.remove(this);
     this.#gate.shut();

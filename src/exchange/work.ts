@@ -7,6 +7,7 @@ import type { ColloquyError } from "../errors.ts";
 import type { Envelope, Priority } from "../message/envelope.ts";
 import type { Mandate, Run } from "./causality/mandate.ts";
 import type { StagedEffect } from "./effects.ts";
+import type { AskOptions } from "./questions.ts";
 
 export interface Work {
   readonly kind: "request" | "stream" | "command";
@@ -38,6 +39,8 @@ export interface Work {
   started(): void;
   /** Sign of life with news: restarts the caller's idle timer. */
   progress(data: unknown): void;
+  /** Asks whoever waits for the work; absent where nobody can be asked. See `Context.ask`. */
+  ask?(question: unknown, options: AskOptions): Promise<unknown>;
   /** The handler's answer in chunks. Resolves when nothing more will be read from `chunks`; never rejects. */
   answerWith(chunks: AsyncIterable<unknown>, effects: () => readonly StagedEffect[]): Promise<void>;
   /** @returns a promise only where the answer takes time to be safe. */

@@ -62,6 +62,16 @@ export type { Address } from "./message/address.ts";
 export type { Ancestor, Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
 export type { AutomaticReplayOptions } from "./network/automatic-replay.ts";
 export type { DeadLetter, DeadLetterQuery, DeadLetterRange } from "./network/dead-letters.ts";
+export type {
+  Damage,
+  DeadLetterRecord,
+  EntryRecord,
+  ExportedRecord,
+  ExportSummary,
+  LogRecord,
+  MessageRecord,
+} from "./network/export-store.ts";
+export { exportStore } from "./network/export-store.ts";
 export type { JoinOptions } from "./network/join.ts";
 export { join } from "./network/join.ts";
 export type { MailboxInfo } from "./network/mailboxes.ts";

@@ -102,7 +102,8 @@ const explanations: Readonly<Record<StoreFailure, string>> = {
     "the path of the store is not a directory; name another one or move the file away",
   foreign: "the file is not a Colloquy store; it was left as it is. Choose another directory",
   missing: "a file of the store is missing; nothing was changed. Put it back, or restore a backup",
-  damaged: "the store is damaged; nothing was changed. Keep the files, and restore a backup",
+  damaged:
+    "the store is damaged; nothing was changed. Keep the files, and restore a backup, or see colloquy export",
   behind:
     "the store ends before what was acknowledged; nothing was changed. Put the newest files back, or restore a backup",
   "disk-full": "no room for the store; nothing of this was written. Free space on the disk",

@@ -67,7 +67,7 @@ export class DeadLetters {
 
   get(number: number): StoredDeadLetter | undefined {
     const value = this.#options.storage.read("dead", 0, number);
-    return value === undefined ? undefined : decode({ a: 0, b: number, value });
+    return value === undefined ? undefined : decodeDeadLetter({ a: 0, b: number, value });
   }
 
   /** @returns false when the present group has removed it already. */
@@ -86,13 +86,14 @@ export class DeadLetters {
     const limits = { rows, bytes: 2 ** 20 };
     return this.#options.storage
       .scan("dead", 0, Math.min(after + 1, keyMax), 0, limits)
-      .map(decode);
+      .map(decodeDeadLetter);
   }
 }
 
 const nothing = () => {};
 
-function decode({ b, value }: NumberedRow): StoredDeadLetter {
+/** The dead letter that a row of `dead` holds. */
+export function decodeDeadLetter({ b, value }: NumberedRow): StoredDeadLetter {
   const reader = new ByteReader(value);
   const queue = reader.text16("queue");
   const error = decodeError(reader.bytes("error", reader.uint32("error")));

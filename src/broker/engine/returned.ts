@@ -37,7 +37,8 @@ export const freshHistory: History = Object.freeze({
 });
 
 const returnedRegion = 2 ** 44;
-const scheduledRegion = 2 ** 45;
+/** Above those of messages that came back. */
+export const scheduledRegion: number = 2 ** 45;
 const dueMsStart = 36;
 const pastStart = 48;
 

@@ -25,6 +25,8 @@ export class Foretold {
   readonly #clock: Clock;
   /** The oldest first. */
   readonly #said = new Map<string, Said>();
+  /** When the youngest saying that is no longer here was said. */
+  #forgottenAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -39,6 +41,11 @@ export class Foretold {
     return this.#said.get(id)?.saying;
   }
 
+  /** Milliseconds back to which nothing that was said is missing. */
+  completeForMs(): number {
+    return this.#clock.monotonicMs() - this.#forgottenAtMs;
+  }
+
   say(id: string, saying: Saying): void {
     const nowMs = this.#clock.monotonicMs();
     this.#said.delete(id);
@@ -46,6 +53,7 @@ export class Foretold {
     for (const [oldest, { untilMs }] of this.#said) {
       if (untilMs > nowMs && this.#said.size <= keptMax) return;
       this.#said.delete(oldest);
+      this.#forgottenAtMs = untilMs - keptMs;
     }
   }
 }

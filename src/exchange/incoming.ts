@@ -212,7 +212,8 @@ export class Incoming implements InstanceListener, WorkTable {
   /** True when a request of that age would be known here if it had come. */
   #isComplete(data: unknown): boolean {
     const { sentAgoMs } = (data ?? {}) as { readonly sentAgoMs?: unknown };
-    return typeof sentAgoMs === "number" && sentAgoMs < this.#replies.completeForMs();
+    if (typeof sentAgoMs !== "number") return false;
+    return sentAgoMs < Math.min(this.#replies.completeForMs(), this.#foretold.completeForMs());
   }
 
   #tell(name: ControlName, about: Envelope, data: unknown, onUnheard?: () => void): void {

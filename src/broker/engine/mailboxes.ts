@@ -70,7 +70,9 @@ export class Declare implements Operation {
     const { directory, counters, changed } = this.#core;
     const queue = directory.named(name) ?? new Queue(name, this.#core);
     queue.number = counters.add(group, "queue");
-    queue.next = 1 + counters.get("positions");
+    // Below lie messages that were removed with a queue, of this name perhaps.
+    queue.forgotten = counters.get("positions");
+    queue.next = 1 + queue.forgotten;
     directory.add(queue);
     group.join({
       seal: (writes) => void writes.push({ table: "queue", name, value: encodeQueue(queue) }),

@@ -204,3 +204,18 @@ test("browsing gives every live message in order, whatever has become of the oth
     live.filter((each) => each > 100).slice(0, 150),
   );
 });
+
+test("G2: what was removed with its mailbox is unknown, also when there is one of that name again", async () => {
+  const rig = await Rig.with(["work"]);
+  await rig.enqueue("work", message("removed"));
+  await rig.run(rig.broker.queues.remove(["work"]));
+  await rig.run(rig.broker.queues.declare(["work"]));
+  const state = () => rig.run(rig.broker.queues.track("work", 1));
+  expect(await state()).toEqual({ state: "unknown" });
+  await rig.restart();
+  expect(await state()).toEqual({ state: "unknown" });
+  const [again] = await rig.enqueue("work", message("new"));
+  await rig.receive("work").settle();
+  const position = again?.kind === "stored" ? again.position : 0;
+  expect(await rig.run(rig.broker.queues.track("work", position))).toEqual({ state: "done" });
+});

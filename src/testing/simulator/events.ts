@@ -29,6 +29,16 @@ export type OrderEvent =
   | { readonly kind: "effect"; readonly id: string; readonly attempt: number }
   | { readonly kind: "dead-letter"; readonly id: string; readonly letter: number };
 
+/** Somebody gives a message up, or takes it back. */
+export type WithdrawalEvent =
+  | { readonly kind: "withdrawing"; readonly id: string; readonly how: "cancel" | "rescind" }
+  | {
+      readonly kind: "withdrawn";
+      readonly id: string;
+      readonly how: "cancel" | "rescind";
+      readonly answer: string;
+    };
+
 /** Of a request or a stream, named by `request`. */
 export type RequestEvent =
   | { readonly kind: "asking" | "handling" | "handled"; readonly request: string }
@@ -43,13 +53,25 @@ export type RequestEvent =
   /** The chunks of a stream, in the order in which they came. */
   | { readonly kind: "read"; readonly request: string; readonly chunks: readonly number[] };
 
-/** Of something that many change and nobody may overwrite. */
+/** Of an entry of the store, or a stream of the log, that many write to under a condition. */
 export type StateEvent =
-  | { readonly kind: "changed"; readonly what: string; readonly revision: number }
-  | { readonly kind: "perhaps-changed"; readonly what: string }
-  /** Read in the end. */
-  | { readonly kind: "total"; readonly what: string; readonly total: number };
+  | { readonly kind: "writing"; readonly what: string; readonly value: string }
+  /** It has this place now: a revision, or a position. */
+  | {
+      readonly kind: "written";
+      readonly what: string;
+      readonly value: string;
+      readonly place: number;
+    }
+  | {
+      readonly kind: "unwritten";
+      readonly what: string;
+      readonly value: string;
+      readonly code: string;
+    }
+  /** Read in the end: all that there is, in order. */
+  | { readonly kind: "found"; readonly what: string; readonly values: readonly string[] };
 
-export type ScenarioEvent = OrderEvent | RequestEvent | StateEvent;
+export type ScenarioEvent = OrderEvent | WithdrawalEvent | RequestEvent | StateEvent;
 
 export type ScenarioHistory = readonly AnyRecorded<ScenarioEvent>[];

@@ -30,6 +30,10 @@ function unfinished({ sendings, settled, effects, deadLetters }: Story): string 
       return sendings.some(({ expiresAtMs }) => expiresAtMs !== undefined)
         ? undefined
         : "expired, and nothing said when";
+    // Whether somebody asked for that is for another checker.
+    case "cancelled":
+    case "rescinded":
+      return undefined;
     case "failed":
       return once ? undefined : "failed, and no handler said so";
     case undefined:

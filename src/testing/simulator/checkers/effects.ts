@@ -14,6 +14,6 @@ function unearned({ effects, returned, settled }: Story): string | undefined {
   if (!returned.has(effect.attempt)) {
     return `had the effect of attempt ${effect.attempt}, which did not return`;
   }
-  if (settled === undefined || settled === "done") return undefined;
+  if (settled === undefined || settled === "done" || settled === "unknown") return undefined;
   return `is ${settled} and had an effect`;
 }

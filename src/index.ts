@@ -1,8 +1,6 @@
-export type {
-  AgentOptions,
-  Registration,
-} from "./agent/agent.ts";
+export type { Registration } from "./agent/agent.ts";
 export { Agent } from "./agent/agent.ts";
+export type { AgentOptions } from "./agent/agent-options.ts";
 export type { Client } from "./agent/client.ts";
 export type { Context } from "./agent/context.ts";
 export type { BatchHandler, BatchHandlerOptions, HandlerOptions } from "./agent/handler.ts";

@@ -1,10 +1,9 @@
 /** An identity with an inbox, handlers, capabilities, capacity and a state that others can see. */
 
 import { batching, batchOptions } from "../delivery/batch.ts";
-import type { Switch } from "../delivery/policy.ts";
-import { RateLimit, type RateLimitOptions } from "../delivery/rate-limit.ts";
+import { RateLimit } from "../delivery/rate-limit.ts";
 import { Retries, retryPolicy } from "../delivery/retry.ts";
-import { SendWindow, type WindowOptions } from "../delivery/window.ts";
+import { SendWindow } from "../delivery/window.ts";
 import { ColloquyError, invalidOption } from "../errors.ts";
 import { askToCancel, attachTo } from "../exchange/attaching.ts";
 import type { Exchange } from "../exchange/exchange.ts";
@@ -26,6 +25,7 @@ import type { Sender } from "../message/envelope.ts";
 import type { AgentCard, AgentStatus } from "../routing/card.ts";
 import { addressesOf } from "../routing/registry.ts";
 import { onAbort } from "../runtime/abort.ts";
+import type { AgentSettings } from "./agent-options.ts";
 import { type Client, makeClient } from "./client.ts";
 import type { Context } from "./context.ts";
 import { nameOf } from "./context.ts";
@@ -52,35 +52,6 @@ import type {
   Taken,
 } from "./protocol.ts";
 import { type EventContext, hear, type Subscription } from "./subscription.ts";
-
-export interface AgentOptions {
-  /** The pool it belongs to. Default: "agent". */
-  readonly type?: string;
-  /** What it can do: it is one of those that `skill:` addresses reach. */
-  readonly capabilities?: readonly string[];
-  /** Handlers that run at a time, 1 or more. Default: 100. */
-  readonly capacity?: number;
-  /** Requests that may wait for a free handler. Default: 10,000. */
-  readonly waitingMax?: number;
-  /** Its share under the strategy "weighted", above 0. Default: 1. */
-  readonly weight?: number;
-  /**
-   * How many requests and streams it takes from one sender; more are refused with RATE_LIMITED.
-   * `true` takes the defaults: 100 in a minute. Commands are paced by the capacity instead. Default: false.
-   */
-  readonly rateLimit?: Switch<RateLimitOptions>;
-  /**
-   * How many of its sends may be on their way to one address; above it `send` waits. `true` takes
-   * the defaults: 100, until they are stored. Default: false.
-   */
-  readonly sendWindow?: Switch<WindowOptions>;
-}
-
-/** As an agent is made of them: checked, with defaults. */
-export interface AgentSettings extends Required<Omit<AgentOptions, "rateLimit" | "sendWindow">> {
-  readonly rateLimit: RateLimitOptions | undefined;
-  readonly sendWindow: WindowOptions | undefined;
-}
 
 export interface Registration {
   /** No further work is started with this handler; what runs ends by itself. */

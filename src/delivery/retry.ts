@@ -12,7 +12,7 @@ export interface RetryPolicy {
   readonly attemptsMax: number;
   /** Milliseconds before the first retry, at most. Default: 200. */
   readonly baseMs: number;
-  /** Milliseconds before any retry, at most. Default: 30,000. */
+  /** Milliseconds before any retry, at most. Default: 30,000; of a request, for which somebody waits, 5,000. */
   readonly capMs: number;
   /**
    * Retries for each first start, in the long run; Infinity: no limit. Default: 0.1. Beyond it a
@@ -27,6 +27,8 @@ export const defaultRetry: RetryPolicy = {
   capMs: 30_000,
   budget: 0.1,
 };
+
+export const requestRetry: RetryPolicy = { ...defaultRetry, capMs: 5_000 };
 
 const least: Readonly<Record<keyof RetryPolicy, number>> = {
   attemptsMax: 1,

@@ -9,9 +9,10 @@ import { type BreakerOptions, breaking } from "../delivery/breaker.ts";
 import { fallingBack } from "../delivery/fallback.ts";
 import { type Ask, type Outgoing, switched } from "../delivery/policy.ts";
 import { repeating } from "../delivery/repeat.ts";
-import { defaultRetry, retryPolicy } from "../delivery/retry.ts";
+import { requestRetry, retryPolicy } from "../delivery/retry.ts";
 import { RetryBudget } from "../delivery/retry-budget.ts";
 import type { Address } from "../message/address.ts";
+import { deadlineOf } from "./causality/deadline.ts";
 import { pastDeadline } from "./failures.ts";
 import { checkPaths, checkRequest, invalidOption, type RequestOptions } from "./options.ts";
 import type { Site } from "./site.ts";
@@ -61,8 +62,10 @@ export class Asking {
     if (options.durable === true) {
       throw invalidOption("retry", options.retry, "for durable requests: their handler has one");
     }
-    const { deadlineMs = Number.POSITIVE_INFINITY, fallback = [], signal } = options;
-    const retry = switched(options.retry, defaultRetry);
+    const { fallback = [], signal } = options;
+    const retry = switched(options.retry, requestRetry);
+    const { clock } = this.#site;
+    const deadlineMs = deadlineOf(clock, options, speaker.cause) - clock.nowMs();
     return this.#ask({
       speaker,
       to,
@@ -71,7 +74,7 @@ export class Asking {
       options,
       fallback: checkPaths(fallback),
       retry: retry === undefined ? undefined : retryPolicy(retry),
-      untilMs: this.#site.clock.monotonicMs() + deadlineMs,
+      untilMs: clock.monotonicMs() + deadlineMs,
       signal,
     });
   }

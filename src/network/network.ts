@@ -1,22 +1,20 @@
 /** One process's place in the fabric: its agents, and its view of everyone else. */
-import { Agent, type AgentHome, type AgentOptions, type AgentSettings } from "../agent/agent.ts";
+import { Agent, type AgentHome } from "../agent/agent.ts";
+import { type AgentOptions, checkAgent } from "../agent/agent-options.ts";
 import type { Broker, BrokerStatus } from "../broker/broker.ts";
 import { storeOf } from "../broker/guarded.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
-import { rateLimit } from "../delivery/rate-limit.ts";
-import { windowOptions } from "../delivery/window.ts";
 import { askToCancel, attachTo } from "../exchange/attaching.ts";
 import type { CausalityLimits } from "../exchange/causality/limits.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import { Operations } from "../exchange/operations.ts";
-import { type AttachOptions, invalidOption, positive } from "../exchange/options.ts";
+import type { AttachOptions } from "../exchange/options.ts";
 import { parseReceiptId, Receipt } from "../exchange/receipt.ts";
 import { type Counters, newCounters, type Site, type Timed } from "../exchange/site.ts";
 import { Space } from "../exchange/space.ts";
 import { KeyedState, OrderedHistory } from "../exchange/state.ts";
 import type { CancelOutcome, StreamReply } from "../exchange/stream.ts";
-import { assertId } from "../message/address.ts";
 import type { CompressionOptions } from "../message/compression.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentInfo } from "../routing/card.ts";
@@ -299,31 +297,4 @@ export class Network {
       work.then(done, done);
     });
   }
-}
-
-function checkAgent(id: string, options: AgentOptions): AgentSettings {
-  const {
-    type = "agent",
-    capabilities = [],
-    capacity = 100,
-    waitingMax = 10_000,
-    weight = 1,
-  } = options;
-  assertId("agent", id);
-  assertId("type", type);
-  for (const capability of capabilities) assertId("capability", capability);
-  if (!(Number.isInteger(capacity) && capacity >= 1)) {
-    throw invalidOption("capacity", capacity, "a whole number, 1 or more");
-  }
-  if (!(waitingMax >= 0)) throw invalidOption("waitingMax", waitingMax, "0 or more");
-  positive("weight", weight);
-  return {
-    type,
-    capabilities,
-    capacity,
-    waitingMax,
-    weight,
-    rateLimit: rateLimit(options.rateLimit),
-    sendWindow: windowOptions(options.sendWindow),
-  };
 }

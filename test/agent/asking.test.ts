@@ -102,6 +102,21 @@ describe("retry", () => {
     expect(fabric.clock.monotonicMs() - begunMs).toBeLessThan(3_000);
   });
 
+  test("a request in whose handling it is asked has a deadline that it keeps", async () => {
+    const { asker, worker } = await open();
+    const gaveUpMs: number[] = [];
+    worker.handle("ask on", async (_input, context) => {
+      const retry = { attemptsMax: 1_000, baseMs: 400, budget: Number.POSITIVE_INFINITY };
+      const failed = await context.request("agent:nobody", "x", 1, { retry }).catch(() => "failed");
+      gaveUpMs.push(fabric.clock.monotonicMs());
+      return failed;
+    });
+    const begunMs = fabric.clock.monotonicMs();
+    const asked = asker.request("agent:worker", "ask on", 1, { deadlineMs: 3_000 });
+    expect(await fabric.until(asked)).toBe("failed");
+    expect((gaveUpMs[0] ?? 0) - begunMs).toBeLessThan(3_000);
+  });
+
   test("its signal ends the wait for the next attempt", async () => {
     const { asker } = await open();
     const stop = new AbortController();

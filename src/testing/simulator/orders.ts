@@ -4,7 +4,7 @@
  * against what was to be expected.
  */
 
-import type { AgentOptions } from "../../agent/agent.ts";
+import type { AgentOptions } from "../../agent/agent-options.ts";
 import type { Guarantee } from "../../broker/broker.ts";
 import { isColloquyError } from "../../errors.ts";
 import type { SendOptions } from "../../exchange/options.ts";

@@ -1,0 +1,64 @@
+/** What an agent is made of, and how its policies are switched on. */
+import type { Switch } from "../delivery/policy.ts";
+import { type RateLimitOptions, rateLimit } from "../delivery/rate-limit.ts";
+import { type WindowOptions, windowOptions } from "../delivery/window.ts";
+import { invalidOption } from "../errors.ts";
+import { positive } from "../exchange/options.ts";
+import { assertId } from "../message/address.ts";
+
+export interface AgentOptions {
+  /** The pool it belongs to. Default: "agent". */
+  readonly type?: string;
+  /** What it can do: it is one of those that `skill:` addresses reach. */
+  readonly capabilities?: readonly string[];
+  /** Handlers that run at a time, 1 or more. Default: 100. */
+  readonly capacity?: number;
+  /** Requests that may wait for a free handler. Default: 10,000. */
+  readonly waitingMax?: number;
+  /** Its share under the strategy "weighted", above 0. Default: 1. */
+  readonly weight?: number;
+  /**
+   * How many requests and streams it takes from one sender; more are refused with RATE_LIMITED.
+   * `true` takes the defaults: 100 in a minute. Commands are paced by the capacity instead. Default: false.
+   */
+  readonly rateLimit?: Switch<RateLimitOptions>;
+  /**
+   * How many of its sends may be on their way to one address; above it `send` waits. `true` takes
+   * the defaults: 100, until they are stored. Default: false.
+   */
+  readonly sendWindow?: Switch<WindowOptions>;
+}
+
+/** As an agent is made of them: checked, with defaults. */
+export interface AgentSettings extends Required<Omit<AgentOptions, "rateLimit" | "sendWindow">> {
+  readonly rateLimit: RateLimitOptions | undefined;
+  readonly sendWindow: WindowOptions | undefined;
+}
+
+/** @throws INVALID_ADDRESS or INVALID_OPTION naming the option, its value and what it may be. */
+export function checkAgent(id: string, options: AgentOptions): AgentSettings {
+  const {
+    type = "agent",
+    capabilities = [],
+    capacity = 100,
+    waitingMax = 10_000,
+    weight = 1,
+  } = options;
+  assertId("agent", id);
+  assertId("type", type);
+  for (const capability of capabilities) assertId("capability", capability);
+  if (!(Number.isInteger(capacity) && capacity >= 1)) {
+    throw invalidOption("capacity", capacity, "a whole number, 1 or more");
+  }
+  if (!(waitingMax >= 0)) throw invalidOption("waitingMax", waitingMax, "0 or more");
+  positive("weight", weight);
+  return {
+    type,
+    capabilities,
+    capacity,
+    waitingMax,
+    weight,
+    rateLimit: rateLimit(options.rateLimit),
+    sendWindow: windowOptions(options.sendWindow),
+  };
+}

@@ -14,6 +14,13 @@ const workerUrl = new URL(
   import.meta.url,
 );
 
+/**
+ * Megabytes, a third of the default. What a hub makes is mostly bytes outside the heap, of chunks and
+ * pages, which a collection of the young generation frees. Where that is rare because the young
+ * generation is large, they pile up until a full collection is due, and then one follows the other.
+ */
+const maxYoungGenerationSizeMb = 24;
+
 export class Owner {
   readonly #worker: Worker;
   readonly #lock: OwnerLock;
@@ -26,7 +33,11 @@ export class Owner {
   constructor(lock: OwnerLock, options: WorkerOptions) {
     this.#lock = lock;
     this.#options = options;
-    this.#worker = new Worker(workerUrl, { workerData: options, name: "colloquy hub" });
+    this.#worker = new Worker(workerUrl, {
+      workerData: options,
+      name: "colloquy hub",
+      resourceLimits: { maxYoungGenerationSizeMb },
+    });
     this.#worker.on("message", (message: FromWorker) => {
       if (message.kind === "ready") this.#ready.resolve();
       else this.#failure = errorFromInfo(message.error);

@@ -1,12 +1,5 @@
 /** A command taken from a mailbox, from its offer to its settlement. */
-import type {
-  Claim,
-  Delivery,
-  Lane,
-  Outcome,
-  Settlement,
-  SettleOutcome,
-} from "../broker/broker.ts";
+import type { Claim, Delivery, Effect, Lane, Outcome, SettleOutcome } from "../broker/broker.ts";
 import type { Retries } from "../delivery/retry.ts";
 import {
   ColloquyError,
@@ -26,7 +19,11 @@ import type { Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
 import { sleep } from "../runtime/sleep.ts";
 
-export type Settle = (settlement: Omit<Settlement, keyof Claim>) => Promise<SettleOutcome>;
+export type Settle = (
+  claim: Claim,
+  outcome: Outcome,
+  effects?: readonly Effect[],
+) => Promise<SettleOutcome>;
 
 export interface CommandWorkOptions {
   readonly site: Site;
@@ -115,15 +112,16 @@ export class CommandWork implements Work {
     return this.#options.retry.outcomeOf(error, this.claim.attempts);
   }
 
-  async #end(outcome: Outcome, effects: readonly StagedEffect[]): Promise<void> {
-    if (this.#state === "final") return;
+  #end(outcome: Outcome, effects: readonly StagedEffect[]): Promise<void> {
+    if (this.#state === "final") return Promise.resolve();
     this.#state = "final";
     this.mandate?.budget?.end();
-    const settled = await this.#settle(
-      effects.length === 0 ? { outcome } : { outcome, effects: effects.map((it) => it.effect) },
-    );
-    if (settled.kind === "settled") for (const { committed } of effects) committed?.();
-    if (settled.kind === "refused") await this.#refused(errorFromInfo(settled.error));
+    const staged = effects.length === 0 ? undefined : effects.map(({ effect }) => effect);
+    return this.#settle(outcome, staged).then((settled) => {
+      if (settled.kind === "settled") for (const { committed } of effects) committed?.();
+      if (settled.kind !== "refused") return undefined;
+      return this.#refused(errorFromInfo(settled.error));
+    });
   }
 
   /** An effect could not be made: the attempt has failed, and the next one will see why. */
@@ -132,19 +130,21 @@ export class CommandWork implements Work {
       details: error.details,
       retryable: true,
     });
-    await this.#settle({ outcome: this.#failure(again) });
+    await this.#settle(this.#failure(again));
   }
 
   /** Again and again while there is no room for it: until it is settled nobody else gets the message. */
-  async #settle(settlement: Omit<Settlement, keyof Claim>): Promise<SettleOutcome> {
+  #settle(
+    outcome: Outcome,
+    effects?: readonly Effect[],
+    waitMs = noRoomMs.min,
+  ): Promise<SettleOutcome> {
     const { settle, site } = this.#options;
-    for (let waitMs = noRoomMs.min; ; waitMs = Math.min(2 * waitMs, noRoomMs.max)) {
-      const settled = await settle(settlement);
-      if (settled.kind !== "refused" || !lacksRoom(settled.error, settlement.outcome)) {
-        return settled;
-      }
+    return settle(this.claim, outcome, effects).then(async (settled) => {
+      if (settled.kind !== "refused" || !lacksRoom(settled.error, outcome)) return settled;
       await sleep(site.clock, waitMs);
-    }
+      return this.#settle(outcome, effects, Math.min(2 * waitMs, noRoomMs.max));
+    });
   }
 }
 

@@ -1,12 +1,12 @@
 /** The durable side of an agent: declares its mailboxes, takes commands from them, settles them. */
-import type { Claim, Delivery, Settlement, SettleOutcome } from "../broker/broker.ts";
+import type { Delivery, Settlement, SettleOutcome } from "../broker/broker.ts";
 import { defaultRetry, Retries } from "../delivery/retry.ts";
 import { errorInfo } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { isRefusal } from "../exchange/failures.ts";
 import type { Address } from "../message/address.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
-import { CommandWork } from "./command-work.ts";
+import { CommandWork, type Settle } from "./command-work.ts";
 import type { Inbox } from "./inbox.ts";
 
 interface Settling {
@@ -90,28 +90,28 @@ export class Mailboxes {
   }
 
   #take(delivery: Delivery): void {
-    const { queue, position, fence } = delivery;
-    const settle = (settlement: Omit<Settlement, keyof Claim>) =>
-      this.#settle({ queue, position, fence, ...settlement });
     // Left as it is, it goes back when the queue is left; released now, it would be offered here again.
     if (this.#stopping) return;
     try {
       const message = decodeMessage(delivery.frame);
       const retry = this.#inbox.handlerOf(message.envelope.name)?.retry ?? this.#retry;
       const { site } = this.#exchange;
+      const settle = this.#settle;
       this.#inbox.accept(new CommandWork(delivery, message, { site, retry, settle }));
     } catch (error) {
-      void settle({ outcome: { kind: "dead", error: errorInfo(error) } });
+      void this.#settle(delivery, { kind: "dead", error: errorInfo(error) });
     }
   }
 
   /** What ends in one go is settled in one batch. */
-  #settle(settlement: Settlement): Promise<SettleOutcome> {
+  readonly #settle: Settle = ({ queue, position, fence }, outcome, effects) => {
+    const claim = { queue, position, fence, outcome };
+    const settlement = effects === undefined ? claim : { ...claim, effects };
     return new Promise((resolve) => {
       if (this.#settlements.length === 0) queueMicrotask(() => this.#flush());
       this.#settlements.push({ settlement, tell: resolve });
     });
-  }
+  };
 
   #flush(): void {
     const batch = this.#settlements;
@@ -132,7 +132,8 @@ export class Mailboxes {
     const { broker, counters, onError } = this.#exchange.site;
     try {
       const outcomes = await broker.queues.settle(batch.map(({ settlement }) => settlement));
-      for (const [index, outcome] of outcomes.entries()) {
+      for (let index = 0; index < outcomes.length; index++) {
+        const outcome = outcomes[index] as SettleOutcome;
         if (outcome.kind === "stale") counters.stale++;
         batch[index]?.tell(outcome);
       }

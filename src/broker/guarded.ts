@@ -135,8 +135,7 @@ class Gate {
   /** As `call`, for what may wait for ever and is therefore not counted. */
   wait<Value>(check: () => void, call: () => Promise<Value>, signal?: AbortSignal): Promise<Value> {
     try {
-      this.#assertOpen();
-      throwIfAborted(signal);
+      this.assertOpen(signal);
       check();
       return call();
     } catch (error) {
@@ -147,7 +146,7 @@ class Gate {
   /** As `call`, for what is iterated: the refusal comes with the first step. */
   iterate<Item>(check: () => void, call: () => AsyncIterable<Item>): AsyncIterable<Item> {
     try {
-      this.#assertOpen();
+      this.assertOpen(undefined);
       check();
       return call();
     } catch (error) {
@@ -155,8 +154,10 @@ class Gate {
     }
   }
 
-  #assertOpen(): void {
+  /** @throws CLOSED; CANCELLED when `signal` has aborted. */
+  assertOpen(signal: AbortSignal | undefined): void {
     if (this.#closed) throw new ColloquyError("CLOSED", `the broker ${this.#broker} is closed`);
+    throwIfAborted(signal);
   }
 
   #full(): ColloquyError<"QUEUE_FULL"> {
@@ -246,15 +247,17 @@ function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
         },
         () => inner.answer(queue, position, answer),
       ),
-    track: (queue, position, options = {}) =>
-      gate.wait(
-        () => {
-          checks.queue(queue);
-          wholeAtLeast("position", position, 0);
-        },
-        () => inner.track(queue, position, options),
-        options.signal,
-      ),
+    track: (queue, position, options = {}) => {
+      // As often as messages are sent, so that closures would be felt.
+      try {
+        gate.assertOpen(options.signal);
+        checks.queue(queue);
+        wholeAtLeast("position", position, 0);
+        return inner.track(queue, position, options);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    },
     browse: (queue, range, signal) =>
       gate.iterate(
         () => {

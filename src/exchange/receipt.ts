@@ -1,5 +1,5 @@
 /** What a sender holds of a durable message: proof that it is stored, and the way to its outcome. */
-import type { Attempts, Durability, MessageState } from "../broker/broker.ts";
+import type { Attempts, Durability, MessageState, TrackOptions } from "../broker/broker.ts";
 import { ColloquyError, type ErrorInfo, errorInfo } from "../errors.ts";
 import { onAbort } from "../runtime/abort.ts";
 import { AsyncQueue } from "../runtime/async-queue.ts";
@@ -52,6 +52,8 @@ export interface Locator {
   readonly position: number;
   readonly messageId: string;
 }
+
+const untilFinal: TrackOptions = Object.freeze({ wait: true });
 
 export class Receipt<Result = unknown> {
   readonly messageId: string;
@@ -115,10 +117,11 @@ export class Receipt<Result = unknown> {
   }
 
   /** Resolves with the outcome once it is final; rejects only with CANCELLED, CLOSED or a failure of the broker. */
-  async settled(options: SettledOptions = {}): Promise<Outcome<Result>> {
+  settled(options?: SettledOptions): Promise<Outcome<Result>> {
     const { queue, position } = this.#locator;
-    const state = await this.#site.broker.queues.track(queue, position, { wait: true, ...options });
-    return outcomeOf(state) as Outcome<Result>;
+    const waiting = options === undefined ? untilFinal : { ...untilFinal, ...options };
+    const final = this.#site.broker.queues.track(queue, position, waiting);
+    return final.then(outcomeOf) as Promise<Outcome<Result>>;
   }
 
   /**

@@ -25,10 +25,15 @@ export interface SendInput {
   readonly mandate: Mandate | undefined;
 }
 
+/** Who waits for a message to be stored. */
+interface Waiting {
+  readonly resolve: (receipt: Receipt) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 interface Batch {
   readonly messages: QueuedMessage[];
-  readonly tell: ((outcome: EnqueueOutcome) => void)[];
-  readonly fail: ((error: unknown) => void)[];
+  readonly senders: Waiting[];
 }
 
 type Draft = { -readonly [Field in keyof QueuedMessage]: QueuedMessage[Field] };
@@ -45,15 +50,19 @@ export class Sending {
   }
 
   /** Resolves once the message is stored. */
-  async send(input: SendInput): Promise<Receipt> {
-    const message = this.prepare(input);
-    const queue = this.#site.space.queue(input.to);
-    const declaring = this.#declared(queue);
-    if (declaring !== undefined) await declaring;
-    const outcome = await withAbort(this.#enqueue(queue, message), input.options.signal);
-    if (outcome.kind !== "stored") throw errorFromInfo(outcome.error);
-    const locator = { queue, position: outcome.position, messageId: message.id };
-    return new Receipt(this.#site, locator, outcome.duplicate);
+  send(input: SendInput): Promise<Receipt> {
+    try {
+      const message = this.prepare(input);
+      const queue = this.#site.space.queue(input.to);
+      const declaring = this.#declared(queue);
+      const stored =
+        declaring === undefined
+          ? this.#enqueue(queue, message)
+          : declaring.then(() => this.#enqueue(queue, message));
+      return withAbort(stored, input.options.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The message as its queue takes it. @throws what makes it unfit to be sent. */
@@ -100,21 +109,20 @@ export class Sending {
   }
 
   close(error: ColloquyError): void {
-    for (const { fail } of this.#batches.values()) for (const one of fail) one(error);
+    for (const { senders } of this.#batches.values()) rejectAll(senders, error);
     this.#batches.clear();
   }
 
-  #enqueue(queue: string, message: QueuedMessage): Promise<EnqueueOutcome> {
+  #enqueue(queue: string, message: QueuedMessage): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       if (this.#batches.size === 0) queueMicrotask(() => this.#flush());
       let batch = this.#batches.get(queue);
       if (batch === undefined) {
-        batch = { messages: [], tell: [], fail: [] };
+        batch = { messages: [], senders: [] };
         this.#batches.set(queue, batch);
       }
       batch.messages.push(message);
-      batch.tell.push(resolve);
-      batch.fail.push(reject);
+      batch.senders.push({ resolve, reject });
     });
   }
 
@@ -125,23 +133,37 @@ export class Sending {
   }
 
   #send(queue: string, batch: Batch): void {
-    const { messages, tell, fail } = batch;
+    const { messages, senders } = batch;
     this.#site.broker.queues.enqueue(queue, messages).then(
-      (outcomes) => {
-        for (const [index, outcome] of outcomes.entries()) tell[index]?.(outcome);
-      },
+      (outcomes) => this.#tell(queue, batch, outcomes),
       (error: unknown) => {
         // What is wrong with one message is no reason to refuse its neighbours.
-        if (messages.length > 1 && isRefusal(error)) return this.#sendApart(queue, batch);
-        for (const one of fail) one(error);
+        if (messages.length > 1 && isRefusal(error)) this.#sendApart(queue, batch);
+        else rejectAll(senders, error);
       },
     );
   }
 
-  #sendApart(queue: string, { messages, tell, fail }: Batch): void {
-    for (const index of messages.keys()) {
-      const alone = <Item>(items: readonly Item[]) => items.slice(index, index + 1);
-      this.#send(queue, { messages: alone(messages), tell: alone(tell), fail: alone(fail) });
+  #tell(queue: string, { messages, senders }: Batch, outcomes: readonly EnqueueOutcome[]): void {
+    for (let index = 0; index < outcomes.length; index++) {
+      const outcome = outcomes[index] as EnqueueOutcome;
+      const { resolve, reject } = senders[index] as Waiting;
+      if (outcome.kind === "stored") {
+        const { position, duplicate } = outcome;
+        const messageId = (messages[index] as QueuedMessage).id;
+        resolve(new Receipt(this.#site, { queue, position, messageId }, duplicate));
+      } else reject(errorFromInfo(outcome.error));
     }
   }
+
+  #sendApart(queue: string, { messages, senders }: Batch): void {
+    for (const index of messages.keys()) {
+      const alone = <Item>(items: readonly Item[]) => items.slice(index, index + 1);
+      this.#send(queue, { messages: alone(messages), senders: alone(senders) });
+    }
+  }
+}
+
+function rejectAll(senders: readonly Waiting[], error: unknown): void {
+  for (const { reject } of senders) reject(error);
 }

@@ -47,8 +47,17 @@ export class Tracks implements SessionPart {
     return new Promise((resolve, reject) => {
       const number = ++this.#numbers;
       const stopListening = onAbort(signal, () => this.#giveUp(number, signal as AbortSignal));
-      const asked = { number, queue, position, wait, follow };
-      const track = { ...asked, onChange, resolve, reject, stopListening };
+      const track: Track = {
+        number,
+        queue,
+        position,
+        wait,
+        follow,
+        onChange,
+        resolve,
+        reject,
+        stopListening,
+      };
       this.#open.set(number, track);
       if (wait && !follow) this.#await(track);
       else if (output !== undefined) ask(track, output);

@@ -40,8 +40,9 @@ export class Enqueue implements Operation {
     const core = this.#core;
     const queue = core.directory.declared(this.#queue);
     if (queue === undefined) {
+      // What is repeated may have been delivered before the mailbox was removed.
       const outcome: EnqueueOutcome = { kind: "rejected", error: undeclared(this.#queue) };
-      this.#outcomes = this.#batch.map(() => outcome);
+      this.#outcomes = this.#batch.map((each) => storedBefore(core, undefined, each) ?? outcome);
       return;
     }
     const changes = core.changes.of(queue, group);

@@ -219,3 +219,16 @@ test("G2: what was removed with its mailbox is unknown, also when there is one o
   const position = again?.kind === "stored" ? again.position : 0;
   expect(await rig.run(rig.broker.queues.track("work", position))).toEqual({ state: "done" });
 });
+
+test("G2: a repetition of what was stored is not called rejected when its mailbox is gone by now", async () => {
+  const rig = await Rig.with(["work"]);
+  const origin = { incarnation: "life", sequence: 1, repeatsFrom: 1 };
+  const sent = message("sent", { origin });
+  await rig.enqueue("work", sent);
+  await rig.run(rig.broker.queues.remove(["work"]));
+  const fresh = message("fresh", { origin: { ...origin, sequence: 2 } });
+  expect(await rig.enqueue("work", sent, fresh)).toMatchObject([
+    { kind: "stored", position: 1, duplicate: true },
+    { kind: "rejected", error: { code: "NO_ELIGIBLE_AGENT" } },
+  ]);
+});

@@ -2,6 +2,7 @@
  * Runs seeds through the simulator until one breaks a promise.
  *
  *   npm run simulate -- --seeds N [--from S] [--scenario X] [--jobs J]
+ *   npm run simulate -- --mutants [--named TEXT] [--jobs J]     plants bugs, each of which must be found
  *   npm run simulate -- --seed S [--scenario X] [--messages N] [--faults 0,2]     one run, told in full
  */
 import { fork } from "node:child_process";
@@ -10,6 +11,7 @@ import { type PlanOptions, planOf } from "../src/testing/simulator/plan.ts";
 import { reportOf } from "../src/testing/simulator/report.ts";
 import { runPlan } from "../src/testing/simulator/run.ts";
 import { shrink } from "../src/testing/simulator/shrink.ts";
+import { runMutants } from "./simulate-mutants.ts";
 
 const { values } = parseArgs({
   options: {
@@ -19,15 +21,19 @@ const { values } = parseArgs({
     scenario: { type: "string" },
     messages: { type: "string" },
     faults: { type: "string" },
-    jobs: { type: "string", default: "1" },
+    jobs: { type: "string", default: "2" },
+    mutants: { type: "boolean", default: false },
+    named: { type: "string", default: "" },
+    "no-shrink": { type: "boolean", default: false },
   },
 });
 
 /** Seeds between two lines of progress. */
 const progressEvery = 1_000;
 
-if (values.seed !== undefined) await tell(Number(values.seed));
-else if (Number(values.jobs) > 1) await share(Number(values.jobs));
+if (values.mutants) await plant();
+else if (values.seed !== undefined) await tell(Number(values.seed));
+else if (Number(values.jobs) > 1 && !values["no-shrink"]) await share(Number(values.jobs));
 else await search(Number(values.from), Number(values.seeds));
 
 function planOptions(): PlanOptions {
@@ -61,7 +67,11 @@ async function search(from: number, count: number): Promise<void> {
     // Lets the event loop turn: to be heard, and to be stopped.
     await new Promise(setImmediate);
     if (result.violations.length > 0) {
-      console.log(reportOf(await shrink(result, options)));
+      const asItIs = {
+        result,
+        options: { ...options, faults: [...result.plan.faults.keys()] },
+      };
+      console.log(reportOf(values["no-shrink"] ? asItIs : await shrink(result, options)));
       process.exitCode = 1;
       return;
     }
@@ -71,6 +81,11 @@ async function search(from: number, count: number): Promise<void> {
       console.log(`${done} of ${count} seeds from ${from}, ${seconds.toFixed(1)} s`);
     }
   }
+}
+
+async function plant(): Promise<void> {
+  const { named, jobs } = values;
+  if (!(await runMutants({ named, jobs: Number(jobs) }))) process.exitCode = 1;
 }
 
 /** Seeds are independent: each process takes its part, and the first that fails ends all. */

@@ -24,6 +24,8 @@ import { ProcessClock } from "./process-clock.ts";
 export interface Tenant {
   /** Its host in the network. */
   readonly host: string;
+  /** Whether it takes the lock where nobody has it. */
+  readonly mayOwn: boolean;
   readonly clock: ProcessClock;
   readonly random: Random;
 }
@@ -72,10 +74,17 @@ export class Machine {
     return this.#owner?.address;
   }
 
-  openBroker(tenant: Tenant): Promise<HubBroker> {
+  /** As `openEmbedded` does: a hub that just ends may still take a link, and its successor is near. */
+  async openBroker(tenant: Tenant): Promise<HubBroker> {
     const { clock, random, host } = tenant;
     const connect = (signal: AbortSignal) => this.#connect(tenant, signal);
-    return openHubBroker({ connect, clock, random, name: host, limits: clientLimits });
+    for (;;) {
+      try {
+        return await openHubBroker({ connect, clock, random, name: host, limits: clientLimits });
+      } catch (error) {
+        if (!isColloquyError(error) || !error.retryable) throw error;
+      }
+    }
   }
 
   /** The process is gone, with its hub if it ran one. */
@@ -115,7 +124,7 @@ export class Machine {
       throwIfAborted(signal);
       // A killed process goes nowhere, whatever its code believes to be doing.
       if (clock.ended) return await new Promise<never>(() => {});
-      if (this.#owner === undefined) this.#become(tenant);
+      if (this.#owner === undefined && tenant.mayOwn) this.#become(tenant);
       const address = this.hubHost;
       try {
         if (address !== undefined) {

@@ -34,6 +34,7 @@ export type Program<Event> = (context: ProcessContext<Event>) => unknown;
 export interface LifeOptions<Event> {
   readonly name: string;
   readonly life: number;
+  readonly mayOwn: boolean;
   readonly clock: ProcessClock;
   readonly random: Random;
   readonly machine: Machine;
@@ -46,6 +47,7 @@ export class Life<Event> implements ProcessContext<Event>, Tenant {
   readonly name: string;
   readonly host: string;
   readonly life: number;
+  readonly mayOwn: boolean;
   readonly clock: ProcessClock;
   readonly random: Random;
   readonly history: readonly AnyRecorded<Event>[];
@@ -53,11 +55,19 @@ export class Life<Event> implements ProcessContext<Event>, Tenant {
   readonly #networks: Network[] = [];
   readonly #over = new Deferred();
   state: "running" | "paused" | "ended" = "running";
+  // Functions, so that a program can take its context apart.
+  readonly join: ProcessContext<Event>["join"] = (options) => this.#join(options);
+  readonly sleep: ProcessContext<Event>["sleep"] = (ms) => sleep(this.clock, ms);
+  readonly rightTimeMs: () => number = () => this.clock.nowMs() - this.clock.wallOffsetMs;
+  readonly record: (event: Event) => void = (event) => {
+    if (this.alive) this.#options.record(this, event);
+  };
 
   constructor(options: LifeOptions<Event>) {
     this.#options = options;
     this.name = options.name;
     this.life = options.life;
+    this.mayOwn = options.mayOwn;
     this.host = options.name;
     this.clock = options.clock;
     this.random = options.random;
@@ -66,34 +76,6 @@ export class Life<Event> implements ProcessContext<Event>, Tenant {
 
   get alive(): boolean {
     return this.state !== "ended";
-  }
-
-  async join(options: Pick<JoinOptions, "space" | "copy" | "drainMs"> = {}): Promise<Network> {
-    const { clock, random, name } = this;
-    const broker = await this.#options.machine.openBroker(this);
-    const network = await join({
-      ...options,
-      broker,
-      name,
-      clock,
-      random,
-      drainOnSignals: false,
-      onError: (error, where) => this.#options.onReported(this, error, where),
-    });
-    this.#networks.push(network);
-    return network;
-  }
-
-  sleep(ms: number): Promise<void> {
-    return sleep(this.clock, ms);
-  }
-
-  rightTimeMs(): number {
-    return this.clock.nowMs() - this.clock.wallOffsetMs;
-  }
-
-  record(event: Event): void {
-    if (this.alive) this.#options.record(this, event);
   }
 
   /** Ends in order, as at SIGTERM; or is killed meanwhile. */
@@ -110,5 +92,21 @@ export class Life<Event> implements ProcessContext<Event>, Tenant {
     this.#over.resolve();
     this.clock.end();
     this.#options.machine.killed(this);
+  }
+
+  async #join(options: Pick<JoinOptions, "space" | "copy" | "drainMs"> = {}): Promise<Network> {
+    const { clock, random, name } = this;
+    const broker = await this.#options.machine.openBroker(this);
+    const network = await join({
+      ...options,
+      broker,
+      name,
+      clock,
+      random,
+      drainOnSignals: false,
+      onError: (error, where) => this.#options.onReported(this, error, where),
+    });
+    this.#networks.push(network);
+    return network;
   }
 }

@@ -95,14 +95,15 @@ export class World<Event> {
     return this.#coming.length === 0 && this.#finished.has(name);
   }
 
-  /** A new life of a process that runs no program. */
-  enter(name: string): Life<Event> {
+  /** A new life of a process that runs no program. @param options - whether it may run the hub. Default: it may. */
+  enter(name: string, { mayOwn = true }: { readonly mayOwn?: boolean } = {}): Life<Event> {
     const births = (this.#births.get(name) ?? 0) + 1;
     this.#births.set(name, births);
     const random = this.random(`${name} ${births}`);
     const life = new Life<Event>({
       name,
       life: births,
+      mayOwn,
       clock: new ProcessClock(this.clock, random),
       random,
       machine: this.#machine,
@@ -158,7 +159,7 @@ export class World<Event> {
 
   /** Everything ends at once, and the disk keeps what it had flushed. */
   powerCut(): void {
-    for (const name of [...this.#lives.keys()]) this.kill(name);
+    for (const name of this.names) this.kill(name);
     this.disk.powerCut();
   }
 

@@ -397,6 +397,7 @@ export class Agent {
       name,
       run: composeHandler(member, handler),
       retry: new Retries(retryPolicy(options.retry), clock, random),
+      resumable: options.resumable === true,
     });
     this.#mailboxes.open(this.#addresses);
     return { close: remove };

@@ -51,6 +51,11 @@ export interface Context {
   readonly idempotencyKey: string;
   /** Of a command, higher with every attempt: for systems outside that refuse the lower one. */
   readonly fence: number | undefined;
+  /**
+   * Of a stream whose handler is resumable: the last chunk that its reader has, 0 at first. The first
+   * chunk that is yielded gets the next number.
+   */
+  readonly resumeFrom: number;
   /** Milliseconds until the deadline; Infinity without one. */
   remainingMs(): number;
   /** Requests, streams and sends that may still be made here; Infinity without a limit. */
@@ -226,6 +231,10 @@ export class HandlerContext implements Context {
 
   get progress(): Context["progress"] {
     return (data) => this.#work.progress(data);
+  }
+
+  get resumeFrom(): number {
+    return this.#work.resumeFrom ?? 0;
   }
 
   get ask(): Context["ask"] {

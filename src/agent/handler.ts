@@ -9,6 +9,12 @@ import { type AnySchema, type Member, validate } from "./protocol.ts";
 export interface HandlerOptions {
   /** When a failed command is tried again. */
   readonly retry?: Partial<RetryPolicy>;
+  /**
+   * Of a stream: where its process ends, the reader goes on with the same agent in its next life, or
+   * with another of the pool. The handler is called again with the same input, and has to go on behind
+   * chunk `context.resumeFrom`. Default: false.
+   */
+  readonly resumable?: boolean;
 }
 
 export interface BatchHandlerOptions extends HandlerOptions {
@@ -29,6 +35,7 @@ export interface Handler {
   readonly name: string;
   readonly run: HandlerFunction;
   readonly retry: Retries;
+  readonly resumable: boolean;
 }
 
 /** Checks the input before, and the answer after, where there are schemas. */

@@ -4,7 +4,7 @@ import { letThrough } from "../delivery/refusals.ts";
 import { ColloquyError } from "../errors.ts";
 import { isPast } from "../exchange/causality/deadline.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { noHandler, pastDeadline } from "../exchange/failures.ts";
+import { noHandler, notResumable, pastDeadline } from "../exchange/failures.ts";
 import type { LocalAgent, Work } from "../exchange/work.ts";
 import type { Sender } from "../message/envelope.ts";
 import { Deferred } from "../runtime/deferred.ts";
@@ -96,9 +96,13 @@ export class Inbox implements LocalAgent {
     if (isPast(this.#exchange.site.clock, work.deadlineAtMs)) {
       return work.fail(pastDeadline({ name: work.name, outcome: "not-started" }));
     }
+    if (work.resumeFrom !== undefined && !handler.resumable) {
+      return work.fail(notResumable(work.name, work.resumeFrom));
+    }
     this.#running++;
     this.#exchange.site.counters.started++;
     work.started();
+    if (handler.resumable && work.kind === "stream") work.beResumable?.();
     const context = new HandlerContext(work, this.#exchange, this.#self);
     let result: unknown;
     try {

@@ -6,6 +6,8 @@
  *   accepted   handler → requester   "queued", "started" or "waiting-input": the request is here; to who attached to a
  *                                    stream also envelope.sequence: the next chunk has the next number
  *   progress   handler → requester   what the handler reports
+ *   resumable  handler → requester   where its process ends, the stream may be sent again, to another,
+ *                                    with envelope.sequence: the last chunk that was received
  *   question   handler → requester   { number, question }: what the handler asks; sent again until answered
  *   refused    handler → requester   it was not started here, and will not be
  *   missing    handler → requester   it never came: it was not started, and is not until sent again
@@ -34,6 +36,7 @@ export type ControlName =
   | "accepted"
   | "progress"
   | "refused"
+  | "resumable"
   | "missing"
   | "forgotten"
   | "verdict"

@@ -78,6 +78,13 @@ export function cut(
   });
 }
 
+/** Its handler was gone, and the one that was asked to go on cannot. */
+export function notResumable(name: string, received: number): ColloquyError<"STREAM_CUT"> {
+  return new ColloquyError("STREAM_CUT", `${name}: the stream was cut after chunk ${received}`, {
+    details: { name, received, resumable: false },
+  });
+}
+
 /** A stream has one reader. */
 export function takenOver(name: string): ColloquyError<"CONFLICT"> {
   return new ColloquyError("CONFLICT", `${name}: another reader has attached to the stream`, {

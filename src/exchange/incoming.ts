@@ -113,7 +113,7 @@ export class Incoming implements InstanceListener, WorkTable {
       const agent = agentIdOf(work.message);
       const locator = formatOperationId({ instance, messageId: id, agent });
       if (work.outcome === "not-started") work.refuse();
-      else work.stop(unreachable(name, agent, "unknown", locator), reason);
+      else work.abandon(unreachable(name, agent, "unknown", locator), reason);
     }
   }
 

@@ -3,8 +3,8 @@ import { ColloquyError } from "../errors.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import { handleOf } from "./attaching.ts";
 import { windowDefault } from "./options.ts";
-import { RemoteCall, type RemoteCallInput } from "./remote-call.ts";
-import type { Alternatives, RemoteCalls } from "./remote-calls.ts";
+import { type Alternatives, RemoteCall, type RemoteCallInput } from "./remote-call.ts";
+import type { RemoteCalls } from "./remote-calls.ts";
 import { type Call, StreamReader } from "./stream.ts";
 
 export function requestRemotely(

@@ -1,11 +1,14 @@
 /** A request to an agent of another process, from sending it to its answer. */
+import { isColloquyError } from "../errors.ts";
 import { agentAddress } from "../message/address.ts";
 import type { Envelope } from "../message/envelope.ts";
 import type { Message } from "../message/message.ts";
+import { decodePayload } from "../message/payload.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import type { Strategy } from "../routing/strategies.ts";
 import type { Mandate } from "./causality/mandate.ts";
 import { envelopeOf } from "./envelopes.ts";
-import { cut, unreachable } from "./failures.ts";
+import { cut, thrownBy, unreachable } from "./failures.ts";
 import type { Operation } from "./operation.ts";
 import { RemoteWait, type Settle, type WaitInput, type WaitTable } from "./remote-wait.ts";
 import { encodeBody } from "./site.ts";
@@ -19,19 +22,43 @@ export interface RemoteCallInput extends WaitInput {
   readonly target: Candidate;
 }
 
+/** Where a call may go when its target is gone. */
+export interface Alternatives {
+  /** The pool it was sent to; undefined for one agent in particular. */
+  readonly pool: string | undefined;
+  readonly strategy: Strategy;
+  /** Those of the pool that it must not go to. */
+  readonly passOver: ReadonlySet<Candidate> | undefined;
+}
+
 export interface CallTable extends WaitTable {
   /** Nobody listened at the target's inbox: sends the call elsewhere, again, or fails it. */
   unheard(call: RemoteCall): void;
   /** The target did not take it: as above. */
   elsewhere(call: RemoteCall): void;
+  /** Calls `resume` with whoever can go on with the stream, as soon as there is somebody. */
+  resume(call: RemoteCall): void;
+  giveUp(call: RemoteCall): void;
+}
+
+const resumeAgainMs = 50;
+
+function isNoHandler({ envelope, payload }: Message): boolean {
+  if (envelope.kind !== "error") return false;
+  return isColloquyError(thrownBy(decodePayload(payload)), "NO_HANDLER");
 }
 
 export class RemoteCall extends RemoteWait {
   readonly id: string;
   target: Candidate;
+  /** Lives of processes that ended while they handled it. */
+  readonly lost: Set<string> = new Set();
   readonly #call: RemoteCallInput;
   readonly #table: CallTable;
   #frame: Uint8Array;
+  /** The last chunk that had come when it was sent again; undefined where it was not. */
+  #resumedAfter: number | undefined;
+  #isResuming = false;
 
   /** @throws SERIALIZATION_ERROR or MESSAGE_TOO_LARGE when the input cannot travel. */
   constructor(call: RemoteCallInput, table: CallTable, settle: Settle) {
@@ -84,6 +111,44 @@ export class RemoteCall extends RemoteWait {
     this.tell("inquiry", { sequence: this.reader?.received ?? 0, data, onUnheard });
   }
 
+  /** The process of its handler is gone. */
+  override lose(): void {
+    if (!this.resumable || this.final) return super.lose();
+    this.lost.add(this.target.instance);
+    if (!this.#isResuming) this.alive();
+    this.#resumeLater();
+  }
+
+  /** For `CallTable.resume`: `target` goes on. Whoever did before must not, should it still live. */
+  resume(target: Candidate): void {
+    const { site, from } = this.#call;
+    const question = { ask: "cancel", from, operation: this.operation } as const;
+    this.#table.verdicts.ask({ ...question, sentAtMs: undefined, waitMs: 0 }, () => {});
+    this.#isResuming = false;
+    this.#resumedAfter = this.reader?.received ?? 0;
+    this.target.outstanding--;
+    this.target = target;
+    target.outstanding++;
+    const sequence = this.#resumedAfter;
+    this.#frame = this.#encode({ ...this.#envelope(), id: this.id, sequence });
+    site.broker.topics.publish([
+      {
+        topic: site.space.inbox(target.instance),
+        frame: this.#frame,
+        onUnheard: () => {
+          if (this.target === target) this.lose();
+        },
+      },
+    ]);
+  }
+
+  override expire(): void {
+    if (!this.#isResuming) return super.expire();
+    this.#table.giveUp(this);
+    this.resumable = false;
+    this.lose();
+  }
+
   /** It was not started, and there is nobody else. */
   refuse(): void {
     this.#call.mandate?.budget?.end();
@@ -92,6 +157,8 @@ export class RemoteCall extends RemoteWait {
 
   override onAnswer(message: Message): void {
     const { status, budget = 0 } = message.envelope;
+    // In its next life the agent is there before its handlers are.
+    if (this.#isUntouched && isNoHandler(message)) return this.#resumeSoon();
     if (status === undefined) this.#call.mandate?.budget?.end(budget);
     super.onAnswer(message);
   }
@@ -106,18 +173,37 @@ export class RemoteCall extends RemoteWait {
 
   protected override missing(): void {
     const received = this.reader?.received ?? 0;
-    if (received === 0) this.send();
+    if (received === (this.#resumedAfter ?? 0)) this.send();
     else this.fail(cut(this.#call.name, received, "unknown", this.operationId));
   }
 
   protected override refused(): void {
-    this.#table.elsewhere(this);
+    if (this.#isUntouched) this.#resumeSoon();
+    else this.#table.elsewhere(this);
   }
 
   protected override ended(answerMs: number | undefined): void {
     this.target.outstanding--;
     if (answerMs !== undefined) this.target.learn(answerMs);
     this.#call.cause?.calls?.delete(this);
+    if (this.#isResuming) this.#table.giveUp(this);
+  }
+
+  /** It was sent again, and no chunk has come since. */
+  get #isUntouched(): boolean {
+    return this.#resumedAfter !== undefined && this.reader?.received === this.#resumedAfter;
+  }
+
+  #resumeSoon(): void {
+    const { target } = this;
+    this.#call.site.clock.setTimer(resumeAgainMs, () => {
+      if (!this.final && this.target === target) this.#resumeLater();
+    });
+  }
+
+  #resumeLater(): void {
+    this.#isResuming = true;
+    this.#table.resume(this);
   }
 
   #onUnheard(): void {

@@ -6,22 +6,13 @@ import { type ColloquyError, isColloquyError } from "../errors.ts";
 import type { Message } from "../message/message.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { InstanceListener } from "../routing/registry.ts";
-import type { Strategy } from "../routing/strategies.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { HashTable } from "../runtime/hash-table.ts";
-import type { CallTable, RemoteCall } from "./remote-call.ts";
+import type { Alternatives, CallTable, RemoteCall } from "./remote-call.ts";
 import type { RemoteWait } from "./remote-wait.ts";
+import { Resumptions } from "./resumptions.ts";
 import type { Site } from "./site.ts";
 import { Verdicts } from "./verdicts.ts";
-
-/** Where a call may go when its target is gone. */
-export interface Alternatives {
-  /** The pool it was sent to; undefined for one agent in particular. */
-  readonly pool: string | undefined;
-  readonly strategy: Strategy;
-  /** Those of the pool that it must not go to. */
-  readonly passOver: ReadonlySet<Candidate> | undefined;
-}
 
 /** How long after a reconnect the other processes get to reconnect too. */
 const regroupMs = 2_000;
@@ -33,6 +24,7 @@ export class RemoteCalls implements CallTable, InstanceListener {
   readonly #clock: Clock;
   readonly #waits = new HashTable<string, RemoteWait>();
   readonly #alternatives = new Map<RemoteWait, Alternatives>();
+  readonly #resumptions: Resumptions;
   readonly #tried = new Map<RemoteWait, Set<Candidate>>();
   #regroupUntilMs = Number.NEGATIVE_INFINITY;
 
@@ -40,6 +32,7 @@ export class RemoteCalls implements CallTable, InstanceListener {
     this.#site = site;
     this.#clock = site.clock;
     this.verdicts = new Verdicts(site);
+    this.#resumptions = new Resumptions(site);
   }
 
   get size(): number {
@@ -105,6 +98,16 @@ export class RemoteCalls implements CallTable, InstanceListener {
     this.#clock.setTimer(retryMs, () => {
       if (!call.final && call.target === target) call.send();
     });
+  }
+
+  /** The stream goes on elsewhere, as soon as there is somebody. */
+  resume(call: RemoteCall): void {
+    this.#resumptions.begin(call, this.#alternatives.get(call));
+  }
+
+  /** It does so no longer. */
+  giveUp(call: RemoteCall): void {
+    this.#resumptions.forget(call);
   }
 
   inquire(wait: RemoteWait): void {

@@ -59,6 +59,8 @@ export interface Settle {
 export abstract class RemoteWait extends Timed {
   /** What the answer is known by. */
   abstract readonly id: string;
+  /** Another may go on where the handler's process ends. */
+  protected resumable = false;
   readonly reader: StreamReader | undefined;
   readonly #wait: WaitInput;
   readonly #table: WaitTable;
@@ -195,11 +197,14 @@ export abstract class RemoteWait extends Timed {
       case "accepted":
         this.#onState(decodePayload(payload));
         if (envelope.sequence !== undefined) this.reader?.skipTo(envelope.sequence);
-        return this.#alive();
+        return this.alive();
       case "progress":
         this.#known = "in-progress";
         this.#wait.options.onProgress?.(decodePayload(payload));
-        return this.#alive();
+        return this.alive();
+      case "resumable":
+        this.resumable = true;
+        return this.alive();
       case "question":
         return this.#onQuestion(decodePayload(payload));
       case "missing":
@@ -219,7 +224,7 @@ export abstract class RemoteWait extends Timed {
     const sequence = envelope.sequence ?? 0;
     if (envelope.status === "partial") {
       this.#known = "in-progress";
-      this.#alive();
+      this.alive();
       if (reader?.push(sequence, decodePayload(payload)) === false) {
         this.#fillGap(reader.received, false);
       }
@@ -300,7 +305,7 @@ export abstract class RemoteWait extends Timed {
       (answered, given) => this.#answer(answered, given),
       (waiting) => {
         this.#isAsked = waiting;
-        if (!this.final) this.#alive();
+        if (!this.final) this.alive();
       },
     );
     void this.#desk.take(number, question);
@@ -315,7 +320,8 @@ export abstract class RemoteWait extends Timed {
     }
   }
 
-  #alive(): void {
+  /** A sign of life: silence begins anew. */
+  protected alive(): void {
     this.#heard = true;
     if (this.#phase !== "waiting") return;
     const { timeouts } = this.#wait.site;

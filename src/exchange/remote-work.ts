@@ -58,7 +58,9 @@ export class RemoteWork extends Timed implements Work, Handled {
   /** Chunks the requester may not have read yet. */
   #unread: SentChunk[] = [];
   /** Number of the last chunk. */
-  #sent = 0;
+  #sent: number;
+  /** The largest that any reader has had. */
+  #window: number;
   #state: "waiting" | "started" | "committing" | "final" = "waiting";
   /** Those who attached; of a stream one at most, who has taken it over. */
   #readers: Reader[] = [];
@@ -77,6 +79,8 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.mandate = mandateOf(envelope, site.limits);
     this.kind = envelope.credit === undefined ? "request" : "stream";
     this.#gate = new CreditGate(envelope.credit ?? 0);
+    this.#sent = envelope.sequence ?? 0;
+    this.#window = (envelope.credit ?? 0) - this.#sent;
     this.#topic = envelope.replyTo ?? site.space.inbox(envelope.from.instance);
     if (envelope.deadlineMs !== undefined) {
       site.timeouts.add(this, Math.max(0, envelope.deadlineMs - site.clock.nowMs()));
@@ -89,6 +93,14 @@ export class RemoteWork extends Timed implements Work, Handled {
 
   get lane(): Lane {
     return laneOf[this.message.priority];
+  }
+
+  get resumeFrom(): number | undefined {
+    return this.message.sequence;
+  }
+
+  beResumable(): void {
+    if (!this.left) this.#tell("resumable", undefined);
   }
 
   get deadlineAtMs(): number {
@@ -115,11 +127,16 @@ export class RemoteWork extends Timed implements Work, Handled {
     effects: () => readonly StagedEffect[],
   ): Promise<void> {
     if (this.kind === "request") return this.fail(notAskedInChunks(this.name));
-    await pump(chunks, this.#gate, {
-      chunk: (sequence, chunk) => this.#sendChunk(sequence, chunk),
-      end: (result, sequence) => this.succeed(result, effects(), sequence),
-      fail: (error) => this.fail(error),
-    });
+    await pump(
+      chunks,
+      this.#gate,
+      {
+        chunk: (sequence, chunk) => this.#sendChunk(sequence, chunk),
+        end: (result, sequence) => this.succeed(result, effects(), sequence),
+        fail: (error) => this.fail(error),
+      },
+      this.resumeFrom,
+    );
   }
 
   succeed(
@@ -194,6 +211,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     for (const { sequence, frame } of this.#unread) {
       reader.chunk(sequence, decodePayload(decodeMessage(frame).payload));
     }
+    this.#window = Math.max(this.#window, credit - after);
     this.#gate.grant(credit);
     if (this.left) this.#questions?.poseAgain();
   }
@@ -215,6 +233,14 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.fail(error);
     this.cancelled = reason;
     cancelWork(this, reason);
+  }
+
+  /** The process leaves: the requester is told that nobody is at work any more. */
+  abandon(error: ColloquyError, reason: ColloquyError): void {
+    if (!this.left) this.#tell("forgotten", undefined);
+    for (const reader of this.#readers) reader.fail(error);
+    this.#readers = [];
+    this.cancel(reason);
   }
 
   /** What there is to say about it now. */
@@ -286,7 +312,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     const frame = this.#frame("response", chunk, sequence, "partial");
     this.#unread.push({ sequence, frame });
     // Credit is what was read plus the window, so what lies a whole window back has been read.
-    const window = this.message.credit ?? 0;
+    const window = this.#window;
     if (this.#unread.length > 2 * window) this.#unread = this.#unread.slice(window);
     this.#sent = sequence;
     if (!this.left) this.#publish(frame);

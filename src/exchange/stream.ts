@@ -239,14 +239,19 @@ export class CreditGate {
   }
 }
 
-/** Moves what `chunks` yields into `sink` as credit allows. Never rejects. */
+/**
+ * Moves what `chunks` yields into `sink` as credit allows. Never rejects.
+ *
+ * @param after - the first chunk gets the next number.
+ */
 export async function pump(
   chunks: AsyncIterable<unknown>,
   gate: CreditGate,
   sink: ChunkSink,
+  after = 0,
 ): Promise<void> {
   const iterator = chunks[Symbol.asyncIterator]();
-  let sequence = 0;
+  let sequence = after;
   try {
     for (;;) {
       await gate.room(sequence + 1);

@@ -39,6 +39,10 @@ export interface Work {
   started(): void;
   /** Sign of life with news: restarts the caller's idle timer. */
   progress(data: unknown): void;
+  /** Of a stream that another handler had begun: the last chunk its reader has. */
+  readonly resumeFrom?: number | undefined;
+  /** Another may go on with the stream where this process ends. */
+  beResumable?(): void;
   /** Asks whoever waits for the work; absent where nobody can be asked. See `Context.ask`. */
   ask?(question: unknown, options: AskOptions): Promise<unknown>;
   /** The handler's answer in chunks. Resolves when nothing more will be read from `chunks`; never rejects. */

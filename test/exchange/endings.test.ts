@@ -181,3 +181,112 @@ test("a hub that is replaced loses neither requests nor chunks, in whatever stat
   expect(await fabric.until(reply.result)).toBe("counted");
   expect(starts).toBe(1);
 });
+
+describe("a stream whose handler can go on", () => {
+  const last = 60;
+  const everything = Array.from({ length: last }, (_, index) => index + 1);
+
+  /** Counts to `last`, with a pause behind every chunk. */
+  function countWith(agent: Agent, starts: number[], resumable = true): void {
+    agent.handle(
+      "count",
+      async function* (_input, { resumeFrom }: Context) {
+        starts.push(resumeFrom);
+        for (let n = resumeFrom + 1; n <= last; n++) {
+          await new Promise<void>((resolve) => fabric.clock.setTimer(20, resolve));
+          yield n;
+        }
+        return "counted";
+      },
+      { resumable },
+    );
+  }
+
+  function read(to: "agent:worker" | "type:pool", timeoutMs = 30_000) {
+    const reply = asker.stream(to, "count", undefined, { window: 8, timeoutMs });
+    const chunks: unknown[] = [];
+    const reading = (async () => {
+      for await (const chunk of reply) chunks.push(chunk);
+      return reply.result;
+    })();
+    reading.catch(() => {});
+    return { chunks, reading };
+  }
+
+  test("goes on with the next life of its agent, behind the last chunk that was read", async () => {
+    const { net, agent } = await member("worker");
+    const starts: number[] = [];
+    countWith(agent, starts);
+    const { chunks, reading } = read("agent:worker");
+    await fabric.clock.advance(300);
+    fabric.kill("worker", net);
+    await fabric.clock.advance(3_000);
+    const next = await fabric.join("worker again");
+    const heir = await fabric.until(next.agent("worker", { type: "pool" }));
+    // In its next life the agent is there before its handlers are.
+    await fabric.clock.advance(200);
+    countWith(heir, starts);
+    expect(await fabric.until(reading)).toBe("counted");
+    expect(chunks).toEqual(everything);
+    expect(starts).toHaveLength(2);
+    expect(starts[1]).toBeGreaterThan(5);
+  });
+
+  test("goes on at once with another of its pool, as often as it takes", async () => {
+    const starts: number[] = [];
+    const pool = [await member("a"), await member("b"), await member("c")];
+    for (const { agent } of pool) countWith(agent, starts);
+    const { chunks, reading } = read("type:pool");
+    for (let kill = 0; kill < 2; kill++) {
+      await fabric.clock.advance(300);
+      const working = pool.find(({ agent }) => agent.load > 0);
+      if (working === undefined) throw new Error("nobody is at work");
+      pool.splice(pool.indexOf(working), 1);
+      fabric.kill(working.agent.id, working.net);
+      await fabric.clock.advance(1_500);
+    }
+    expect(await fabric.until(reading)).toBe("counted");
+    expect(chunks).toEqual(everything);
+    expect(starts).toHaveLength(3);
+  });
+
+  test("also where its process leaves in order", async () => {
+    const starts: number[] = [];
+    const [first, second] = [await member("worker"), await member("other")];
+    countWith(first.agent, starts);
+    const { chunks, reading } = read("type:pool");
+    await fabric.clock.advance(300);
+    countWith(second.agent, starts);
+    await fabric.until(first.net.close());
+    expect(await fabric.until(reading)).toBe("counted");
+    expect(chunks).toEqual(everything);
+  });
+
+  test("is cut when nobody comes for as long as silence is allowed", async () => {
+    const { net, agent } = await member("worker");
+    countWith(agent, []);
+    const { reading } = read("agent:worker", 6_000);
+    await fabric.clock.advance(300);
+    fabric.kill("worker", net);
+    const { error, afterMs } = await failure(reading);
+    expect(error).toMatchObject({ code: "STREAM_CUT" });
+    expect(afterMs).toBeGreaterThan(6_000);
+    expect(afterMs).toBeLessThan(8_000);
+  });
+
+  test("is cut, and not started again, where the next one cannot go on", async () => {
+    const { net, agent } = await member("worker");
+    const starts: number[] = [];
+    countWith(agent, starts);
+    const { reading } = read("agent:worker");
+    await fabric.clock.advance(300);
+    fabric.kill("worker", net);
+    const next = await fabric.join("worker again");
+    countWith(await fabric.until(next.agent("worker")), starts, false);
+    await expect(fabric.until(reading)).rejects.toMatchObject({
+      code: "STREAM_CUT",
+      details: { resumable: false },
+    });
+    expect(starts).toEqual([0]);
+  });
+});

@@ -14,7 +14,7 @@ export interface Order {
   readonly stumbles: boolean;
 }
 
-export const keysPerSender = 40;
+export const keysPerSender = 500;
 
 const guarantees: readonly Guarantee[] = ["at-most-once", "exactly-once", "at-least-once"];
 const priorities: readonly Priority[] = ["normal", "normal", "normal", "high", "critical", "low"];

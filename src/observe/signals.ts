@@ -3,7 +3,7 @@
  * is a channel of Node's `diagnostics_channel`, named "colloquy:" and its name here, so that tools
  * can listen without importing Colloquy. A signal that nobody listens to costs one comparison:
  *
- *   if (messageSent.heard) messageSent.tell({ ... });
+ *   if (brokerStatus.heard) brokerStatus.tell({ ... });
  */
 import { type Channel, channel } from "node:diagnostics_channel";
 
@@ -39,51 +39,6 @@ export class Signal<Fact extends object> {
   }
 }
 
-/** A message left its sender: towards a broker, or to a handler of the same process. */
-export interface MessageSent {
-  readonly id: string;
-  readonly kind: string;
-  /** Method, topic or command. */
-  readonly name: string;
-  /** Agent id. */
-  readonly from: string;
-  /** Addresses, or the topic of an event. */
-  readonly to: readonly string[];
-  /** W3C `traceparent`, where the message has one. */
-  readonly trace?: string;
-}
-
-/** A handler was given a message. */
-export interface MessageDelivered {
-  readonly id: string;
-  readonly kind: string;
-  readonly name: string;
-  /** Id of the agent that handles it. */
-  readonly agent: string;
-  /** 1, and more for a message that was offered before. */
-  readonly attempt: number;
-  readonly trace?: string;
-}
-
-/** A handler is through with a message. */
-export interface MessageSettled {
-  readonly id: string;
-  readonly agent: string;
-  /** "done", "failed", "retry", "dead" or "release". */
-  readonly outcome: string;
-  /** Milliseconds from delivery on. */
-  readonly durationMs: number;
-  /** Of a failure. */
-  readonly code?: string;
-}
-
-/** A reply came when nobody waited for it any more, and was dropped. */
-export interface LateReply {
-  readonly id: string;
-  /** The request's. */
-  readonly correlationId: string;
-}
-
 /** A connection was lost, is back, or is closed. */
 export interface BrokerStatusChange {
   readonly broker: string;
@@ -91,8 +46,4 @@ export interface BrokerStatusChange {
   readonly cause?: unknown;
 }
 
-export const messageSent: Signal<MessageSent> = new Signal("message.sent");
-export const messageDelivered: Signal<MessageDelivered> = new Signal("message.delivered");
-export const messageSettled: Signal<MessageSettled> = new Signal("message.settled");
-export const replyLate: Signal<LateReply> = new Signal("reply.late");
 export const brokerStatus: Signal<BrokerStatusChange> = new Signal("broker.status");

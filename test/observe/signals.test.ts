@@ -1,10 +1,11 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, test } from "vitest";
-import { messageSent, replyLate } from "../../src/observe/signals.ts";
+import { Signal } from "../../src/observe/signals.ts";
 
-const fact = { id: "1", kind: "command", name: "PAY", from: "a", to: ["type:b"] };
+const fact = { id: "1" };
 
 test("a signal is heard while somebody listens, by as many as do", () => {
+  const messageSent = new Signal<typeof fact>("message.sent");
   expect(messageSent.heard).toBe(false);
   messageSent.tell(fact);
   const first: unknown[] = [];
@@ -25,9 +26,10 @@ test("a signal is heard while somebody listens, by as many as do", () => {
 test("tools listen by name, without this package", () => {
   const heard: unknown[] = [];
   const listener = (late: unknown) => heard.push(late);
+  const replyLate = new Signal<typeof fact>("reply.late");
   expect(replyLate.name).toBe("colloquy:reply.late");
   subscribe("colloquy:reply.late", listener);
-  replyLate.tell({ id: "2", correlationId: "1" });
+  replyLate.tell(fact);
   unsubscribe("colloquy:reply.late", listener);
-  expect(heard).toEqual([{ id: "2", correlationId: "1" }]);
+  expect(heard).toEqual([fact]);
 });

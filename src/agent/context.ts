@@ -254,8 +254,10 @@ export class HandlerContext implements Context {
       options?: RequestOptions,
     ) => {
       const answer = this.#exchange.request(this.speaker, to, nameOf(method), input, options);
-      answer.catch((error: unknown) => this.#failures.add(error));
-      return answer as Promise<never>;
+      return answer.catch((error: unknown) => {
+        this.#failures.add(error);
+        throw error;
+      }) as Promise<never>;
     };
   }
 

@@ -130,6 +130,29 @@ test("a request whose caller gave up while the batch filled is not handled", asy
   expect(seen).toEqual([2]);
 });
 
+test("a command that is cancelled while its batch fills has no effect, the others have theirs", async () => {
+  const { sender, sending, worker } = await open();
+  worker.handle<number>(
+    "SLOW",
+    (inputs, contexts) => {
+      for (const [index, input] of inputs.entries()) contexts[index]?.log.append("seen", input);
+      return inputs;
+    },
+    { batch: { waitMs: 500 } },
+  );
+  await fabric.until(worker.ready());
+  const receipts = await fabric.until(
+    Promise.all([1, 2].map((n) => sender.send("agent:worker", "SLOW", n))),
+  );
+  await fabric.clock.advance(100);
+  await fabric.until(receipts[0]?.cancel() ?? Promise.reject(new Error("no receipt")));
+  const outcomes = await fabric.until(Promise.all(receipts.map((receipt) => receipt.settled())));
+  expect(outcomes.map(({ state }) => state)).toEqual(["cancelled", "done"]);
+  const seen = await fabric.until(drain(sending.log.read("seen")));
+  expect(seen.map(({ value }) => value)).toEqual([2]);
+  expect(worker.load).toBe(0);
+});
+
 const Mail = protocol("mail", {
   score: request({ input: z.string(), output: z.number() }),
   post: command({ input: z.object({ to: z.string() }) }),

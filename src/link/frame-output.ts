@@ -63,12 +63,14 @@ export class FrameOutput {
   #pass(chunk: Uint8Array): void {
     if (this.#blocked) this.#passedBytes += chunk.length;
     if (!this.#link.send(chunk) && !this.#blocked) this.#block();
+    if (this.#link.idle === true) this.control.rewind();
   }
 
   #take(): void {
     const chunk = this.data.take();
     if (!this.#blocked) {
       if (!this.#link.send(chunk)) this.#block();
+      else if (this.#link.idle === true) this.data.rewind();
       return;
     }
     this.#waiting.push(chunk);

@@ -6,12 +6,14 @@ export interface Link {
   /** Who is at the other end, for people: a path or host and port. */
   readonly peer: string;
   /**
-   * Queues `chunk`, which the caller must not change afterwards. Never throws; after the link has
+   * Queues `chunk`, which the caller must not change until the link is `idle`. Never throws; after the link has
    * ended the chunk is dropped.
    *
    * @returns false when more than the high-water mark waits to be written: await `drained()` first.
    */
   send(chunk: Uint8Array): boolean;
+  /** True while nothing that was sent is held here: its memory may be written again. Absent where nobody knows. */
+  readonly idle?: boolean;
   /** Resolves once what waits is below the high-water mark, or the link has ended. */
   drained(): Promise<void>;
   /**

@@ -47,6 +47,11 @@ export class MessagePortLink implements Link {
     return this.#sentBytes < highWaterMark;
   }
 
+  /** A copy was sent. */
+  get idle(): boolean {
+    return true;
+  }
+
   drained(): Promise<void> {
     if (this.#ended || this.#sentBytes < highWaterMark) return Promise.resolve();
     this.#drained ??= new Deferred();

@@ -51,6 +51,11 @@ export class SocketLink implements Link {
     return this.#socket.writableLength < highWaterMark;
   }
 
+  /** Mostly so right after `send`: the system has taken the chunk. */
+  get idle(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   drained(): Promise<void> {
     const { writable, writableLength } = this.#socket;
     if (!writable || writableLength < highWaterMark) return Promise.resolve();

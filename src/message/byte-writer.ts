@@ -1,6 +1,6 @@
 /**
  * Bytes written one after the other into chunks that grow. Integers are big-endian. What `take`
- * handed out is never written again; the next bytes go behind it in the same slab.
+ * handed out is not written again before `rewind`; the next bytes go behind it in the same slab.
  */
 import { readUint32 } from "./byte-reader.ts";
 import type { CharacterClass } from "./characters.ts";
@@ -153,6 +153,13 @@ export class ByteWriter {
     const taken = this.#bytes.subarray(this.#start, this.#end);
     this.#start = this.#end;
     return taken;
+  }
+
+  /** What was taken is nobody's any more: its memory is written again. Nothing may wait to be taken. */
+  rewind(): void {
+    if (this.#bytes.length > slabBytes) this.#bytes = new Uint8Array(0);
+    this.#start = 0;
+    this.#end = 0;
   }
 
   /** Short texts are nearly always ASCII, and for those a loop is faster than any call. */

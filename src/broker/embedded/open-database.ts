@@ -55,6 +55,7 @@ export function openDatabase(files: StoreFiles, random: Random = systemRandom): 
     database.exec(
       "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF",
     );
+    flushThroughDriveCaches(database);
     const verified =
       pragma(database, "page_count") === 0
         ? createStore(database, files, random)
@@ -133,10 +134,13 @@ function createStore(database: DatabaseSync, files: StoreFiles, random: Random):
   return { identity, checksum, state };
 }
 
+/** On a Mac a flush ends at the cache of the drive, unless it is asked to go on. */
+function flushThroughDriveCaches(database: DatabaseSync): void {
+  if (process.platform !== "darwin") return;
+  database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON");
+}
+
 function configure(database: DatabaseSync): void {
-  if (process.platform === "darwin") {
-    database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON");
-  }
   database.exec(`
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;

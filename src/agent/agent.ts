@@ -431,12 +431,19 @@ export class Agent {
     return this.#window.run(to, send, options?.signal);
   }
 
+  /** For the network, which closes: handlers that still run are told that it is over. */
+  interrupt(): void {
+    const error = closed(`agent ${this.id}`);
+    this.#mailboxes.interrupt(error);
+    this.#inbox.interrupt(error);
+  }
+
   async #drain(): Promise<void> {
     this.#status = "draining";
     this.#announced = this.#home.announce(this);
     for (const end of this.#subscriptions) end();
-    this.#mailboxes.stop();
     const error = closed(`agent ${this.id}`);
+    this.#mailboxes.stop(error);
     this.#window?.close(error);
     await this.#inbox.drain(error);
     await this.#mailboxes.close();

@@ -25,6 +25,7 @@ import type { StreamReply } from "../exchange/stream.ts";
 import { noEffects, type Work } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
+import { onAbort } from "../runtime/abort.ts";
 import type {
   AnySchema,
   CommandMember,
@@ -43,7 +44,10 @@ import type {
 export interface Context {
   /** The envelope of what is being handled. */
   readonly message: Envelope;
-  /** Of a request: aborts when the caller gives up, its timeout or its deadline included. */
+  /**
+   * Aborts when whoever sent the message gives up, when its deadline passes, and when this process
+   * closes and has waited for `drainMs`. What the handler comes to then has no effect.
+   */
   readonly signal: AbortSignal;
   /** 1 for the first start of this message. */
   readonly attempt: number;
@@ -60,14 +64,18 @@ export interface Context {
   remainingMs(): number;
   /** Requests, streams and sends that may still be made here; Infinity without a limit. */
   readonly budget: number;
-  /** Tells the caller that the work goes on, and restarts its idle timer. */
+  /** Tells those who wait that the work goes on; of a request, restarts the caller's idle timer. */
   progress(data?: unknown): void;
   /**
-   * Asks whoever waits for this work, and resolves with the answer. Meanwhile no idle time passes.
-   * Of a request or stream it is the asker's `onInput` that answers.
+   * Asks whoever waits for this work, and resolves with the answer, however long that takes: meanwhile
+   * no idle time passes, and the handler takes up no capacity. Of a request or stream it is the asker's
+   * `onInput` that answers. Of a command it is whoever has its receipt, with `receipt.answer`; then
+   * questions and answers are durable: a handler that starts over gets the answers it has been given,
+   * each to the question of the same number, at once.
    *
    * @throws UNSUPPORTED when nobody there takes questions, TIMEOUT after `timeoutMs`, CANCELLED, what
-   *   `onInput` threw, or SERIALIZATION_ERROR for a question that is not plain data.
+   *   `onInput` threw, SERIALIZATION_ERROR for a question that is not plain data, or, of a command,
+   *   CONFLICT while another question is open.
    */
   ask(question: unknown, options?: AskOptions): Promise<unknown>;
 
@@ -127,16 +135,30 @@ export interface StagedLog {
   append(stream: string, value: unknown, options?: Omit<AppendOptions, "signal">): void;
 }
 
+/** Where a handler runs. */
+export interface Place {
+  /** Aborts when what runs here must end. */
+  readonly ending: AbortSignal;
+  /** Gives up the handler's share of the capacity for a while. */
+  leave(): void;
+  retake(): void;
+}
+
 /** One a handler run; what is not asked for is not made. Its methods work taken apart from it, too. */
 export class HandlerContext implements Context {
   readonly #work: Work;
+  readonly #place: Place;
   readonly #exchange: Exchange;
   readonly #from: Sender;
   #staging: Staging | undefined = undefined;
   #controller: AbortController | undefined = undefined;
+  /** Questions that are open. */
+  #asking = 0;
+  #forgetEnding: (() => void) | undefined = undefined;
   #failed: Set<unknown> | undefined = undefined;
 
-  constructor(work: Work, exchange: Exchange, from: Sender) {
+  constructor(work: Work, exchange: Exchange, from: Sender, place: Place) {
+    this.#place = place;
     this.#work = work;
     this.#exchange = exchange;
     this.#from = from;
@@ -152,6 +174,8 @@ export class HandlerContext implements Context {
       this.#controller = controller;
       if (this.#work.cancelled !== undefined) controller.abort(this.#work.cancelled);
       this.#work.onCancelled = (reason) => controller.abort(reason);
+      const { ending } = this.#place;
+      this.#forgetEnding = onAbort(ending, () => controller.abort(ending.reason));
     }
     return this.#controller.signal;
   }
@@ -238,12 +262,19 @@ export class HandlerContext implements Context {
   }
 
   get ask(): Context["ask"] {
-    return async (question, options = {}) => {
-      positive("timeoutMs", options.timeoutMs);
-      const work = this.#work;
-      if (work.ask === undefined) throw declined(work.name);
-      return work.ask(question, options);
-    };
+    return (question, options = {}) => this.#ask(question, options);
+  }
+
+  async #ask(question: unknown, options: AskOptions): Promise<unknown> {
+    positive("timeoutMs", options.timeoutMs);
+    const work = this.#work;
+    if (work.ask === undefined) throw declined(work.name);
+    if (this.#asking++ === 0) this.#place.leave();
+    try {
+      return await work.ask(question, options);
+    } finally {
+      if (--this.#asking === 0) this.#place.retake();
+    }
   }
 
   get request(): Context["request"] {
@@ -302,6 +333,7 @@ export class HandlerContext implements Context {
   takeEffects(): readonly StagedEffect[] {
     const staged = this.#staging;
     this.#staging = ended;
+    this.#forgetEnding?.();
     return staged === undefined ? noEffects : staged.effects;
   }
 }

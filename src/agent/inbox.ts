@@ -8,7 +8,7 @@ import { noHandler, notResumable, pastDeadline } from "../exchange/failures.ts";
 import type { LocalAgent, Work } from "../exchange/work.ts";
 import type { Sender } from "../message/envelope.ts";
 import { Deferred } from "../runtime/deferred.ts";
-import { HandlerContext } from "./context.ts";
+import { HandlerContext, type Place } from "./context.ts";
 import { type Handler, isChunks, isPromise } from "./handler.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -21,7 +21,7 @@ export interface InboxOptions {
   readonly rateLimit?: RateLimit | undefined;
 }
 
-export class Inbox implements LocalAgent {
+export class Inbox implements LocalAgent, Place {
   readonly id: string;
   readonly type: string;
   readonly capacity: number;
@@ -31,6 +31,7 @@ export class Inbox implements LocalAgent {
   readonly #waiting: Waiting;
   readonly #waitingMax: number;
   readonly #rateLimit: RateLimit | undefined;
+  readonly #ending = new AbortController();
   #running = 0;
   #advancing = false;
   #idle: Deferred | undefined;
@@ -92,8 +93,28 @@ export class Inbox implements LocalAgent {
     await this.#idle.promise;
   }
 
+  /** A handler waits for somebody: another one may run meanwhile. */
+  leave(): void {
+    this.#running--;
+    if (this.#waiting.size > 0) this.#advance();
+  }
+
+  /** It goes on, at once: for a moment more handlers may run than there is capacity. */
+  retake(): void {
+    this.#running++;
+  }
+
+  /** Aborts the signals of handlers that still run. */
+  interrupt(error: ColloquyError): void {
+    this.#ending.abort(error);
+  }
+
+  get ending(): AbortSignal {
+    return this.#ending.signal;
+  }
+
   #start(work: Work, handler: Handler): void {
-    if (isPast(this.#exchange.site.clock, work.deadlineAtMs)) {
+    if (isPast(this.#exchange.site.clock, work.startByMs)) {
       return work.fail(pastDeadline({ name: work.name, outcome: "not-started" }));
     }
     if (work.resumeFrom !== undefined && !handler.resumable) {
@@ -103,7 +124,7 @@ export class Inbox implements LocalAgent {
     this.#exchange.site.counters.started++;
     work.started();
     if (handler.resumable && work.kind === "stream") work.beResumable?.();
-    const context = new HandlerContext(work, this.#exchange, this.#self);
+    const context = new HandlerContext(work, this.#exchange, this.#self, this);
     let result: unknown;
     try {
       result = handler.run(work.input, context);

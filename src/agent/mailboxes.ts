@@ -1,18 +1,15 @@
 /** The durable side of an agent: declares its mailboxes, takes commands from them, settles them. */
-import type { Delivery, Settlement, SettleOutcome } from "../broker/broker.ts";
+import type { Delivery, Notice } from "../broker/broker.ts";
 import { defaultRetry, Retries } from "../delivery/retry.ts";
-import { errorInfo } from "../errors.ts";
+import { type ColloquyError, errorInfo } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { isRefusal } from "../exchange/failures.ts";
 import type { Address } from "../message/address.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
-import { CommandWork, type Settle } from "./command-work.ts";
+import { type CommandHome, CommandWork } from "./command-work.ts";
+import { HeldCommands } from "./held-commands.ts";
 import type { Inbox } from "./inbox.ts";
-
-interface Settling {
-  readonly settlement: Settlement;
-  readonly tell: (outcome: SettleOutcome) => void;
-}
+import { Reports } from "./reporting.ts";
+import { Settlements } from "./settling.ts";
 
 export class Mailboxes {
   readonly #exchange: Exchange;
@@ -23,15 +20,25 @@ export class Mailboxes {
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
   #declaring: Promise<void> = Promise.resolve();
-  #settlements: Settling[] = [];
-  readonly #flushing = new Set<Promise<void>>();
-  #stopping = false;
+  readonly #settlements: Settlements;
+  readonly #held = new HeldCommands();
+  readonly #home: CommandHome;
+  #closing: ColloquyError | undefined;
 
   constructor(exchange: Exchange, inbox: Inbox) {
     this.#exchange = exchange;
     this.#inbox = inbox;
-    const { clock, random } = exchange.site;
-    this.#retry = new Retries(defaultRetry, clock, random);
+    const { site } = exchange;
+    this.#retry = new Retries(defaultRetry, site.clock, site.random);
+    this.#settlements = new Settlements(site, this.#stop.signal);
+    const reports = new Reports(site.broker.queues);
+    this.#home = {
+      site,
+      report: (report) => reports.report(report),
+      closing: () => this.#closing,
+      settle: (settlement) => this.#settlements.settle(settlement),
+      release: (work) => this.#held.delete(work.claim.fence),
+    };
   }
 
   /** Declares those that are new, and works them once the code that adds handlers has run. */
@@ -60,25 +67,32 @@ export class Mailboxes {
     return this.#declaring;
   }
 
-  /** Takes nothing new. */
-  stop(): void {
-    this.#stopping = true;
+  /** Takes nothing new, and lets nobody wait for input any longer: those messages go on elsewhere. */
+  stop(error: ColloquyError): void {
+    this.#closing = error;
+    for (const work of this.#held.all()) work.leave(error);
   }
 
-  /** Resolves once everything is settled and the queues are left. */
+  /** Handlers that still run are told that it is over: what they handle goes to others. */
+  interrupt(error: ColloquyError): void {
+    for (const work of this.#held.all()) work.interrupt(error);
+  }
+
+  /** After `stop`: resolves once everything is settled and the queues are left. */
   async close(): Promise<void> {
-    this.#stopping = true;
     await this.#declaring.catch(() => {});
-    while (this.#settlements.length > 0 || this.#flushing.size > 0) {
-      await Promise.all([...this.#flushing]);
-    }
+    await this.#settlements.done();
     this.#stop.abort();
     await Promise.all(this.#loops);
   }
 
   async #work(address: Address): Promise<void> {
     const { broker, space, onError } = this.#exchange.site;
-    const options = { credit: this.#inbox.capacity, consumer: this.#inbox.id };
+    const options = {
+      credit: this.#inbox.capacity,
+      consumer: this.#inbox.id,
+      onNotice: (notice: Notice) => this.#held.noticed(notice),
+    };
     const { signal } = this.#stop;
     try {
       for await (const batch of broker.queues.receive(space.queue(address), options, signal)) {
@@ -91,57 +105,17 @@ export class Mailboxes {
 
   #take(delivery: Delivery): void {
     // Left as it is, it goes back when the queue is left; released now, it would be offered here again.
-    if (this.#stopping) return;
+    if (this.#closing !== undefined) return;
     try {
       const message = decodeMessage(delivery.frame);
       const retry = this.#inbox.handlerOf(message.envelope.name)?.retry ?? this.#retry;
-      const { site } = this.#exchange;
-      const settle = this.#settle;
-      this.#inbox.accept(new CommandWork(delivery, message, { site, retry, settle }));
+      const work = new CommandWork(delivery, message, this.#home, retry);
+      this.#held.add(work);
+      if (work.cancelled === undefined) this.#inbox.accept(work);
     } catch (error) {
-      void this.#settle(delivery, { kind: "dead", error: errorInfo(error) });
-    }
-  }
-
-  /** What ends in one go is settled in one batch. */
-  readonly #settle: Settle = ({ queue, position, fence }, outcome, effects) => {
-    const claim = { queue, position, fence, outcome };
-    const settlement = effects === undefined ? claim : { ...claim, effects };
-    return new Promise((resolve) => {
-      if (this.#settlements.length === 0) queueMicrotask(() => this.#flush());
-      this.#settlements.push({ settlement, tell: resolve });
-    });
-  };
-
-  #flush(): void {
-    const batch = this.#settlements;
-    this.#settlements = [];
-    const flushing: Promise<void> = this.#send(batch).finally(() => {
-      this.#flushing.delete(flushing);
-    });
-    this.#flushing.add(flushing);
-  }
-
-  /** What is wrong with one settlement is no reason to leave its neighbours unsettled. */
-  async #sendApart(batch: readonly Settling[], error: unknown): Promise<void> {
-    if (batch.length === 1) batch[0]?.tell({ kind: "refused", error: errorInfo(error) });
-    else await Promise.all(batch.map((each) => this.#send([each])));
-  }
-
-  async #send(batch: readonly Settling[]): Promise<void> {
-    const { broker, counters, onError } = this.#exchange.site;
-    try {
-      const outcomes = await broker.queues.settle(batch.map(({ settlement }) => settlement));
-      for (let index = 0; index < outcomes.length; index++) {
-        const outcome = outcomes[index] as SettleOutcome;
-        if (outcome.kind === "stale") counters.stale++;
-        batch[index]?.tell(outcome);
-      }
-    } catch (error) {
-      if (isRefusal(error)) return this.#sendApart(batch, error);
-      // The lease ends with the connection, and the message comes back to somebody.
-      for (const { tell } of batch) tell({ kind: "indeterminate", error: errorInfo(error) });
-      if (!this.#stop.signal.aborted) onError(error, `settlements of ${this.#inbox.id}`);
+      const { queue, position, fence } = delivery;
+      const outcome = { kind: "dead", error: errorInfo(error) } as const;
+      void this.#settlements.settle({ queue, position, fence, outcome });
     }
   }
 }

@@ -21,6 +21,7 @@ import { type Asker, handleOf } from "./attaching.ts";
 import { deadlineOf } from "./causality/deadline.ts";
 import type { Mandate } from "./causality/mandate.ts";
 import { toHandler } from "./control.ts";
+import { settledUnlessLeft } from "./durable-request.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { closed, unreachable } from "./failures.ts";
 import { Incoming } from "./incoming.ts";
@@ -374,7 +375,7 @@ export class Exchange {
     const { deadlineMs, signal, priority, headers, conversationId, workflowId, fallback } = options;
     const { hops, budget, reentrant } = options;
     const receipt = await this.send(speaker, to, name, input, {
-      ...(deadlineMs === undefined ? {} : { ttlMs: deadlineMs }),
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
       ...(signal === undefined ? {} : { signal }),
       ...(priority === undefined ? {} : { priority }),
       ...(headers === undefined ? {} : { headers }),
@@ -385,7 +386,7 @@ export class Exchange {
       ...(budget === undefined ? {} : { budget }),
       ...(reentrant === undefined ? {} : { reentrant }),
     });
-    const outcome = await receipt.settled(signal === undefined ? {} : { signal });
+    const outcome = await settledUnlessLeft(this.site, receipt, speaker.cause, signal);
     if (outcome.state === "done") return outcome.result;
     if (outcome.state === "unknown") throw unreachable(name, to, "unknown");
     throw errorFromInfo(outcome.error);

@@ -143,6 +143,10 @@ class LocalCall extends Timed implements Work, LeavableCall {
     return laneOf[this.call.options.priority ?? "normal"];
   }
 
+  get startByMs(): number {
+    return this.deadlineAtMs;
+  }
+
   get message(): Envelope {
     const { site, from, agent, name, options, cause, mandate } = this.call;
     this.envelope ??= envelopeOf(site, {

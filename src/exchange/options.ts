@@ -93,6 +93,8 @@ export interface SendOptions extends MessageOptions, CausalityOptions {
   readonly deliverAt?: Date | number;
   /** Milliseconds from now after which it expires instead of being started. */
   readonly ttlMs?: number;
+  /** Milliseconds from now after which it is not started, and cancelled where its handler runs. */
+  readonly deadlineMs?: number;
   /** Messages of one sender, key and priority are handled in order, one at a time. */
   readonly key?: string;
   /** Where it goes next, in turn, when the mailbox before has refused it. Default: nowhere. */
@@ -139,6 +141,7 @@ export function checkAttach({ timeoutMs, window, after = 0 }: AttachOptions): vo
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function checkSend(options: SendOptions): void {
   positive("ttlMs", options.ttlMs);
+  positive("deadlineMs", options.deadlineMs);
   checkCausality(options);
   checkPriority(options.priority);
   const { guarantee, deliverAt } = options;

@@ -103,6 +103,10 @@ export class RemoteWork extends Timed implements Work, Handled {
     if (!this.left) this.#tell("resumable", undefined);
   }
 
+  get startByMs(): number {
+    return this.deadlineAtMs;
+  }
+
   get deadlineAtMs(): number {
     return this.message.deadlineMs ?? Number.POSITIVE_INFINITY;
   }

@@ -80,7 +80,7 @@ export class Sending {
     if (options.durability !== undefined) {
       assertDurability(site.broker.capabilities.durability, options.durability);
     }
-    const deadlineAtMs = deadlineOf(site.clock, {}, cause);
+    const deadlineAtMs = deadlineOf(site.clock, options, cause);
     const envelope = envelopeOf(site, {
       kind: "command",
       name,

@@ -24,6 +24,8 @@ export interface Work {
   readonly mandate: Mandate | undefined;
   /** Made when its handler first calls out. */
   run: Run | undefined;
+  /** Wall clock when a handler must have started; `deadlineAtMs` or before. */
+  readonly startByMs: number;
   /** 1 for the first start. */
   readonly attempt: number;
   /** Of durable work: the attempt at the message, for fencing. */

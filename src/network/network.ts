@@ -55,6 +55,8 @@ export interface WaitForOptions {
 }
 
 /** Before a broker that cannot be reached any more is left as it is. */
+/** How long handlers may clean up once they were told that it is over. */
+const cleanupMs = 500;
 const farewellMs = 1_000;
 
 export class Network {
@@ -237,8 +239,12 @@ export class Network {
 
   async #leave(): Promise<void> {
     this.#forgetSignals();
-    const agents = [...this.#agents.values()].map((agent) => agent.close());
-    await this.#within(this.#options.drainMs, Promise.all(agents));
+    const closing = Promise.all([...this.#agents.values()].map((agent) => agent.close()));
+    await this.#within(this.#options.drainMs, closing);
+    if (this.#agents.size > 0) {
+      for (const agent of this.#agents.values()) agent.interrupt();
+      await this.#within(cleanupMs, closing);
+    }
     await this.#within(farewellMs, this.#presence.close());
     this.#exchange.close();
     this.#stop.abort();

@@ -1,0 +1,34 @@
+/** A request that travels as a command: whoever stops waiting for its answer gives the command up. */
+import { ColloquyError } from "../errors.ts";
+import { onAbort } from "../runtime/abort.ts";
+import type { Outcome, Receipt } from "./receipt.ts";
+import type { Site } from "./site.ts";
+import type { Cancellable, Work } from "./work.ts";
+
+/** @param cause - cancels it when it is cancelled itself. */
+export async function settledUnlessLeft(
+  site: Site,
+  receipt: Receipt,
+  cause: Work | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  const call: Cancellable = {
+    cancel: ({ message }) => {
+      receipt
+        .cancel({ reason: message })
+        .catch((error: unknown) => site.onError(error, `cancelling ${receipt.id}`));
+    },
+  };
+  if (cause !== undefined) {
+    cause.calls ??= new Set();
+    cause.calls.add(call);
+  }
+  const left = new ColloquyError("CANCELLED", "its requester gave up");
+  const forget = onAbort(signal, () => call.cancel(left));
+  try {
+    return await receipt.settled(signal === undefined ? {} : { signal });
+  } finally {
+    forget();
+    cause?.calls?.delete(call);
+  }
+}

@@ -6,7 +6,7 @@ import { abandon } from "./attempts.ts";
 import type { Core } from "./core.ts";
 import { brief, isObserved, notYours } from "./follow.ts";
 import type { Group, Operation } from "./group.ts";
-import { enter, letGo } from "./life.ts";
+import { endWithdrawals, enter, letGo } from "./life.ts";
 import { endLingeringOf } from "./lingering.ts";
 import { openNumber } from "./questions.ts";
 import { Queue } from "./queue.ts";
@@ -155,9 +155,13 @@ class ComeBack implements Operation {
 
   committed(): void {}
 
-  /** Without a record, and so without a count of what happened, they still come back. */
+  /** Without a record, and so without a count of what happened, they still come back: but at most once. */
   failed(): void {
-    for (const slot of this.#slots) if (this.#stillHeld(slot)) putBack(this.#queue, slot);
+    for (const slot of this.#slots) {
+      if (!this.#stillHeld(slot)) continue;
+      if (slot.taken) lose(this.#queue, slot);
+      else putBack(this.#queue, slot);
+    }
     this.#core.changed(this.#queue);
   }
 
@@ -165,6 +169,21 @@ class ComeBack implements Operation {
   #stillHeld(slot: Slot): boolean {
     return slot.state === "held" && slot.holder === this.#receiver;
   }
+}
+
+/** Final in storage since before it was offered, and nobody will say what became of it. */
+function lose(queue: Queue, slot: Slot): void {
+  const { active, tracker } = queue;
+  const { position, key } = slot;
+  slot.state = "final";
+  slot.holder = undefined;
+  tracker?.note(position, { state: "unknown" });
+  if (active === undefined) return;
+  const lane = active.lane(slot.lane);
+  active.held.delete(position);
+  lane.forget(slot);
+  if (key !== undefined) lane.release(key, position);
+  if (slot.story !== undefined) endWithdrawals(slot, "unknown");
 }
 
 function putBack(queue: Queue, slot: Slot): void {

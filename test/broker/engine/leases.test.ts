@@ -279,3 +279,18 @@ test.each([1, 100])(
     expect(await rig.receive("work").texts()).not.toContain("c");
   },
 );
+
+test("G1: an at-most-once message whose receiver vanished is not offered again when that cannot be written", async () => {
+  const rig = await Rig.with(["work"]);
+  await rig.enqueue("work", message("once", { guarantee: "at-most-once" }), message("other"));
+  const reader = rig.receive("work", { credit: 1 });
+  expect(await reader.texts()).toEqual(["once"]);
+  const waiting = rig.broker.queues.track("work", 1, { wait: true });
+  rig.storage.fault = "refuse";
+  await reader.stop(vanished);
+  const next = rig.receive("work", { credit: 1 });
+  expect(await next.texts()).toEqual(["other"]);
+  await next.stop();
+  expect(await rig.receive("work").texts()).toEqual(["other"]);
+  expect(await rig.run(waiting)).toEqual({ state: "unknown" });
+});

@@ -34,10 +34,10 @@ export const mutants: readonly Mutant[] = [
     "    this.#outcomes = outcomes;\n    this.#tell(outcomes);\n",
   ),
   mutant(
-    "an unclear commit is called a rejection",
-    `${engine}/intake.ts`,
-    'const kind = error.code === "INDETERMINATE" ? "indeterminate" : "rejected";',
-    'const kind = "rejected";',
+    "the engine goes on after a commit of which nobody knows",
+    `${engine}/group.ts`,
+    'if (error.code !== "STORE_FAILED") {',
+    'if (error.code === "CLOSED") {',
   ),
   mutant(
     "skipped fence",
@@ -45,12 +45,21 @@ export const mutants: readonly Mutant[] = [
     'held.state === "held" && held.fence === fence ? held : undefined;',
     'held.state === "held" ? held : undefined;',
   ),
-  mutant(
-    "double lease: what a successor has claimed goes back with its predecessor",
-    `${engine}/leases.ts`,
-    'if (slot.holder !== receiver || slot.state !== "held") continue;',
-    'if (slot.state !== "held") continue;',
-  ),
+  {
+    name: "double lease: what a successor has claimed goes back with its predecessor",
+    edits: [
+      {
+        file: `${engine}/leases.ts`,
+        find: 'if (slot.holder !== receiver || slot.state !== "held") continue;',
+        replace: 'if (slot.state !== "held") continue;',
+      },
+      {
+        file: `${engine}/leases.ts`,
+        find: 'return slot.state === "held" && slot.holder === this.#receiver;',
+        replace: 'return slot.state === "held" && this.#receiver !== undefined;',
+      },
+    ],
+  },
   mutant(
     "no grace for claims after a takeover",
     `${engine}/engine.ts`,
@@ -154,7 +163,13 @@ export const mutants: readonly Mutant[] = [
     "the lowest priority starves",
     `${engine}/queue.ts`,
     "[0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0];",
-    "[0, 1, 0, 2, 0, 1, 0, 0, 0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0, 0, 0, 1, 0, 2, 0, 1, 0];",
+    "[0, 1, 0, 2, 0, 1, 0, 0, 0, 1, 0, 2, 0, 1, 0];",
+  ),
+  mutant(
+    "all priorities are served alike",
+    `${engine}/queue.ts`,
+    "[0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0];",
+    "[0, 1, 2, 3];",
   ),
   mutant(
     "what was not acknowledged is not sent again",

@@ -21,7 +21,7 @@ export interface RunResult {
 }
 
 /** Virtual time in which a run must have come to its end: far longer than the longest pause. */
-const withinMs = 300_000;
+const withinMs = 150_000;
 
 const conditions = { latencyMs: { min: 0, max: 3 } } as const;
 

@@ -2,7 +2,9 @@
 import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { effectsOnce } from "../checkers/effects.ts";
 import { expiry } from "../checkers/schedule.ts";
+import type { ScenarioEvent } from "../events.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
+import type { Program } from "../process.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const expiryScenario: Scenario = {
@@ -15,13 +17,22 @@ export const expiryScenario: Scenario = {
       workMs: Math.round(draw.float() * 30),
       ...(draw.uint32() % 4 === 0 ? {} : { ttlMs: 5 + Math.round(draw.float() * 300) }),
     }));
+    // In every third run nobody is there to handle anything for a while.
+    const absentMs = random.uint32() % 3 === 0 ? 6_000 + random.float() * 2_000 : 0;
     return {
       programs: {
-        worker: worker("worker", { type: "worker", capacity: 2 }),
-        other: worker("other", { type: "worker", capacity: 1 }),
+        worker: after(absentMs, worker("worker", { type: "worker", capacity: 2 })),
+        other: after(absentMs, worker("other", { type: "worker", capacity: 1 })),
         sender: sender(orders),
       },
       drivers: ["sender"],
     };
   },
 };
+
+function after(ms: number, program: Program<ScenarioEvent>): Program<ScenarioEvent> {
+  return async (process) => {
+    await process.sleep(ms);
+    await program(process);
+  };
+}

@@ -8,7 +8,6 @@ import type { Scenario } from "./scenario.ts";
 export const longTurnsScenario: Scenario = {
   name: "long-turns",
   faults: ["kill", "leave", "kill-in-commit", "cut", "hang-up"],
-  // The first to join runs the hub, and the workers are the last to take it over.
   targets: ["hub-1", "hub-2"],
   checkers: [undisturbed, atLeastOnce, effectsOnce],
   stage(random, messages) {
@@ -20,7 +19,8 @@ export const longTurnsScenario: Scenario = {
       programs: {
         "hub-1": async (process) => void (await process.join()),
         "hub-2": async (process) => void (await process.join()),
-        worker: worker("worker", { type: "worker", capacity: 20 }),
+        "worker-1": worker("worker-1", { type: "worker", capacity: 20 }),
+        "worker-2": worker("worker-2", { type: "worker", capacity: 20 }),
         sender: sender(orders),
       },
       drivers: ["sender"],

@@ -37,7 +37,7 @@ function refusal(directory: string): ReturnType<typeof summaryOf> {
   return summary;
 }
 
-test("a killed owner's store opens with everything that was committed, and says that it was not closed", () => {
+test("G20: a killed owner's store opens with everything that was committed, and says that it was not closed", () => {
   const directory = newStore();
   const expected = killedStore(directory).at(-1);
   const storage = openSqliteStorage(directory);
@@ -47,7 +47,7 @@ test("a killed owner's store opens with everything that was committed, and says 
   storage.close();
 });
 
-test("what a killed owner left in the log is moved before anything is added to it", () => {
+test("G20: what a killed owner left in the log is moved before anything is added to it", () => {
   const directory = newStore();
   killedStore(directory);
   const before = statSync(join(directory, database)).size;

@@ -30,7 +30,7 @@ function scan(bytes: Uint8Array): ReturnType<typeof findLogDamage> {
   return findLogDamage(file, pageBytes);
 }
 
-test("a whole log is whole, whatever lies behind it", () => {
+test("G20: a whole log is whole, whatever lies behind it", () => {
   const { bytes, ends } = sampleLog();
   const end = ends.at(-1) as number;
   expect(scan(bytes)).toBeUndefined();
@@ -39,7 +39,7 @@ test("a whole log is whole, whatever lies behind it", () => {
   expect(scan(Buffer.concat([bytes.subarray(0, end), Buffer.alloc(90_000, 7)]))).toBeUndefined();
 });
 
-test("a log that ends anywhere is torn, not damaged: 2,000 of them", () => {
+test("G20: a log that ends anywhere is torn, not damaged: 2,000 of them", () => {
   const { bytes, ends } = sampleLog();
   const random = new SeededRandom(3);
   const end = ends.at(-1) as number;
@@ -52,7 +52,7 @@ test("a log that ends anywhere is torn, not damaged: 2,000 of them", () => {
   }
 });
 
-test("a last commit of which any sectors are missing is torn, not damaged: 1,000 of them", () => {
+test("G20: a last commit of which any sectors are missing is torn, not damaged: 1,000 of them", () => {
   const { bytes, ends } = sampleLog();
   const random = new SeededRandom(4);
   const [begin, end] = ends.slice(-2) as [number, number];
@@ -69,7 +69,7 @@ test("a last commit of which any sectors are missing is torn, not damaged: 1,000
   }
 });
 
-test("what an older log left behind a shorter new one is no damage", () => {
+test("G20: what an older log left behind a shorter new one is no damage", () => {
   const [older, newer] = [sampleLog(), sampleLog()];
   const end = newer.ends[2] as number;
   const both = Buffer.from(older.bytes);
@@ -77,7 +77,7 @@ test("what an older log left behind a shorter new one is no damage", () => {
   expect(scan(both)).toBeUndefined();
 });
 
-test("damage with two whole commits behind it is found, wherever it is", () => {
+test("G20: damage with two whole commits behind it is found, wherever it is", () => {
   const { bytes, ends } = sampleLog();
   const random = new SeededRandom(5);
   const last = ends.at(-3) as number;
@@ -91,7 +91,7 @@ test("damage with two whole commits behind it is found, wherever it is", () => {
   }
 });
 
-test("damage counts the commits that would be lost", () => {
+test("G20: damage counts the commits that would be lost", () => {
   const { bytes, ends } = sampleLog();
   const damaged = Buffer.from(bytes);
   const at = (ends[0] as number) + 100;

@@ -1,7 +1,6 @@
 /** What a store holds, as records that need no store to be read. Only what is healthy; see damaged-store.ts. */
-import type { ErrorInfo } from "../../../errors.ts";
 import { ByteReader } from "../../../message/byte-reader.ts";
-import type { Attempts, Lane } from "../../broker.ts";
+import type { Attempts, DeadLetter, Lane } from "../../broker.ts";
 import { decodeDeadLetter } from "../../engine/dead-letters.ts";
 import { Page } from "../../engine/page.ts";
 import { dueMsOf, returnedPage, scheduledRegion, timeMax } from "../../engine/returned.ts";
@@ -26,16 +25,8 @@ export interface MessageRecord {
   readonly frame: Uint8Array;
 }
 
-export interface DeadLetterRecord {
+export interface DeadLetterRecord extends DeadLetter {
   readonly kind: "dead";
-  readonly number: number;
-  readonly queue: string;
-  readonly position: number;
-  readonly error: ErrorInfo;
-  readonly attempts: Attempts;
-  readonly firstFailureMs: number;
-  readonly lastFailureMs: number;
-  readonly frame: Uint8Array;
 }
 
 export interface EntryRecord {

@@ -10,7 +10,13 @@ import type {
   SettleOutcome,
 } from "../broker/broker.ts";
 import type { Retries } from "../delivery/retry.ts";
-import { ColloquyError, errorFromInfo, errorInfo, isColloquyError } from "../errors.ts";
+import {
+  ColloquyError,
+  errorFromInfo,
+  errorInfo,
+  isColloquyError,
+  type TimeoutOutcome,
+} from "../errors.ts";
 import { type Mandate, mandateOf, type Run } from "../exchange/causality/mandate.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
 import { notAskedInChunks } from "../exchange/local-call.ts";
@@ -40,6 +46,7 @@ export class CommandWork implements Work {
   readonly message: Envelope;
   readonly mandate: Mandate | undefined;
   run: Run | undefined;
+  placeless = false;
   cancelled: ColloquyError | undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined;
   calls: Work["calls"];
@@ -86,6 +93,11 @@ export class CommandWork implements Work {
   get startByMs(): number {
     const { ttlMs, createdMs } = this.message;
     return Math.min(this.deadlineAtMs, createdMs + (ttlMs ?? Number.POSITIVE_INFINITY));
+  }
+
+  get outcome(): TimeoutOutcome {
+    if (this.#state === "waiting") return "not-started";
+    return this.#state === "started" ? "in-progress" : "done";
   }
 
   get attempt(): number {

@@ -269,11 +269,18 @@ export class HandlerContext implements Context {
     positive("timeoutMs", options.timeoutMs);
     const work = this.#work;
     if (work.ask === undefined) throw declined(work.name);
-    if (this.#asking++ === 0) this.#place.leave();
+    const { callers } = this.#exchange.deadlocks;
+    if (this.#asking++ === 0) {
+      callers.leave(this.#from.agent, work);
+      this.#place.leave();
+    }
     try {
       return await work.ask(question, options);
     } finally {
-      if (--this.#asking === 0) this.#place.retake();
+      if (--this.#asking === 0) {
+        this.#place.retake();
+        callers.retake(this.#from.agent, work);
+      }
     }
   }
 

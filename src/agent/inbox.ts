@@ -47,6 +47,14 @@ export class Inbox implements LocalAgent, Place {
     this.#rateLimit = options.rateLimit;
   }
 
+  get running(): number {
+    return this.#running;
+  }
+
+  get queued(): number {
+    return this.#waiting.size;
+  }
+
   /** Handlers running and work waiting for one. */
   get load(): number {
     return this.#running + this.#waiting.size;
@@ -83,6 +91,7 @@ export class Inbox implements LocalAgent, Place {
     if (handler === undefined) work.fail(noHandler(this.id, work.name));
     else if (this.#running < this.capacity) this.#start(work, handler);
     else if (!this.#waiting.push(work)) work.fail(this.#full());
+    else if (work.mandate?.sender !== undefined) this.#exchange.deadlocks.watch(this);
   }
 
   /** Fails what waits with `error`; resolves when nothing runs any more. */
@@ -143,8 +152,8 @@ export class Inbox implements LocalAgent, Place {
     const ending = isChunks(result)
       ? work.answerWith(result, () => context.takeEffects())
       : work.succeed(result, context.takeEffects());
-    if (ending === undefined) return this.#end();
-    const end = () => this.#end();
+    if (ending === undefined) return this.#end(work);
+    const end = () => this.#end(work);
     ending.then(end, end);
   }
 
@@ -152,11 +161,12 @@ export class Inbox implements LocalAgent, Place {
     context.takeEffects();
     const passedOn = work.kind !== "command" && context.failedWith(error);
     work.fail(passedOn ? letThrough(error, this.id) : error);
-    this.#end();
+    this.#end(work);
   }
 
-  #end(): void {
+  #end(work: Work): void {
     this.#running--;
+    this.#exchange.deadlocks.callers.leave(this.id, work);
     if (this.#waiting.size > 0) this.#advance();
     if (this.#running === 0) this.#idle?.resolve();
   }
@@ -168,7 +178,7 @@ export class Inbox implements LocalAgent, Place {
     while (this.#running < this.capacity) {
       const work = this.#waiting.shift();
       if (work === undefined) break;
-      if (work.cancelled === undefined) this.#take(work);
+      if (work.outcome === "not-started") this.#take(work);
     }
     this.#advancing = false;
   }

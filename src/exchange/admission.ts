@@ -3,6 +3,7 @@ import { ColloquyError } from "../errors.ts";
 import { type Address, assertAddress } from "../message/address.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import { isPast } from "./causality/deadline.ts";
+import type { Callers } from "./causality/local-waits.ts";
 import { admit, type Call, loopsAmong, type Mandate } from "./causality/mandate.ts";
 import { expired, pastDeadline, unreachable } from "./failures.ts";
 import type { RequestOptions, SendOptions } from "./options.ts";
@@ -18,9 +19,11 @@ export interface Chosen extends Alternatives {
 
 export class Admission {
   readonly #site: Site;
+  readonly #callers: Callers;
 
-  constructor(site: Site) {
+  constructor(site: Site, callers: Callers) {
     this.#site = site;
+    this.#callers = callers;
   }
 
   /** @throws TIMEOUT with "not-started" past the deadline of the work it is made for. */
@@ -50,8 +53,10 @@ export class Admission {
   }
 
   /** @throws HOP_LIMIT, LOOP_DETECTED or BUDGET_EXHAUSTED. */
-  admit(call: Call, agent: string): Mandate | undefined {
-    return admit(this.#site.limits, call, agent);
+  admit(call: Call, cause: Work | undefined, agent: string): Mandate | undefined {
+    const mandate = admit(this.#site.limits, call, agent);
+    if (cause !== undefined) this.#callers.add(call.by, cause);
+    return mandate;
   }
 
   /** @throws EXPIRED past the deadline of the work it is sent for, HOP_LIMIT, LOOP_DETECTED or BUDGET_EXHAUSTED. */

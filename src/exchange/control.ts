@@ -22,6 +22,9 @@
  *   attach     anybody → handler     tell me, too, what becomes of it, under the id of this message;
  *                                    envelope.sequence and credit as above
  *   answer     requester → handler   { number } and a Given: see questions.ts
+ *   waits      any → any             what do these requests wait for, in your process? ids; the
+ *                                    correlationId is the question's
+ *   waiting    any → any             what waits is answered with: see causality/probes.ts
  *   present    either → either       nothing; whoever sends it wants to know whether it is heard
  *
  * cancel, leave, look and inquiry carry { sentAgoMs }: how long ago the request was sent; leave also
@@ -48,6 +51,8 @@ export type ControlName =
   | "attach"
   | "question"
   | "answer"
+  | "waits"
+  | "waiting"
   | "present";
 
 /** Those that go to the handler's end; all others go the other way. */

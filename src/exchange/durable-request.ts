@@ -3,7 +3,7 @@ import { ColloquyError } from "../errors.ts";
 import { onAbort } from "../runtime/abort.ts";
 import type { Outcome, Receipt } from "./receipt.ts";
 import type { Site } from "./site.ts";
-import type { Cancellable, Work } from "./work.ts";
+import { beginCall, type Cancellable, endCall, type Work } from "./work.ts";
 
 /** @param cause - cancels it when it is cancelled itself. */
 export async function settledUnlessLeft(
@@ -13,22 +13,20 @@ export async function settledUnlessLeft(
   signal: AbortSignal | undefined,
 ): Promise<Outcome> {
   const call: Cancellable = {
+    waitsFor: undefined,
     cancel: ({ message }) => {
       receipt
         .cancel({ reason: message })
         .catch((error: unknown) => site.onError(error, `cancelling ${receipt.id}`));
     },
   };
-  if (cause !== undefined) {
-    cause.calls ??= new Set();
-    cause.calls.add(call);
-  }
+  if (cause !== undefined) beginCall(cause, call);
   const left = new ColloquyError("CANCELLED", "its requester gave up");
   const forget = onAbort(signal, () => call.cancel(left));
   try {
     return await receipt.settled(signal === undefined ? {} : { signal });
   } finally {
     forget();
-    cause?.calls?.delete(call);
+    if (cause !== undefined) endCall(cause, call);
   }
 }

@@ -19,6 +19,7 @@ import { Admission, callOf } from "./admission.ts";
 import { Asking, type AskingPolicies } from "./asking.ts";
 import { type Asker, handleOf } from "./attaching.ts";
 import { deadlineOf } from "./causality/deadline.ts";
+import { Deadlocks } from "./causality/deadlocks.ts";
 import type { Mandate } from "./causality/mandate.ts";
 import { toHandler } from "./control.ts";
 import { settledUnlessLeft } from "./durable-request.ts";
@@ -56,6 +57,7 @@ export class Exchange {
   readonly topics: LocalTopics;
   readonly #agents = new Map<string, LocalAgent>();
   readonly #declaring = new Map<string, Promise<void>>();
+  readonly deadlocks: Deadlocks;
   readonly #admission: Admission;
   readonly #calls: RemoteCalls;
   readonly #incoming: Incoming;
@@ -69,7 +71,11 @@ export class Exchange {
       this.#request(speaker, to, name, input, options),
     );
     this.topics = new LocalTopics(site);
-    this.#admission = new Admission(site);
+    this.deadlocks = new Deadlocks(site, {
+      agentAt: (address) => this.#agents.get(address),
+      requestOf: (id) => this.#incoming.find(id),
+    });
+    this.#admission = new Admission(site, this.deadlocks.callers);
     this.#calls = new RemoteCalls(site);
     this.#incoming = new Incoming(site, (address) => this.#agents.get(address));
     this.#sending = new Sending(site, (queue) => this.#declaring.get(queue));
@@ -272,6 +278,7 @@ export class Exchange {
 
   close(): void {
     this.#closed = true;
+    this.deadlocks.close();
     const error = closed("the network");
     this.#incoming.close(error);
     this.#calls.close(error);
@@ -334,7 +341,7 @@ export class Exchange {
   ): Mandate | undefined {
     if (speaker.cause === undefined && options === noOptions) return undefined;
     const call = callOf(speaker, agentAddress(agent), name, options);
-    return this.#admission.admit(call, agent);
+    return this.#admission.admit(call, speaker.cause, agent);
   }
 
   #requestElsewhere(
@@ -419,6 +426,8 @@ export class Exchange {
       if (kind === "request") this.#incoming.onRequest(message);
       else if (kind === "response" || kind === "error") this.#calls.onMessage(message);
       else if (kind !== "control") return;
+      else if (name === "waits") this.deadlocks.onQuestion(message);
+      else if (name === "waiting") this.deadlocks.onAnswer(message);
       else if (toHandler.has(name)) this.#incoming.onControl(message);
       else this.#calls.onMessage(message);
     } catch (error) {

@@ -45,6 +45,11 @@ export class Incoming implements InstanceListener, WorkTable {
     return this.#active.size;
   }
 
+  /** Work that came as the request of that id, and has not ended. */
+  find(id: string): RemoteWork | undefined {
+    return this.#active.get(id);
+  }
+
   onRequest(message: Message): void {
     const { envelope } = message;
     if (this.#active.has(envelope.id)) return;

@@ -21,7 +21,7 @@ import { type StreamOptions, timeoutMsDefault, windowDefault } from "./options.t
 import { type AskOptions, type Given, Questions } from "./questions.ts";
 import { type Site, Timed } from "./site.ts";
 import { type CancelOutcome, CreditGate, type Held, pump, StreamReader } from "./stream.ts";
-import { cancelWork, type LocalAgent, laneOf, type Work } from "./work.ts";
+import { beginCall, cancelWork, endCall, type LocalAgent, laneOf, type Work } from "./work.ts";
 
 export interface LocalCallInput {
   readonly site: Site;
@@ -100,6 +100,7 @@ class LocalCall extends Timed implements Work, LeavableCall {
   forgetSignal: (() => void) | undefined = undefined;
   envelope: Envelope | undefined = undefined;
   run: Run | undefined = undefined;
+  placeless = false;
   /** Made when somebody may know its id. */
   operation: LocalOperation | undefined = undefined;
   /** Made with the first. */
@@ -166,10 +167,7 @@ class LocalCall extends Timed implements Work, LeavableCall {
     const { agent, options } = this.call;
     this.call.site.timeouts.add(this, this.waitMs());
     if (options.signal !== undefined) this.listen(options.signal);
-    if (this.call.cause !== undefined) {
-      this.call.cause.calls ??= new Set();
-      this.call.cause.calls.add(this);
-    }
+    if (this.call.cause !== undefined) beginCall(this.call.cause, this);
     if (this.state !== final) agent.accept(this);
   }
 
@@ -250,7 +248,7 @@ class LocalCall extends Timed implements Work, LeavableCall {
   letGo(): void {
     const { site, cause } = this.call;
     this.forgetSignal?.();
-    cause?.calls?.delete(this);
+    if (cause !== undefined) endCall(cause, this);
     if (this.deadlineAtMs === Number.POSITIVE_INFINITY) site.timeouts.remove(this);
     else site.timeouts.add(this, Math.max(0, this.deadlineAtMs - site.clock.nowMs()));
   }
@@ -258,6 +256,11 @@ class LocalCall extends Timed implements Work, LeavableCall {
   get outcome(): TimeoutOutcome {
     if (this.state === waiting) return "not-started";
     return this.state === started ? "in-progress" : "done";
+  }
+
+  /** A reader that has had a chunk may have more to do. */
+  get waitsFor(): this | undefined {
+    return this.streaming !== undefined && this.streaming.reader.received > 0 ? undefined : this;
   }
 
   get operationId(): string {
@@ -384,7 +387,7 @@ class LocalCall extends Timed implements Work, LeavableCall {
     this.call.site.timeouts.remove(this);
     this.call.mandate?.budget?.end();
     this.forgetSignal?.();
-    this.call.cause?.calls?.delete(this);
+    if (this.call.cause !== undefined) endCall(this.call.cause, this);
   }
 }
 

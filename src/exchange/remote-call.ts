@@ -7,12 +7,13 @@ import { decodePayload } from "../message/payload.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import type { Strategy } from "../routing/strategies.ts";
 import type { Mandate } from "./causality/mandate.ts";
+import type { WorkReference } from "./causality/waits.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { cut, thrownBy, unreachable } from "./failures.ts";
 import type { Operation } from "./operation.ts";
 import { RemoteWait, type Settle, type WaitInput, type WaitTable } from "./remote-wait.ts";
 import { encodeBody } from "./site.ts";
-import type { Work } from "./work.ts";
+import { beginCall, endCall, type Work } from "./work.ts";
 
 export interface RemoteCallInput extends WaitInput {
   readonly kind: "request" | "stream";
@@ -81,13 +82,16 @@ export class RemoteCall extends RemoteWait {
     return { instance, messageId: this.id, agent: card.id };
   }
 
+  /** A reader that has had a chunk may have more to do. */
+  get waitsFor(): WorkReference | undefined {
+    if (this.reader !== undefined && this.reader.received > 0) return undefined;
+    return { instance: this.target.instance, agent: this.target.card.id, id: this.id };
+  }
+
   override begin(): void {
     this.target.outstanding++;
     const { cause } = this.#call;
-    if (cause !== undefined) {
-      cause.calls ??= new Set();
-      cause.calls.add(this);
-    }
+    if (cause !== undefined) beginCall(cause, this);
     super.begin();
   }
 
@@ -185,7 +189,8 @@ export class RemoteCall extends RemoteWait {
   protected override ended(answerMs: number | undefined): void {
     this.target.outstanding--;
     if (answerMs !== undefined) this.target.learn(answerMs);
-    this.#call.cause?.calls?.delete(this);
+    const { cause } = this.#call;
+    if (cause !== undefined) endCall(cause, this);
     if (this.#isResuming) this.#table.giveUp(this);
   }
 

@@ -44,6 +44,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   readonly attempt = 1;
   readonly claim = undefined;
   run: Run | undefined;
+  placeless = false;
   cancelled: ColloquyError | undefined;
   onCancelled: ((reason: ColloquyError) => void) | undefined;
   calls: Work["calls"];

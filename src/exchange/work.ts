@@ -3,9 +3,10 @@
  * mailbox) decides what its end means; who handles it need not know.
  */
 import type { Claim, Lane } from "../broker/broker.ts";
-import type { ColloquyError } from "../errors.ts";
+import type { ColloquyError, TimeoutOutcome } from "../errors.ts";
 import type { Envelope, Priority } from "../message/envelope.ts";
 import type { Mandate, Run } from "./causality/mandate.ts";
+import type { WorkReference } from "./causality/waits.ts";
 import type { StagedEffect } from "./effects.ts";
 import type { AskOptions } from "./questions.ts";
 
@@ -30,6 +31,10 @@ export interface Work {
   readonly attempt: number;
   /** Of durable work: the attempt at the message, for fencing. */
   readonly claim: Claim | undefined;
+  /** Whether a handler has been started, as known here; "done" from its end on, or once it is given up. */
+  readonly outcome: TimeoutOutcome;
+  /** Its handler runs and takes none of its agent's places, or has ended. */
+  placeless: boolean;
   /** Set once the caller has given up. */
   readonly cancelled: ColloquyError | undefined;
   /** Called when the caller gives up. */
@@ -55,9 +60,22 @@ export interface Work {
   fail(error: unknown): void;
 }
 
-/** A request or stream that a handler has made. */
+/** What a handler waits for: a request or stream that it has made, or whatever else ends by itself. */
 export interface Cancellable {
   cancel(reason: ColloquyError): void;
+  /** The work that must end for it to end; undefined where it goes on whatever becomes of other work. */
+  readonly waitsFor: Work | WorkReference | undefined;
+}
+
+export function beginCall(cause: Work, call: Cancellable): void {
+  cause.calls ??= new Set();
+  cause.calls.add(call);
+  if (cause.run !== undefined) cause.run.changes++;
+}
+
+export function endCall(cause: Work, call: Cancellable): void {
+  cause.calls?.delete(call);
+  if (cause.run !== undefined) cause.run.changes++;
 }
 
 /** The caller has given up: tells the handler, and whoever works for it. */
@@ -72,6 +90,11 @@ export function cancelWork(work: Work, reason: ColloquyError): void {
 export interface LocalAgent {
   readonly id: string;
   readonly type: string;
+  /** Handlers that may run at a time. */
+  readonly capacity: number;
+  readonly running: number;
+  /** Work that waits for a free handler. */
+  readonly queued: number;
   /** Takes the work, sooner or later; every outcome, refusals too, goes to the work itself. */
   accept(work: Work): void;
 }

@@ -24,9 +24,9 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function start(id: string): Promise<ChildProcess> {
+async function start(id: string, capacity = 50): Promise<ChildProcess> {
   const program = absolute("test/network/programs/member.ts");
-  const member = fork(program, [directory, id], { execArgv: [...sourceFlags] });
+  const member = fork(program, [directory, id, `${capacity}`], { execArgv: [...sourceFlags] });
   members.push(member);
   await heard(member, "ready");
   return member;
@@ -145,4 +145,24 @@ test("SIGTERM lets a command under way end before the process does", async () =>
   leaving.kill("SIGTERM");
   expect(await receipt.settled()).toMatchObject({ state: "done" });
   expect(await exited).toEqual([null, "SIGTERM"]);
+});
+
+test("agents of two and of three processes that wait for one another are told so, not timed out", async () => {
+  for (const id of ["a", "b", "c"]) await start(id, 1);
+  const me = await enter();
+  await network?.waitFor({ type: "member" }, { count: 3 });
+  const pass = (...way: readonly string[]) =>
+    me.request(
+      "agent:a",
+      "pass",
+      way.map((id) => `agent:${id}`),
+    );
+  for (const way of [
+    ["b", "a"],
+    ["b", "c", "a"],
+  ]) {
+    const path = ["a", ...way].map((agent) => ({ agent, name: "pass" }));
+    await expect(pass(...way)).rejects.toMatchObject({ code: "DEADLOCK", details: { path } });
+  }
+  expect(await pass("b", "c")).toBe("done");
 });

@@ -35,6 +35,8 @@ export interface Run {
   /** Forwardings left to what it sends, this one included. */
   readonly hops: number;
   readonly budget: Budget | undefined;
+  /** Grows with each call that begins or ends. */
+  changes: number;
 }
 
 /** A piece of work, as far as it is a cause. */
@@ -122,6 +124,7 @@ export function runOf({ hopsMax }: CausalityLimits, agent: string, work: Cause):
     step: stepAfter(mandate?.sender, agent, name),
     hops: mandate?.hops ?? hopsMax,
     budget: mandate?.budget,
+    changes: 0,
   };
   work.run = run;
   return run;

@@ -43,3 +43,25 @@ export function loopDetected(
     { details: { name, to, path, loopsMax } },
   );
 }
+
+/** @param cycle - of works, each waiting for the next; the last is the one that is refused. */
+export function deadlock(
+  name: string,
+  cycle: readonly { readonly agent: string; readonly name: string; readonly queued: boolean }[],
+): ColloquyError<"DEADLOCK"> {
+  const to = cycle.at(-1)?.agent ?? "";
+  // The last waits for the first: a handler of the same agent.
+  const around = cycle[0]?.agent === to ? cycle : [{ agent: to }, ...cycle];
+  return new ColloquyError(
+    "DEADLOCK",
+    `${name} can never start at ${to}: all handlers of ${to} wait for it, ${pathText(around)}; ` +
+      "answer with what there is, or ask somebody else",
+    {
+      details: {
+        name,
+        agent: to,
+        path: cycle.map(({ agent, name, queued }) => ({ agent, name, queued })),
+      },
+    },
+  );
+}

@@ -1,9 +1,9 @@
-// A process of the fabric: joins the store in argv[2] with one agent named argv[3], and works.
+// A process of the fabric: joins the store in argv[2] with one agent named argv[3], of capacity argv[4], and works.
 import { join } from "colloquy";
 
-const [, , directory = "", id = ""] = process.argv;
+const [, , directory = "", id = "", capacity = "50"] = process.argv;
 const net = await join(`embedded:${directory}`);
-const agent = await net.agent(id, { type: "member", capacity: 50 });
+const agent = await net.agent(id, { type: "member", capacity: Number(capacity) });
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -18,6 +18,10 @@ agent.handle("count", async function* (last) {
     yield n;
   }
   return "counted";
+});
+agent.handle("pass", (way, { request }) => {
+  const [next, ...rest] = way as readonly `agent:${string}`[];
+  return next === undefined ? "done" : request(next, "pass", rest);
 });
 agent.handle("BOOK", async (input, { log }) => {
   await wait(2);

@@ -1,0 +1,20 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { runWorld, worldArbitrary } from "../../support/waiting-agents.ts";
+
+const runs = Number(process.env["COLLOQUY_RUNS"] ?? 1_500);
+
+test("whoever is told of a deadlock is in one, and nobody who is in one waits for a timeout", async () => {
+  let deadlocks = 0;
+  await fc.assert(
+    fc.asyncProperty(worldArbitrary, async (world) => {
+      const told = await runWorld(world);
+      const refused = told.filter(({ code }) => code === "DEADLOCK");
+      deadlocks += refused.length;
+      expect(refused.filter(({ deadlocked }) => !deadlocked)).toEqual([]);
+      expect(told.filter(({ code }) => code !== "DEADLOCK" && code !== "CANCELLED")).toEqual([]);
+    }),
+    { numRuns: runs },
+  );
+  expect(deadlocks).toBeGreaterThan(runs / 10);
+}, 120_000);

@@ -3,7 +3,7 @@
  * asked for (an id, an envelope, a signal) is not made.
  */
 import type { Lane } from "../broker/broker.ts";
-import { ColloquyError, errorInfo, type TimeoutOutcome, toColloquyError } from "../errors.ts";
+import { ColloquyError, type TimeoutOutcome, toColloquyError } from "../errors.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { assertPlain } from "../message/plain.ts";
 import { copyPlain } from "../message/plain-copy.ts";
@@ -14,11 +14,11 @@ import type { Mandate, Run } from "./causality/mandate.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { cancelledBecause, pastDeadline, timedOut } from "./failures.ts";
-import { InputDesk } from "./input-desk.ts";
+import { LocalInput } from "./local-input.ts";
 import { type LeavableCall, LocalOperation } from "./local-operation.ts";
 import { formatOperationId } from "./operation.ts";
 import { type StreamOptions, timeoutMsDefault, windowDefault } from "./options.ts";
-import { type AskOptions, type Given, Questions } from "./questions.ts";
+import type { AskOptions, Questions } from "./questions.ts";
 import { type Site, Timed } from "./site.ts";
 import { type CancelOutcome, CreditGate, type Held, pump, StreamReader } from "./stream.ts";
 import { beginCall, cancelWork, endCall, type LocalAgent, laneOf, type Work } from "./work.ts";
@@ -103,9 +103,7 @@ class LocalCall extends Timed implements Work, LeavableCall {
   placeless = false;
   /** Made when somebody may know its id. */
   operation: LocalOperation | undefined = undefined;
-  /** Made with the first. */
-  questions: Questions | undefined = undefined;
-  desk: InputDesk | undefined = undefined;
+  asking: LocalInput | undefined = undefined;
 
   constructor(
     kind: "request" | "stream",
@@ -196,39 +194,25 @@ class LocalCall extends Timed implements Work, LeavableCall {
   }
 
   ask(question: unknown, options: AskOptions): Promise<unknown> {
-    this.questions ??= new Questions({
+    this.asking ??= new LocalInput({
       clock: this.call.site.clock,
       name: this.name,
-      pose: (number, posed) => this.pose(number, posed),
+      onInput: this.call.options.onInput,
+      handOver: (value) => this.handOver(value),
+      poseElsewhere: (number, posed) => this.poseElsewhere(number, posed),
       onWaiting: (isWaiting) => this.onWaiting(isWaiting),
     });
-    return this.questions.ask(this.handOver(question), options);
+    return this.asking.ask(question, options);
   }
 
-  answer(number: number, given: Given): void {
-    this.questions?.answer(number, given);
+  poseElsewhere(number: number, question: unknown): boolean {
+    if (this.operation?.left !== true) return false;
+    this.operation.ask(number, question);
+    return true;
   }
 
-  pose(number: number, question: unknown): void {
-    if (this.operation?.left === true) return this.operation.ask(number, question);
-    this.desk ??= new InputDesk(
-      this.call.options.onInput,
-      (answered, given) => this.answerHere(answered, given),
-      () => {},
-    );
-    void this.desk.take(number, question);
-  }
-
-  answerHere(number: number, given: Given): void {
-    try {
-      const { kind } = given;
-      this.answer(
-        number,
-        kind === "answer" ? { kind, answer: this.handOver(given.answer) } : given,
-      );
-    } catch (error) {
-      this.answer(number, { kind: "failed", error: errorInfo(error) });
-    }
+  get questions(): Questions | undefined {
+    return this.asking?.questions;
   }
 
   /** Silence does not count while somebody looks for an answer. */

@@ -16,7 +16,6 @@ export interface LeavableCall {
   readonly outcome: TimeoutOutcome;
   cancel(reason: ColloquyError): void;
   grant(credit: number): void;
-  answer(number: number, given: Given): void;
   readonly questions: Questions | undefined;
   /** Nobody waits any more; whoever did learns why from `reject`. */
   letGo(): void;
@@ -99,7 +98,7 @@ export class LocalOperation implements Handled {
   }
 
   answer(number: number, given: Given): void {
-    this.#call.answer(number, given);
+    this.#call.questions?.answer(number, given);
   }
 
   /** Whoever waits is asked: where it has left, the last who attached. */

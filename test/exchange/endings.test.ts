@@ -290,3 +290,28 @@ describe("a stream whose handler can go on", () => {
     expect(starts).toEqual([0]);
   });
 });
+
+test("a deadline aborts the handler's signal when it passes, also where nobody can tell the handler", async () => {
+  const { agent } = await member("worker");
+  let reason: unknown;
+  agent.handle("hang", (_input, { signal }) => {
+    signal.addEventListener("abort", () => {
+      reason = signal.reason;
+    });
+    return hang();
+  });
+  const late = asker.request("agent:worker", "hang", undefined, { deadlineMs: 3_000 });
+  late.catch(() => {});
+  await fabric.clock.advance(100);
+  await fabric.killHub();
+  await fabric.clock.advance(2_500);
+  expect(reason).toBeUndefined();
+  await fabric.clock.advance(1_000);
+  expect(reason).toMatchObject({ code: "TIMEOUT", details: { deadline: true } });
+  await expect(fabric.until(late)).rejects.toMatchObject({
+    code: "TIMEOUT",
+    // The handler's process had not said yet that it started, and cannot be asked.
+    details: { deadline: true, outcome: "unknown" },
+  });
+  await fabric.openHub();
+});

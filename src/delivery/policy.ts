@@ -13,6 +13,8 @@ export interface Outgoing {
   readonly fallback: readonly Address[];
   /** Absent: it is not repeated. */
   readonly retry: RetryPolicy | undefined;
+  /** Doing it twice does no harm. */
+  readonly idempotent: boolean;
   /** By the monotonic clock, when it must have ended; Infinity without a deadline. */
   readonly untilMs: number;
   readonly signal: AbortSignal | undefined;

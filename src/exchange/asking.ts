@@ -7,6 +7,7 @@
  */
 import { type BreakerOptions, breaking } from "../delivery/breaker.ts";
 import { fallingBack } from "../delivery/fallback.ts";
+import { idempotently } from "../delivery/idempotent.ts";
 import { type Ask, type Outgoing, switched } from "../delivery/policy.ts";
 import { repeating } from "../delivery/repeat.ts";
 import { requestRetry, retryPolicy } from "../delivery/retry.ts";
@@ -38,7 +39,7 @@ export class Asking {
   /** @param plainly - asks once, without a policy. */
   constructor(site: Site, { breaker }: AskingPolicies, plainly: Ask<Request>) {
     const { clock, random } = site;
-    const once = untilDeadline(plainly, site);
+    const once = untilDeadline(idempotently(plainly), site);
     const guarded = breaker === undefined ? once : breaking(once, breaker, clock);
     this.#site = site;
     this.#always = breaker !== undefined;
@@ -73,6 +74,7 @@ export class Asking {
       input,
       options,
       fallback: checkPaths(fallback),
+      idempotent: options.idempotent === true,
       retry: retry === undefined ? undefined : retryPolicy(retry),
       untilMs: clock.monotonicMs() + deadlineMs,
       signal,

@@ -48,6 +48,11 @@ export interface RequestOptions extends MessageOptions, CausalityOptions, InputO
    */
   readonly retry?: Switch<RetryPolicy>;
   /**
+   * Doing it twice does no harm: `retry` and `fallback` go on also where it may have been done, after a
+   * timeout or when its handler is gone. Default: false.
+   */
+  readonly idempotent?: boolean;
+  /**
    * Where it goes next, in turn, when the address before cannot have done the work: nobody there,
    * not started, refused. Default: nowhere.
    */
@@ -63,13 +68,13 @@ export interface InputOptions {
   readonly onInput?: OnInput;
 }
 
-export interface StreamOptions extends Omit<RequestOptions, "durable" | "retry" | "fallback"> {
+export interface StreamOptions extends CallOptions {
   /** Chunks the handler may be ahead of the reader, 1 or more. Default: 100. */
   readonly window?: number;
 }
 
 /** Those of one attempt, of which there is a handle. */
-export type CallOptions = Omit<RequestOptions, "durable" | "retry" | "fallback">;
+export type CallOptions = Omit<RequestOptions, "durable" | "retry" | "idempotent" | "fallback">;
 
 export interface AttachOptions extends InputOptions {
   /** Longest silence, milliseconds. Default: 30,000. */

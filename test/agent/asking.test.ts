@@ -53,6 +53,36 @@ describe("retry", () => {
     expect(starts).toBe(1);
   });
 
+  test("a request that may be done twice is repeated also where it may have been done", async () => {
+    const { asker, worker } = await open();
+    let starts = 0;
+    worker.handle("read", (_input, { signal }) => {
+      if (++starts === 3) return "the third time";
+      return new Promise((resolve) => signal.addEventListener("abort", resolve));
+    });
+    const asked = asker.request("agent:worker", "read", 1, {
+      timeoutMs: 2_000,
+      retry: { attemptsMax: 5, baseMs: 10 },
+      idempotent: true,
+    });
+    expect(await fabric.until(asked)).toBe("the third time");
+    expect(starts).toBe(3);
+  });
+
+  test("an answer ends also a request that may be done twice", async () => {
+    const { asker, worker } = await open();
+    let starts = 0;
+    worker.handle("read", () => {
+      starts++;
+      throw new Error("no such thing");
+    });
+    const error = await failure(
+      asker.request("agent:worker", "read", 1, { retry: true, idempotent: true }),
+    );
+    expect(error).toMatchObject({ code: "HANDLER_FAILED", retryable: false });
+    expect(starts).toBe(1);
+  });
+
   test("a request that was not started in time is repeated, and started once", async () => {
     const { asker, worker } = await open();
     const started: unknown[] = [];

@@ -1,6 +1,5 @@
 /** One strategy at work: day by day it forms a view, asks how much to trade on it, and orders. */
-import { setTimeout as pause } from "node:timers/promises";
-import { type Agent, type Context, isColloquyError, type Network } from "colloquy";
+import type { Agent, Context, Network } from "colloquy";
 import {
   type Advice,
   Execution,
@@ -15,8 +14,8 @@ import { tradingDays } from "./trading-days.ts";
 /** A sign of life for the conductor, every so many days. */
 const progressDays = 100;
 
-/** Before a question that nobody answered is asked again. */
-const againMs = 50;
+/** A question changes nothing, so it is asked until somebody answers. */
+const untilAnswered = { attemptsMax: 100, baseMs: 50, capMs: 1_000, budget: Infinity };
 
 export class Trader {
   readonly #net: Network;
@@ -59,21 +58,15 @@ export class Trader {
     return this.#figures;
   }
 
-  /** A question changes nothing, so it is asked until somebody answers. */
   async #ask(question: Question, signal: AbortSignal): Promise<Advice> {
     const askedMs = performance.now();
-    for (;;) {
-      try {
-        const advice = await this.#agent.request("skill:risk.assess", Risk.assess, question, {
-          signal,
-        });
-        this.#figures.assessMs.push(performance.now() - askedMs);
-        return advice;
-      } catch (error) {
-        if (!isColloquyError(error) || !(error.retryable || error.code === "TIMEOUT")) throw error;
-        await pause(againMs, undefined, { signal });
-      }
-    }
+    const advice = await this.#agent.request("skill:risk.assess", Risk.assess, question, {
+      signal,
+      retry: untilAnswered,
+      idempotent: true,
+    });
+    this.#figures.assessMs.push(performance.now() - askedMs);
+    return advice;
   }
 
   /** Never rejects: an order that fails is told of in the figures. */

@@ -8,6 +8,7 @@ import type { Core } from "./core.ts";
 import { brief, isObserved } from "./follow.ts";
 import type { ActiveQueue, Queue } from "./queue.ts";
 import type { Slot } from "./slot.ts";
+import { Accuse, WriteDown } from "./suspicion.ts";
 
 /** Messages made final on the way to others, in one go. */
 const aheadMax = 1_024;
@@ -25,6 +26,7 @@ export class Dispatcher {
   #core: Core | undefined;
   /** Messages from before the opening are kept back until then, by the monotonic clock. */
   #graceEndMs = 0;
+  #accused: ReadonlyMap<number, readonly number[]> = new Map();
   #deferred = false;
   /** Empty queues with receivers, looked at again after `restMs`. */
   #empty: Queue[] = [];
@@ -34,10 +36,16 @@ export class Dispatcher {
     this.#restMs = restMs;
   }
 
-  /** From now on it dispatches. @param graceMs - how long what was there before is kept back. */
-  start(core: Core, graceMs: number): void {
+  /**
+   * From now on it dispatches.
+   *
+   * @param graceMs - how long what was there before is kept back.
+   * @param accused - what is to be counted against messages that nobody claims until then.
+   */
+  start(core: Core, graceMs: number, accused: ReadonlyMap<number, readonly number[]>): void {
     this.#core = core;
-    if (graceMs === 0) return;
+    this.#accused = accused;
+    if (graceMs === 0) return this.#accuse(core);
     this.#graceEndMs = this.#clock.monotonicMs() + graceMs;
     this.#clock.setTimer(graceMs, () => this.#endGrace(core));
   }
@@ -103,6 +111,8 @@ export class Dispatcher {
     active.resume();
     const expired: Slot[] = [];
     const taken: Taken[] = [];
+    const suspected: Taken[] = [];
+    const watching = queue.suspects?.watching === true;
     const observed: Slot[] | undefined = isObserved(core, queue) ? [] : undefined;
     for (;;) {
       const receiver = queue.nextReceiver();
@@ -116,17 +126,20 @@ export class Dispatcher {
         slot.state = "ending";
         receiver.reserve(1);
         taken.push({ slot, receiver });
+      } else if (watching && slot.position < queue.recovered) {
+        slot.state = "ending";
+        receiver.reserve(1);
+        suspected.push({ slot, receiver });
       } else {
         slot.fence = core.serials.next();
         receiver.lease(slot);
         observed?.push(slot);
       }
-      if (expired.length + taken.length >= aheadMax) break;
+      if (expired.length + taken.length + suspected.length >= aheadMax) break;
     }
     for (const receiver of queue.receivers) receiver.flush();
     for (const slot of observed ?? []) if (slot.state === "held") brief(core, queue, slot);
-    if (expired.length > 0) core.groups.stage(new Expire(core, queue, expired));
-    if (taken.length > 0) core.groups.stage(new Take(core, queue, taken));
+    stageAhead(core, queue, { expired, taken, suspected });
     if (active.unfinished) this.soon(queue);
   }
 
@@ -155,6 +168,29 @@ export class Dispatcher {
       }
       this.mark(queue);
     }
-    this.run();
+    this.#accuse(core);
+    // What is counted may end a message: it is not offered before.
+    if (!core.groups.busy) this.run();
   }
+
+  #accuse(core: Core): void {
+    for (const [queueNumber, positions] of this.#accused) {
+      const queue = core.directory.numbered(queueNumber);
+      if (queue !== undefined) core.groups.stage(new Accuse(core, queue, positions));
+    }
+    this.#accused = new Map();
+  }
+}
+
+/** What is written before it is offered, or instead. */
+interface Ahead {
+  readonly expired: readonly Slot[];
+  readonly taken: readonly Taken[];
+  readonly suspected: readonly Taken[];
+}
+
+function stageAhead(core: Core, queue: Queue, { expired, taken, suspected }: Ahead): void {
+  if (expired.length > 0) core.groups.stage(new Expire(core, queue, expired));
+  if (taken.length > 0) core.groups.stage(new Take(core, queue, taken));
+  if (suspected.length > 0) core.groups.stage(new WriteDown(core, queue, suspected));
 }

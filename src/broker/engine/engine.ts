@@ -30,6 +30,7 @@ import { RecentFences } from "./recent-fences.ts";
 import { Serials } from "./serials.ts";
 import type { Storage } from "./storage.ts";
 import { Streams } from "./streams.ts";
+import { accusedIn, Suspects } from "./suspects.ts";
 import { Timers } from "./timers.ts";
 import { TopicHub } from "./topics.ts";
 import { VolatileEnds } from "./volatile-ends.ts";
@@ -160,7 +161,8 @@ class RunningEngine implements Engine {
     this.#housekeeping = new Housekeeping(this.#core);
     const awaitsClaims = storage.unclean || storage.readNamed("meta", handOverRow) !== undefined;
     loadQueues(this.#core, awaitsClaims);
-    dispatcher.start(this.#core, awaitsClaims ? limits.reconnectGraceMs : 0);
+    const graceMs = awaitsClaims ? limits.reconnectGraceMs : 0;
+    dispatcher.start(this.#core, graceMs, accusedIn(storage));
     timers.start();
   }
 
@@ -273,7 +275,11 @@ function loadQueues(core: Core, awaitsClaims: boolean): void {
     for (const { name, value } of rows) {
       const queue = new Queue(name, core);
       decodeQueue(queue, value);
-      if (awaitsClaims && queue.live > 0) queue.recovered = queue.next;
+      if (awaitsClaims && queue.live > 0) {
+        queue.recovered = queue.next;
+        const { suspectsMax } = core.limits;
+        if (storage.unclean) queue.suspects = new Suspects(storage.epoch, suspectsMax);
+      }
       queues.push(queue);
     }
     after = rows.at(-1)?.name;

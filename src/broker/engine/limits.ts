@@ -32,6 +32,8 @@ export interface EngineLimits {
   readonly crashesMax: number;
   /** Bytes of questions and answers of messages that wait for input. Default: 64 MiB. */
   readonly questionBytesMax: number;
+  /** Messages of one queue that are written down before they are offered, after an unclean end: see suspects.ts. Default: 1,024. */
+  readonly suspectsMax: number;
   /** How long ids of exactly-once messages are remembered. Default: 24 hours. */
   readonly dedupeHorizonMs: number;
   /** How many of them. Default: 2,000,000. */
@@ -65,6 +67,7 @@ export const defaultLimits: EngineLimits = {
   pickupsMax: 20,
   crashesMax: 3,
   questionBytesMax: 2 ** 26,
+  suspectsMax: 1_024,
   dedupeHorizonMs: day,
   dedupeIdsMax: 2_000_000,
   producersMax: 100_000,
@@ -75,7 +78,11 @@ export const defaultLimits: EngineLimits = {
 };
 
 /** Limits that may be 0: that feature is off. */
-const mayBeZero: ReadonlySet<string> = new Set(["reconnectGraceMs", "resultBytesMax"]);
+const mayBeZero: ReadonlySet<string> = new Set([
+  "reconnectGraceMs",
+  "resultBytesMax",
+  "suspectsMax",
+]);
 
 /** @throws INVALID_OPTION naming the limit that is no whole number or below its minimum. */
 export function checkLimits(given: Partial<EngineLimits> = {}): EngineLimits {

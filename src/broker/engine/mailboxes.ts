@@ -7,6 +7,7 @@ import { endWithdrawals, letGo } from "./life.ts";
 import { full } from "./limits.ts";
 import { Queue } from "./queue.ts";
 import { encodeQueue } from "./queue-row.ts";
+import { suspectsRow } from "./suspects.ts";
 
 const nameCharactersMax = 512;
 
@@ -119,6 +120,9 @@ export class Remove implements Operation {
       group.join({
         seal: (writes) => {
           writes.push({ table: "queue", name, value: undefined });
+          if (queue.suspects !== undefined) {
+            writes.push({ table: "meta", name: suspectsRow(number), value: undefined });
+          }
           writes.push({ table: "meta", name: removedPrefix + number, value: noBytes });
         },
         committed: () => this.#forget(queue),
@@ -151,6 +155,7 @@ export class Remove implements Operation {
     queue.recovered = 0;
     queue.lastExpiryMs = 0;
     queue.keyed = false;
+    queue.suspects = undefined;
     queue.active = undefined;
     queue.tracker = undefined;
     this.#core.directory.remove(queue, number);

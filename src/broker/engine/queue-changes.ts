@@ -141,6 +141,8 @@ export class QueueChanges implements Participant {
       this.#setFinal(slot);
     }
     this.#returned.push({ lane, row });
+    const { suspects } = this.queue;
+    if (suspects?.has(position) === true) suspects.delete(group, this.queue.number, position);
     if (history.dueMs <= group.nowMs) return;
     const target = { kind: "returned", queueNumber: this.queue.number, lane, position } as const;
     timers.set(group, history.dueMs, target);

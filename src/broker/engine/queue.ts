@@ -6,6 +6,7 @@ import type { EngineLimits } from "./limits.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Slot } from "./slot.ts";
 import type { Storage } from "./storage.ts";
+import type { Suspects } from "./suspects.ts";
 import type { Tracker } from "./tracker.ts";
 
 export const laneNumbers: readonly LaneNumber[] = [0, 1, 2, 3];
@@ -35,6 +36,8 @@ export class Queue {
   keyed = false;
   /** Positions below were there when the storage was opened after an unclean end. */
   recovered = 0;
+  /** Present after an unclean end. */
+  suspects: Suspects | undefined = undefined;
   receivers: readonly Receiver[] = [];
   /** Present while somebody receives or holds a message. */
   active: ActiveQueue | undefined = undefined;

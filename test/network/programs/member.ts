@@ -32,5 +32,13 @@ agent.handle("LONG", async (ms, { log }) => {
   await wait(ms as number);
   log.append("ended", id);
 });
+agent.handle("APPROVE", async (input, context) => {
+  process.send?.("started");
+  const name = await context.ask({ who: input });
+  const sure = await context.ask("sure?");
+  context.log.append("approved", { by: id, name, sure });
+  return { name, sure };
+});
+agent.handle("POISON", () => process.kill(process.pid, "SIGKILL"));
 await agent.ready();
 process.send?.("ready");

@@ -75,7 +75,10 @@ export class Cancel implements Operation {
     const { failures, crashes } = slot.history.attempts;
     const { holder } = slot;
     const life = lifeOf(slot);
-    const started = failures + crashes > 0 || life === "started" || life === "waiting-input";
+    // Also by a handler that is gone since: who waited for input costs no attempt.
+    const asked = core.questions.of(queue.number, slot.position) !== undefined;
+    const before = failures + crashes > 0 || asked;
+    const started = before || life === "started" || life === "waiting-input";
     if (!started && holder === undefined) {
       finish(core, group, queue, slot, withReason(rescindedState, this.#input.reason));
       return "rescinded";

@@ -69,7 +69,7 @@ export class Settle implements Operation {
       endLingering(core, queue, fence);
       return stale;
     }
-    const obstacle = obstacleTo(core, group, slot, settlement);
+    const obstacle = obstacleTo(core, group, queue, slot, settlement);
     if (obstacle !== undefined) {
       if (slot.state === "loose") queue.active?.lane(slot.lane).forget(slot);
       return { kind: "refused", error: obstacle };
@@ -149,11 +149,14 @@ function apply(core: Core, group: Group, queue: Queue, slot: Slot, outcome: Outc
 function obstacleTo(
   core: Core,
   group: Group,
+  queue: Queue,
   slot: Slot,
   settlement: Settlement,
 ): ErrorInfo | undefined {
   const { outcome, effects = [] } = settlement;
-  const from = lifeOf(slot);
+  const { questions } = core;
+  const asked = !questions.none && questions.of(queue.number, slot.position) !== undefined;
+  const from = asked ? "waiting-input" : lifeOf(slot);
   const to = stateAfter[outcome.kind];
   if (!isLegal(from, to)) {
     const message = `a message that is ${from} cannot become ${to}`;

@@ -202,6 +202,18 @@ export const cancelCases: readonly ConformanceCase[] = [
     assert.equal(await trial.broker.queues.cancel(queue, position), "cancelled");
   }),
 
+  conformanceCase("a message whose handler has asked cannot be withdrawn", async (trial) => {
+    const queue = await trial.queue();
+    const position = await enqueueOne(trial.broker, queue, "work");
+    const holder = new Holder(trial, queue);
+    const delivery = await holder.next();
+    const question = { kind: "waiting-input", number: 1, question: bytes("?") } as const;
+    await report(trial.broker, delivery, question);
+    await holder.receiver.stop();
+    const withdrawn = trial.broker.queues.cancel(queue, position, { ifUnstarted: true });
+    assert.equal(await withdrawn, "too-late", "nobody holds it, and yet it was started");
+  }),
+
   conformanceCase(
     "a holder says that a message expired before it could start it",
     async (trial) => {

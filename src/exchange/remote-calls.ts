@@ -90,6 +90,7 @@ export class RemoteCalls implements CallTable, InstanceListener {
   }
 
   elsewhere(call: RemoteCall): void {
+    if (call.asking) return;
     const { target } = call;
     const next = this.#next(call);
     if (next !== undefined) return call.redirect(next);

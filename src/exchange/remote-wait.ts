@@ -110,6 +110,11 @@ export abstract class RemoteWait extends Timed {
     return this.#phase === "final";
   }
 
+  /** It has timed out, and what is said of the work is awaited: nothing may be begun for it any more. */
+  get asking(): boolean {
+    return this.#phase === "asking";
+  }
+
   /** A sign of life came from the handler's process. */
   get heard(): boolean {
     return this.#heard;

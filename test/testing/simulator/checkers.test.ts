@@ -3,20 +3,27 @@ import { expect, test } from "vitest";
 import { atLeastOnce } from "../../../src/testing/simulator/checkers/at-least-once.ts";
 import { atMostOnce } from "../../../src/testing/simulator/checkers/at-most-once.ts";
 import type { Checker } from "../../../src/testing/simulator/checkers/checker.ts";
+import { conflicts } from "../../../src/testing/simulator/checkers/conflicts.ts";
 import { deadLetters } from "../../../src/testing/simulator/checkers/dead-letters.ts";
 import { effectsOnce } from "../../../src/testing/simulator/checkers/effects.ts";
+import { undisturbed } from "../../../src/testing/simulator/checkers/leases.ts";
 import { keyOrder } from "../../../src/testing/simulator/checkers/order.ts";
-import { expiry, schedule } from "../../../src/testing/simulator/checkers/schedule.ts";
+import { priorityShares } from "../../../src/testing/simulator/checkers/priority.ts";
+import { removals } from "../../../src/testing/simulator/checkers/removals.ts";
+import { answerTo, requests } from "../../../src/testing/simulator/checkers/requests.ts";
+import { expiry, punctuality, schedule } from "../../../src/testing/simulator/checkers/schedule.ts";
+import { withdrawals } from "../../../src/testing/simulator/checkers/withdrawals.ts";
 import type {
-  OrderEvent,
+  ScenarioEvent,
   ScenarioHistory,
   Sending,
 } from "../../../src/testing/simulator/events.ts";
+import type { WorldEvent } from "../../../src/testing/simulator/history.ts";
 
 const brokerStartMs = 1_000_000;
 
 /** Events, a millisecond apart. */
-function history(...events: readonly OrderEvent[]): ScenarioHistory {
+function history(...events: readonly (ScenarioEvent | WorldEvent)[]): ScenarioHistory {
   return events.map((event, index) => ({
     ...event,
     atMs: index,
@@ -35,16 +42,57 @@ function sending(id: string, more: Partial<Sending> = {}): Sending {
   };
 }
 
-const acknowledged = (id: string): OrderEvent => ({ kind: "acknowledged", id, receipt: id });
-const refused = (id: string, code: string): OrderEvent => ({ kind: "refused", id, code });
-const started = (id: string, attempt = 1): OrderEvent => ({ kind: "started", id, attempt });
-const returned = (id: string, attempt = 1): OrderEvent => ({ kind: "returned", id, attempt });
-const threw = (id: string, attempt = 1): OrderEvent => ({ kind: "threw", id, attempt });
-const effect = (id: string, attempt = 1): OrderEvent => ({ kind: "effect", id, attempt });
-const settled = (id: string, state = "done"): OrderEvent => ({ kind: "settled", id, state });
-const dead = (id: string, letter = 1): OrderEvent => ({ kind: "dead-letter", id, letter });
+const acknowledged = (id: string): ScenarioEvent => ({ kind: "acknowledged", id, receipt: id });
+const refused = (id: string, code: string): ScenarioEvent => ({ kind: "refused", id, code });
+const started = (id: string, attempt = 1): ScenarioEvent => ({ kind: "started", id, attempt });
+const returned = (id: string, attempt = 1): ScenarioEvent => ({ kind: "returned", id, attempt });
+const threw = (id: string, attempt = 1): ScenarioEvent => ({ kind: "threw", id, attempt });
+const effect = (id: string, attempt = 1): ScenarioEvent => ({ kind: "effect", id, attempt });
+const settled = (id: string, state = "done"): ScenarioEvent => ({ kind: "settled", id, state });
+const dead = (id: string, letter = 1): ScenarioEvent => ({ kind: "dead-letter", id, letter });
 
-const whole = (id: string): readonly OrderEvent[] => [
+const classes = ["critical", "high", "normal", "low"] as const;
+
+function ten(of: (id: number) => ScenarioEvent): readonly ScenarioEvent[] {
+  return Array.from({ length: 10 }, (_, id) => of(id));
+}
+
+const withdrawing = (id: string): ScenarioEvent => ({ kind: "withdrawing", id, how: "rescind" });
+const withdrawn = (id: string, answer: string): ScenarioEvent => ({
+  kind: "withdrawn",
+  id,
+  how: "rescind",
+  answer,
+});
+const asking = (id: number): ScenarioEvent => ({ kind: "asking", request: `request-${id}` });
+const handling = (id: number): ScenarioEvent => ({ kind: "handling", request: `request-${id}` });
+const answered = (id: number, of = id): ScenarioEvent => ({
+  kind: "answered",
+  request: `request-${id}`,
+  answer: answerTo(`request-${of}`),
+});
+const read = (id: number, chunks: readonly number[]): ScenarioEvent => ({
+  kind: "read",
+  request: `request-${id}`,
+  chunks,
+});
+const what = "log";
+const writing = (value: string): ScenarioEvent => ({ kind: "writing", what, value });
+const written = (value: string, place: number): ScenarioEvent => ({
+  kind: "written",
+  what,
+  value,
+  place,
+});
+const unwritten = (value: string): ScenarioEvent => ({
+  kind: "unwritten",
+  what,
+  value,
+  code: "CONFLICT",
+});
+const foundInLog = (values: readonly string[]): ScenarioEvent => ({ kind: "found", what, values });
+
+const whole = (id: string): readonly (ScenarioEvent | WorldEvent)[] => [
   sending(id),
   acknowledged(id),
   started(id),
@@ -54,6 +102,12 @@ const whole = (id: string): readonly OrderEvent[] => [
 ];
 
 const checkers: readonly Checker[] = [
+  conflicts,
+  priorityShares,
+  punctuality,
+  requests,
+  undisturbed,
+  withdrawals,
   atMostOnce,
   atLeastOnce,
   effectsOnce,
@@ -63,7 +117,7 @@ const checkers: readonly Checker[] = [
   deadLetters,
 ];
 
-function found(events: readonly OrderEvent[]): readonly string[] {
+function found(events: readonly (ScenarioEvent | WorldEvent)[]): readonly string[] {
   return checkers.flatMap((check) => check(history(...events)).map(({ promise }) => promise));
 }
 
@@ -74,7 +128,11 @@ test("a history in which all went well breaks no promise", () => {
   expect(found([...whole("a"), ...failed, ...again, ...poison, dead("c")])).toEqual([]);
 });
 
-const lies: readonly (readonly [name: string, promise: string, events: readonly OrderEvent[]])[] = [
+const lies: readonly (readonly [
+  name: string,
+  promise: string,
+  events: readonly (ScenarioEvent | WorldEvent)[],
+])[] = [
   [
     "a second start of a message sent at most once",
     "G1",
@@ -143,7 +201,104 @@ const lies: readonly (readonly [name: string, promise: string, events: readonly 
     [sending("a"), acknowledged("a"), settled("a", "dead"), dead("a"), dead("a", 2)],
   ],
   ["a dead letter that had an effect", "G8", [...whole("a"), dead("a")]],
+  [
+    "shares that are not 8:4:2:1",
+    "G5",
+    [
+      ...classes.flatMap((priority) => ten((id) => sending(priority + id, { priority }))),
+      ...classes.flatMap((priority) => ten((id) => acknowledged(priority + id))),
+      ...classes.toReversed().flatMap((priority) => ten((id) => started(priority + id))),
+    ],
+  ],
+  [
+    "a handler that is started again while it is at work",
+    "G2",
+    [sending("a"), acknowledged("a"), started("a"), started("a"), ...whole("a").slice(3)],
+  ],
+  [
+    "a message that was taken back and is started",
+    "G2",
+    [
+      sending("a"),
+      acknowledged("a"),
+      withdrawing("a"),
+      withdrawn("a", "rescinded"),
+      started("a"),
+      settled("a", "rescinded"),
+    ],
+  ],
+  [
+    "a message that is cancelled though nobody asked",
+    "G2",
+    [sending("a"), acknowledged("a"), settled("a", "cancelled")],
+  ],
+  [
+    "a cancelled message that had an effect",
+    "G2",
+    [...whole("a").slice(0, 4), withdrawing("a"), settled("a", "cancelled"), effect("a")],
+  ],
+  [
+    "a withdrawal that was granted and did not happen",
+    "G2",
+    [
+      ...whole("a").slice(0, 2),
+      withdrawing("a"),
+      withdrawn("a", "rescinded"),
+      ...whole("a").slice(2),
+    ],
+  ],
+  ["an answer to somebody else's question", "requests", [asking(1), handling(1), answered(1, 2)]],
+  [
+    "a request that is handled twice",
+    "requests",
+    [asking(1), handling(1), handling(1), answered(1)],
+  ],
+  ["a request that never ends", "requests", [asking(1), handling(1)]],
+  [
+    "a started request that is said not to be",
+    "requests",
+    [
+      asking(1),
+      { kind: "unanswered", request: "request-1", code: "TIMEOUT", outcome: "not-started" },
+      handling(1),
+    ],
+  ],
+  ["a stream with a gap", "requests", [asking(1), handling(1), read(1, [0, 2]), answered(1)]],
+  [
+    "a stream that ends well too soon",
+    "requests",
+    [asking(1), handling(1), read(1, [0]), answered(1)],
+  ],
+  ["a write that is not there", "G2", [writing("x"), written("x", 1), foundInLog([])]],
+  [
+    "a write that is elsewhere",
+    "G2",
+    [writing("x"), writing("y"), written("y", 1), foundInLog(["x", "y"])],
+  ],
+  [
+    "a write that was refused and is there",
+    "G2",
+    [writing("x"), unwritten("x"), foundInLog(["x"])],
+  ],
+  ["a write that is there twice", "G2", [writing("x"), foundInLog(["x", "x"])]],
+  ["a write that nobody made", "G2", [foundInLog(["x"])]],
 ];
+
+test("G7: a start long after its time, with nothing in the way, is seen", () => {
+  const late = history(sending("a", { notBeforeMs: brokerStartMs }), started("a")).map((event) =>
+    event.kind === "started" ? { ...event, atMs: 6_000, brokerMs: brokerStartMs + 6_000 } : event,
+  );
+  expect(punctuality(late).map(({ promise }) => promise)).toEqual(["G7"]);
+});
+
+test("where mailboxes are removed a message may be unknown, and nothing else", () => {
+  const gone = [sending("a"), acknowledged("a"), settled("a", "unknown")];
+  expect(removals(history(...gone))).toEqual([]);
+  const lost = [sending("a"), acknowledged("a")];
+  expect(removals(history(...lost)).map(({ promise }) => promise)).toEqual(["G2"]);
+  const rejected = [sending("a"), refused("a", "NO_ELIGIBLE_AGENT"), started("a")];
+  expect(removals(history(...rejected)).map(({ promise }) => promise)).toEqual(["G2"]);
+});
 
 for (const [name, promise, events] of lies) {
   test(`${promise}: ${name} is seen`, () => {

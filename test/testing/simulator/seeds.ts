@@ -8,6 +8,67 @@ import { shrink } from "../../../src/testing/simulator/shrink.ts";
 /** Seeds in one test, so that a failure is told soon. */
 const seedsPerTest = 500;
 
+/** Of all test files together, half of them each: 10,000, or as many as COLLOQUY_SEEDS says. */
+export const seedsInAll: number = Number(process.env["COLLOQUY_SEEDS"] ?? 10_000);
+
+/** Runs that broke a promise once, by what was wrong. Each has a test of its own where the fault was. */
+export const knownSeeds: Readonly<Record<string, PlanOptions & { readonly seed: number }>> = {
+  "G2: a repetition was rejected together with its group, and delivered": {
+    seed: 193,
+    scenario: "takeover",
+    messages: 16,
+    faults: [0, 1, 2],
+  },
+  "G3: a claim that came late brought a final message back": {
+    seed: 513,
+    scenario: "takeover",
+    messages: 56,
+    faults: [0, 1, 2],
+  },
+  "G7: what had been due was not any more when the clock was set back": {
+    seed: 26,
+    scenario: "schedule",
+    messages: 7,
+    faults: [0, 1, 2],
+  },
+  "G8: a command that died while the dead letters were full never ended": {
+    seed: 1,
+    scenario: "dead-letters",
+    messages: 54,
+    faults: [],
+  },
+  "G2: what was removed with its mailbox was called done": {
+    seed: 1,
+    scenario: "mailbox-churn",
+    messages: 12,
+    faults: [],
+  },
+  "G2: a repetition was rejected because its mailbox was gone by then": {
+    seed: 2302,
+    scenario: "mailbox-churn",
+    messages: 37,
+    faults: [0, 1],
+  },
+  "G1: an at-most-once message came back when its receiver vanished and the disk was full": {
+    seed: 7609,
+    scenario: "at-most-once",
+    messages: 4,
+    faults: [0, 1, 3],
+  },
+  "requests: a started one was called not-started once that had been forgotten": {
+    seed: 2074,
+    scenario: "requests",
+    messages: 69,
+    faults: [0, 1],
+  },
+  "requests: one that had timed out went on elsewhere": {
+    seed: 22_106,
+    scenario: "requests",
+    messages: 73,
+    faults: [0, 1],
+  },
+};
+
 /** Declares tests for `count` seeds from `from` on. */
 export function everySeedKeepsThePromises(from: number, count: number): void {
   for (let first = from; first < from + count; first += seedsPerTest) {

@@ -76,5 +76,6 @@ async function addToEntry({ store }: Network, value: string): Promise<number> {
 async function addToStream({ log }: Network, value: string): Promise<number> {
   let at = 1;
   for await (const { position } of log.read(stream)) at = position + 1;
-  return log.append(stream, value, { at });
+  await log.append(stream, value, { at });
+  return at;
 }

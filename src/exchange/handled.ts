@@ -6,8 +6,12 @@ import type { Given } from "./questions.ts";
 export interface Handled {
   /** What there is to say about it now. */
   readonly outcome: TimeoutOutcome;
-  /** Does nothing where it is too late. */
-  cancel(reason: ColloquyError): void;
+  /**
+   * Does nothing where it is too late.
+   *
+   * @param isTold - whoever waits has to learn of it, because it is not who cancels.
+   */
+  cancel(reason: ColloquyError, isTold?: boolean): void;
   /**
    * Whoever waited has stopped: the work goes on all the same.
    *

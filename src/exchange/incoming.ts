@@ -135,17 +135,18 @@ export class Incoming implements InstanceListener, WorkTable {
     const outcome = handled?.outcome ?? this.#outcomeOf(id, data);
     if (envelope.name === "cancel") {
       const reason = new ColloquyError("CANCELLED", `cancelled by ${envelope.from.agent}`);
-      if (handled !== undefined) this.#cancel(id, handled, reason);
+      // Only who sent the request knows when, and its wait has ended already.
+      if (handled !== undefined) this.#cancel(id, handled, reason, !saysWhenSent(data));
       else if (outcome === "not-started") this.#foretold.say(id, "cancelled");
     } else if (envelope.name === "leave") handled?.leave(readerIn(data));
     this.#tell("verdict", envelope, { ask: envelope.name, outcome });
   }
 
-  #cancel(id: string, handled: Handled, reason: ColloquyError): void {
+  #cancel(id: string, handled: Handled, reason: ColloquyError, isTold = false): void {
     const { outcome } = handled;
     if (outcome === "not-started") this.#foretold.say(id, "cancelled");
     if (outcome === "in-progress") this.#foretold.say(id, "cancelled-at-work");
-    handled.cancel(reason);
+    handled.cancel(reason, isTold);
   }
 
   /** Somebody wants to be told what becomes of work, whoever asked for it. */
@@ -216,9 +217,8 @@ export class Incoming implements InstanceListener, WorkTable {
 
   /** True when a request of that age would be known here if it had come. */
   #isComplete(data: unknown): boolean {
-    const { sentAgoMs } = (data ?? {}) as { readonly sentAgoMs?: unknown };
-    if (typeof sentAgoMs !== "number") return false;
-    return sentAgoMs < Math.min(this.#replies.completeForMs(), this.#foretold.completeForMs());
+    if (!saysWhenSent(data)) return false;
+    return data.sentAgoMs < Math.min(this.#replies.completeForMs(), this.#foretold.completeForMs());
   }
 
   #tell(name: ControlName, about: Envelope, data: unknown, onUnheard?: () => void): void {
@@ -256,6 +256,11 @@ function answer(handled: Handled | undefined, data: unknown): void {
   if (typeof number === "number" && given.kind !== undefined) {
     handled?.answer(number, given as Given);
   }
+}
+
+function saysWhenSent(data: unknown): data is { readonly sentAgoMs: number } {
+  const { sentAgoMs } = (data ?? {}) as { readonly sentAgoMs?: unknown };
+  return typeof sentAgoMs === "number";
 }
 
 function readerIn(data: unknown): string | undefined {

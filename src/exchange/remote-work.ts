@@ -185,8 +185,9 @@ export class RemoteWork extends Timed implements Work, Handled {
     }
   }
 
-  cancel(reason: ColloquyError): void {
+  cancel(reason: ColloquyError, isTold = false): void {
     if (this.#state === "final" || this.#state === "committing") return;
+    if (isTold) return this.stop(reason, reason);
     this.#questions?.end(reason);
     this.#finish(undefined);
     this.cancelled = reason;

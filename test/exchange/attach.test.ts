@@ -125,6 +125,20 @@ describe.each([
     expect(await fabric.until(other.cancel(id))).toBe("too-late");
   });
 
+  test("a cancel by somebody else ends the wait of the asker, and of whoever attached", async () => {
+    const { asker, handler, other, net } = await open();
+    handler.handle("hang", () => new Promise(() => {}));
+    const call = asker.call("agent:handler", "hang");
+    const again = net.attach(call.id);
+    await fabric.clock.advance(100);
+    const beforeMs = fabric.clock.monotonicMs();
+    expect(await fabric.until(other.cancel(call.id))).toBe("accepted");
+    for (const { result } of [call, again]) {
+      await expect(fabric.until(result)).rejects.toMatchObject({ code: "CANCELLED" });
+    }
+    expect(fabric.clock.monotonicMs() - beforeMs).toBeLessThan(100);
+  });
+
   test("a stream goes on where its reader left it, whoever reads on", async () => {
     const { asker, handler, other } = await open();
     handler.handle("count", async function* () {

@@ -11,11 +11,17 @@ export interface Edit {
 
 export interface Mutant {
   readonly name: string;
+  /** Where it is looked for. Default: in all scenarios, as the seeds have it. */
+  readonly scenario?: string;
   readonly edits: readonly Edit[];
 }
 
 function mutant(name: string, file: string, find: string, replace: string): Mutant {
   return { name, edits: [{ file, find, replace }] };
+}
+
+function mutantIn(scenario: string, one: Mutant): Mutant {
+  return { scenario, ...one };
 }
 
 const engine = "broker/engine";
@@ -195,23 +201,32 @@ export const mutants: readonly Mutant[] = [
     "} else if (this.#at !== undefined && this.#at !== next) {",
     "} else if (this.#at !== undefined && this.#at > next) {",
   ),
-  mutant(
-    "lost gap: a stream goes on behind a chunk that is missing",
-    "exchange/stream.ts",
-    "if (sequence !== this.#received + 1) return false;",
-    "if (sequence < this.#received + 1) return false;",
+  mutantIn(
+    "requests",
+    mutant(
+      "lost gap: a stream goes on behind a chunk that is missing",
+      "exchange/stream.ts",
+      "if (sequence !== this.#received + 1) return false;",
+      "if (sequence < this.#received + 1) return false;",
+    ),
   ),
-  mutant(
-    "a request is sent again though it may have been started",
-    "exchange/incoming.ts",
-    'const complete = this.#isComplete(data) && this.#foretold.get(id) !== "taken";',
-    "const complete = true;",
+  mutantIn(
+    "requests",
+    mutant(
+      "a request is sent again though it may have been started",
+      "exchange/incoming.ts",
+      'const complete = this.#isComplete(data) && this.#foretold.get(id) !== "taken";',
+      "const complete = true;",
+    ),
   ),
-  mutant(
-    "a request that comes twice is handled twice",
-    "exchange/incoming.ts",
-    "    if (this.#foretold.size > 0 && !this.#mayStart(envelope.id)) return;\n",
-    "",
+  mutantIn(
+    "requests",
+    mutant(
+      "a request that comes twice is handled twice",
+      "exchange/incoming.ts",
+      "    if (this.#foretold.size > 0 && !this.#mayStart(envelope.id)) return;\n",
+      "",
+    ),
   ),
   mutant(
     "what is started is taken back",
@@ -225,28 +240,40 @@ export const mutants: readonly Mutant[] = [
     'finish(core, group, queue, slot, withReason(cancelledState, this.#input.reason));\n    if (holder === undefined) return "cancelled";',
     'if (holder !== undefined) return "cancelled";\n    finish(core, group, queue, slot, withReason(cancelledState, this.#input.reason));\n    if (holder === undefined) return "cancelled";',
   ),
-  mutant(
-    "a late claim brings a final message back",
-    `${engine}/queue.ts`,
-    '(slot) => slot.position === position && slot.state === "withheld"',
-    "(slot) => slot.position === position",
+  mutantIn(
+    "takeover",
+    mutant(
+      "a late claim brings a final message back",
+      `${engine}/queue.ts`,
+      '(slot) => slot.position === position && slot.state === "withheld"',
+      "(slot) => slot.position === position",
+    ),
   ),
-  mutant(
-    "a repetition is rejected together with its group",
-    `${engine}/intake.ts`,
-    "this.#tell(this.#batch.map((message) => storedBefore(this.#core, queue, message) ?? outcome));",
-    "this.#tell(this.#batch.map(() => outcome));",
+  mutantIn(
+    "takeover",
+    mutant(
+      "a repetition is rejected together with its group",
+      `${engine}/intake.ts`,
+      "this.#tell(this.#batch.map((message) => storedBefore(this.#core, queue, message) ?? outcome));",
+      "this.#tell(this.#batch.map(() => outcome));",
+    ),
   ),
-  mutant(
-    "what was due is not any more when the clock is set back",
-    `${engine}/returned.ts`,
-    ".setFloat64(dueMsStart, 0);",
-    ".getFloat64(dueMsStart);",
+  mutantIn(
+    "schedule",
+    mutant(
+      "what was due is not any more when the clock is set back",
+      `${engine}/returned.ts`,
+      ".setFloat64(dueMsStart, 0);",
+      ".getFloat64(dueMsStart);",
+    ),
   ),
-  mutant(
-    "what was removed with its mailbox is called done",
-    `${engine}/mailboxes.ts`,
-    'queue.forgotten = counters.get("positions");\n    queue.next = 1 + queue.forgotten;',
-    'queue.next = 1 + counters.get("positions");',
+  mutantIn(
+    "mailbox-churn",
+    mutant(
+      "what was removed with its mailbox is called done",
+      `${engine}/mailboxes.ts`,
+      'queue.forgotten = counters.get("positions");\n    queue.next = 1 + queue.forgotten;',
+      'queue.next = 1 + counters.get("positions");',
+    ),
   ),
 ];

@@ -62,7 +62,7 @@ async function find(mutant: Mutant): Promise<string | undefined> {
     for (const [file, text] of applyEdits(mutant, (it) => readFileSync(source(it), "utf8"))) {
       writeFileSync(source(file), text);
     }
-    const { code, output } = await simulate(directory);
+    const { code, output } = await simulate(directory, mutant.scenario);
     if (code === 0) return undefined;
     const [first = "", second = ""] = output.split("\n").filter((line) => line.includes("breaks"));
     return first === "" ? firstLineOf(output) : `${first}${second}`;
@@ -71,8 +71,12 @@ async function find(mutant: Mutant): Promise<string | undefined> {
   }
 }
 
-function simulate(directory: string): Promise<{ readonly code: number; readonly output: string }> {
+function simulate(
+  directory: string,
+  scenario: string | undefined,
+): Promise<{ readonly code: number; readonly output: string }> {
   const parameters = ["scripts/simulate.ts", "--seeds", String(seedsMax), "--no-shrink"];
+  if (scenario !== undefined) parameters.push("--scenario", scenario);
   const child = spawn(process.execPath, [...process.execArgv, ...parameters], { cwd: directory });
   let output = "";
   const collect = (chunk: Buffer): void => {

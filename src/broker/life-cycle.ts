@@ -103,6 +103,10 @@ export const transitions: readonly Transition[] = [
   },
 ];
 
+const lifeStates: readonly LifeState[] = [
+  ...new Set(transitions.flatMap(({ from, to }) => [from, to])),
+];
+
 /** Nothing leads out of these: what arrives later is not applied. */
 export const finalStates: ReadonlySet<LifeState> = new Set<LifeState>([
   "done",
@@ -120,11 +124,12 @@ const unseen: Readonly<Partial<Record<LifeState, readonly LifeState[]>>> = {
   "waiting-input": ["started"],
 };
 
-const table: ReadonlyMap<LifeState, ReadonlySet<LifeState>> = reachable();
+/** Plain objects: it is looked at for every message. */
+const table: Readonly<Record<LifeState, Readonly<Record<string, true>>>> = reachable();
 
 /** Whether a message seen in `from` may be seen in `to` next; a start that nobody follows goes unseen. */
 export function isLegal(from: LifeState, to: LifeState): boolean {
-  return table.get(from)?.has(to) === true;
+  return table[from][to] === true;
 }
 
 /** @throws INTERNAL_ERROR for a transition that is not in the table. */
@@ -135,19 +140,13 @@ export function assertLegal(from: LifeState, to: LifeState): void {
   });
 }
 
-function reachable(): ReadonlyMap<LifeState, ReadonlySet<LifeState>> {
-  const direct = new Map<LifeState, Set<LifeState>>();
-  for (const { from, to } of transitions) {
-    const next = direct.get(from);
-    if (next === undefined) direct.set(from, new Set([to]));
-    else next.add(to);
+function reachable(): typeof table {
+  const stepsFrom = (from: LifeState): readonly LifeState[] =>
+    transitions.filter((transition) => transition.from === from).map(({ to }) => to);
+  const all: Partial<Record<LifeState, Record<string, true>>> = {};
+  for (const from of lifeStates) {
+    const steps = [from, ...(unseen[from] ?? [])].flatMap(stepsFrom);
+    all[from] = Object.fromEntries(steps.map((to): [string, true] => [to, true]));
   }
-  const all = new Map<LifeState, Set<LifeState>>();
-  for (const [from, next] of direct) {
-    all.set(from, new Set(next));
-    for (const through of unseen[from] ?? []) {
-      for (const to of direct.get(through) ?? []) all.get(from)?.add(to);
-    }
-  }
-  return all;
+  return all as typeof table;
 }

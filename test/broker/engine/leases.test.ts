@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Notice } from "../../../src/broker/broker.ts";
 import { ColloquyError } from "../../../src/errors.ts";
 import { collect, message, Rig, settlement, text } from "./rig.ts";
 
@@ -293,4 +294,52 @@ test("G1: an at-most-once message whose receiver vanished is not offered again w
   await next.stop();
   expect(await rig.receive("work").texts()).toEqual(["other"]);
   expect(await rig.run(waiting)).toEqual({ state: "unknown" });
+});
+
+test("a handler that takes an hour keeps its message through two takeovers, and is started once", async () => {
+  const rig = await Rig.with(["work"]);
+  await rig.enqueue("work", message("long"));
+  const [delivery] = await rig.receive("work").take();
+  if (delivery === undefined) throw new Error("not offered");
+  for (let takeover = 1; takeover <= 2; takeover++) {
+    await rig.clock.advance(20 * 60_000);
+    rig.crash();
+    const holder = rig.receive("work", { claims: [delivery] });
+    const rival = rig.receive("work");
+    await rig.clock.advance(20 * 60_000);
+    expect([await holder.take(), await rival.take()]).toEqual([[], []]);
+  }
+  const [settled] = await rig.run(rig.broker.queues.settle([settlement(delivery)]));
+  expect(settled).toEqual({ kind: "settled" });
+  expect(await rig.run(rig.broker.queues.track("work", 1))).toEqual({ state: "done" });
+});
+
+test("who claims a message that somebody else was offered meanwhile is told that it is not his", async () => {
+  const rig = await Rig.with(["work"]);
+  await rig.enqueue("work", message("contested"));
+  const [late] = await rig.receive("work").take();
+  if (late === undefined) throw new Error("not offered");
+  rig.crash();
+  const heir = rig.receive("work");
+  await rig.clock.advance(1_100);
+  const [present] = await heir.take();
+  const notices: Notice[] = [];
+  const options = {
+    credit: 1,
+    consumer: "late",
+    claims: [late],
+    onNotice: (notice: Notice) => notices.push(notice),
+  };
+  rig.broker.queues.receive("work", options, signal)[Symbol.asyncIterator]();
+  expect(notices).toMatchObject([
+    {
+      kind: "cancel",
+      claim: { position: 1, fence: late.fence },
+      reason: { code: "STALE_ATTEMPT" },
+    },
+  ]);
+  const outcomes = await rig.run(
+    rig.broker.queues.settle([late, present ?? late].map((each) => settlement(each))),
+  );
+  expect(outcomes).toEqual([{ kind: "stale" }, { kind: "settled" }]);
 });

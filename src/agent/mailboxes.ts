@@ -1,8 +1,9 @@
 /** The durable side of an agent: declares its mailboxes, takes commands from them, settles them. */
 import type { Delivery, Notice } from "../broker/broker.ts";
 import { defaultRetry, Retries } from "../delivery/retry.ts";
-import { type ColloquyError, errorInfo } from "../errors.ts";
+import { type ColloquyError, errorInfo, isColloquyError } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { isRefusal } from "../exchange/failures.ts";
 import type { Address } from "../message/address.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { type CommandHome, CommandWork } from "./command-work.ts";
@@ -11,15 +12,17 @@ import type { Inbox } from "./inbox.ts";
 import { Reports } from "./reporting.ts";
 import { Settlements } from "./settling.ts";
 
+const declareAgainMs = 1_000;
+
 export class Mailboxes {
   readonly #exchange: Exchange;
   readonly #inbox: Inbox;
-  readonly #open = new Set<Address>();
+  /** Each with its declaration; the latest, where it had to be repeated. */
+  readonly #open = new Map<Address, Promise<void>>();
   /** Of commands that nobody here knows. */
   readonly #retry: Retries;
   readonly #stop = new AbortController();
   readonly #loops: Promise<void>[] = [];
-  #declaring: Promise<void> = Promise.resolve();
   readonly #settlements: Settlements;
   readonly #held = new HeldCommands();
   readonly #home: CommandHome;
@@ -45,10 +48,13 @@ export class Mailboxes {
   open(addresses: readonly Address[]): void {
     const added = addresses.filter((address) => !this.#open.has(address));
     if (added.length === 0) return;
-    for (const address of added) this.#open.add(address);
-    const declared = this.#exchange.declare(added);
+    this.#declare(added);
+  }
+
+  /** What could not be declared is declared again: nobody can send to it before. */
+  #declare(added: readonly Address[]): void {
     const { clock, onError } = this.#exchange.site;
-    const started = declared.then(
+    const started = this.#exchange.declare(added).then(
       () =>
         new Promise<void>((resolve) => {
           clock.defer(() => {
@@ -57,14 +63,20 @@ export class Mailboxes {
           });
         }),
     );
-    this.#declaring = Promise.all([this.#declaring, started]).then(() => {});
+    for (const address of added) this.#open.set(address, started);
     started.catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) onError(error, `mailboxes of ${this.#inbox.id}`);
+      if (this.#closing !== undefined) return;
+      onError(error, `mailboxes of ${this.#inbox.id}`);
+      if (isRefusal(error) || isColloquyError(error, "CLOSED")) return;
+      clock.setTimer(declareAgainMs, () => {
+        if (this.#closing === undefined) this.#declare(added);
+      });
     });
   }
 
-  ready(): Promise<void> {
-    return this.#declaring;
+  /** @throws what the broker said when it was asked last. */
+  async ready(): Promise<void> {
+    await Promise.all(this.#open.values());
   }
 
   /** Takes nothing new, and lets nobody wait for input any longer: those messages go on elsewhere. */
@@ -80,7 +92,7 @@ export class Mailboxes {
 
   /** After `stop`: resolves once everything is settled and the queues are left. */
   async close(): Promise<void> {
-    await this.#declaring.catch(() => {});
+    await Promise.allSettled(this.#open.values());
     await this.#settlements.done();
     this.#stop.abort();
     await Promise.all(this.#loops);

@@ -15,6 +15,7 @@ import type { Envelope, Sender } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { assertPlain } from "../message/plain.ts";
 import type { Candidate } from "../routing/candidate.ts";
+import { throwIfAborted } from "../runtime/abort.ts";
 import { Admission, callOf } from "./admission.ts";
 import { Asking, type AskingPolicies } from "./asking.ts";
 import { type Asker, handleOf } from "./attaching.ts";
@@ -206,6 +207,7 @@ export class Exchange {
   ): Promise<Receipt> {
     try {
       this.#assertOpen();
+      throwIfAborted(options.signal);
       assertAddress(to);
       if (options.fallback !== undefined) {
         const { fallback, ...plainly } = options;
@@ -381,9 +383,9 @@ export class Exchange {
     if (speaker.cause !== undefined) this.#admission.assertInTime(name, speaker.cause);
     const { deadlineMs, signal, priority, headers, conversationId, workflowId, fallback } = options;
     const { hops, budget, reentrant } = options;
-    const receipt = await this.send(speaker, to, name, input, {
+    throwIfAborted(signal);
+    const sending = this.send(speaker, to, name, input, {
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
-      ...(signal === undefined ? {} : { signal }),
       ...(priority === undefined ? {} : { priority }),
       ...(headers === undefined ? {} : { headers }),
       ...(conversationId === undefined ? {} : { conversationId }),
@@ -393,7 +395,7 @@ export class Exchange {
       ...(budget === undefined ? {} : { budget }),
       ...(reentrant === undefined ? {} : { reentrant }),
     });
-    const outcome = await settledUnlessLeft(this.site, receipt, speaker.cause, signal);
+    const outcome = await settledUnlessLeft(this.site, sending, speaker.cause, signal);
     if (outcome.state === "done") return outcome.result;
     if (outcome.state === "unknown") throw unreachable(name, to, "unknown");
     throw errorFromInfo(outcome.error);

@@ -4,7 +4,7 @@ import { assertDurability } from "../broker/durability.ts";
 import { type ColloquyError, errorFromInfo } from "../errors.ts";
 import type { Address } from "../message/address.ts";
 import type { Sender } from "../message/envelope.ts";
-import { withAbort } from "../runtime/abort.ts";
+import { throwIfAborted, withAbort } from "../runtime/abort.ts";
 import { deadlineOf } from "./causality/deadline.ts";
 import type { Mandate } from "./causality/mandate.ts";
 import { envelopeOf } from "./envelopes.ts";
@@ -52,14 +52,18 @@ export class Sending {
   /** Resolves once the message is stored. */
   send(input: SendInput): Promise<Receipt> {
     try {
+      const { signal } = input.options;
       const message = this.prepare(input);
       const queue = this.#site.space.queue(input.to);
       const declaring = this.#declared(queue);
       const stored =
         declaring === undefined
           ? this.#enqueue(queue, message)
-          : declaring.then(() => this.#enqueue(queue, message));
-      return withAbort(stored, input.options.signal);
+          : declaring.then(() => {
+              throwIfAborted(signal);
+              return this.#enqueue(queue, message);
+            });
+      return withAbort(stored, signal);
     } catch (error) {
       return Promise.reject(error);
     }

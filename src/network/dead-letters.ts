@@ -75,6 +75,8 @@ export class DeadLetters {
   /**
    * Those that are there, then each that comes, until `signal` aborts or the loop is left. One that was
    * put back or deleted in between is not shown.
+   *
+   * @throws CLOSED when the network closes.
    */
   async *watch(query: DeadLetterQuery = {}): AsyncGenerator<DeadLetter> {
     const stop = new AbortController();
@@ -122,12 +124,12 @@ export class DeadLetters {
     return this.#site.broker.queues.purge(ids);
   }
 
-  /** Calls `look` when dead letters have come, or may have while the broker was lost. */
+  /** Calls `look` when dead letters have come, or may have while the broker was lost, and at its close. */
   async #onArrival(look: () => void, signal: AbortSignal): Promise<void> {
     const { broker } = this.#site;
     await broker.topics.subscribe(deadLetterTopic, look, signal);
     const follow = async () => {
-      for await (const { kind } of broker.statuses(signal)) if (kind === "ready") look();
+      for await (const { kind } of broker.statuses(signal)) if (kind !== "lost") look();
     };
     follow().catch((error: unknown) => this.#site.onError(error, "dead letters"));
   }

@@ -4,6 +4,8 @@ import { type AgentOptions, checkAgent } from "../agent/agent-options.ts";
 import type { Broker, BrokerStatus } from "../broker/broker.ts";
 import { storeOf } from "../broker/guarded.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
+import { wholeNumber } from "../delivery/policy.ts";
+import type { ColloquyError } from "../errors.ts";
 import { askToCancel, attachTo } from "../exchange/attaching.ts";
 import type { CausalityLimits } from "../exchange/causality/limits.ts";
 import { Exchange } from "../exchange/exchange.ts";
@@ -19,7 +21,7 @@ import type { CompressionOptions } from "../message/compression.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentInfo } from "../routing/card.ts";
 import { type AgentQuery, Registry } from "../routing/registry.ts";
-import { cancelledError, onAbort } from "../runtime/abort.ts";
+import { cancelledError, onAbort, throwIfAborted } from "../runtime/abort.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { keepAlive } from "../runtime/keep-alive.ts";
 import type { Random } from "../runtime/random.ts";
@@ -49,14 +51,14 @@ export interface NetworkOptions {
 }
 
 export interface WaitForOptions {
-  /** How many must be there. Default: 1. */
+  /** How many must be there, 1 or more. Default: 1. */
   readonly count?: number;
   readonly signal?: AbortSignal;
 }
 
-/** Before a broker that cannot be reached any more is left as it is. */
 /** How long handlers may clean up once they were told that it is over. */
 const cleanupMs = 500;
+/** Before a broker that cannot be reached any more is left as it is. */
 const farewellMs = 1_000;
 
 export class Network {
@@ -117,10 +119,15 @@ export class Network {
     this.mailboxes = new MailboxList(this.#exchange);
   }
 
-  /** For `join`: opens the inbox and shows this process to the others. */
+  /** For `join`: opens the inbox and shows this process to the others. Closes where it cannot. */
   async open(): Promise<void> {
-    await this.#exchange.open(this.#stop.signal);
-    await this.#presence.open(this.#stop.signal);
+    try {
+      await this.#exchange.open(this.#stop.signal);
+      await this.#presence.open(this.#stop.signal);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
     this.#letGo = keepAlive(this.#options.clock);
     this.#follow().catch((error: unknown) => this.#options.onError(error, "the broker's status"));
     this.#replayDead();
@@ -152,7 +159,12 @@ export class Network {
     const agent = new Agent(this.#home, id, checkAgent(id, options));
     this.#exchange.add(agent.inbox);
     this.#agents.set(id, agent);
-    await this.#presence.show(agent);
+    try {
+      await this.#presence.show(agent);
+    } catch (error) {
+      await agent.close();
+      throw error;
+    }
     return agent;
   }
 
@@ -166,27 +178,38 @@ export class Network {
     return this.#site.registry.find(query);
   }
 
-  /** Resolves once enough agents match, with them; rejects with CANCELLED when `signal` aborts. */
-  waitFor(query: AgentQuery, options: WaitForOptions = {}): Promise<readonly AgentInfo[]> {
+  /**
+   * Resolves once enough agents match, with them.
+   *
+   * @throws CANCELLED when `signal` aborts, CLOSED when the network closes, INVALID_OPTION.
+   */
+  async waitFor(query: AgentQuery, options: WaitForOptions = {}): Promise<readonly AgentInfo[]> {
     const { count = 1, signal } = options;
+    wholeNumber("count", count, 1, 1_000_000);
+    throwIfAborted(signal);
+    if (this.#stop.signal.aborted) throw closed("the network");
     const { registry } = this.#site;
     return new Promise((resolve, reject) => {
+      const stops: (() => void)[] = [];
+      const stop = () => {
+        for (const forget of stops) forget();
+      };
+      const fail = (error: ColloquyError) => {
+        stop();
+        reject(error);
+      };
       const look = () => {
         const found = registry.find(query);
         if (found.length < count) return;
         stop();
         resolve(found);
       };
-      const forgetChange = registry.onChange(look);
-      const forgetSignal = onAbort(signal, () => {
-        forgetChange();
-        reject(cancelledError(signal as AbortSignal));
-      });
-      const stop = () => {
-        forgetChange();
-        forgetSignal();
-      };
-      if (signal?.aborted !== true) look();
+      stops.push(
+        registry.onChange(look),
+        onAbort(signal, () => fail(cancelledError(signal as AbortSignal))),
+        onAbort(this.#stop.signal, () => fail(closed("the network"))),
+      );
+      look();
     });
   }
 

@@ -153,7 +153,11 @@ export class Inbox implements LocalAgent, Place {
       ? work.answerWith(result, () => context.takeEffects())
       : work.succeed(result, context.takeEffects());
     if (ending === undefined) return this.#end(work);
-    const end = () => this.#end(work);
+    const end = () => {
+      // Of chunks that came to no end nobody took what was staged.
+      context.takeEffects();
+      this.#end(work);
+    };
     ending.then(end, end);
   }
 

@@ -250,9 +250,10 @@ export async function pump(
   sink: ChunkSink,
   after = 0,
 ): Promise<void> {
-  const iterator = chunks[Symbol.asyncIterator]();
+  let iterator: AsyncIterator<unknown, unknown> | undefined;
   let sequence = after;
   try {
+    iterator = chunks[Symbol.asyncIterator]();
     for (;;) {
       await gate.room(sequence + 1);
       if (!gate.open) {
@@ -268,5 +269,7 @@ export async function pump(
     }
   } catch (error) {
     sink.fail(error);
+    // A chunk that could not be sent is not the handler's end: it learns of it, and cleans up.
+    await Promise.resolve(iterator?.return?.()).catch(() => {});
   }
 }

@@ -38,6 +38,29 @@ describe.each([
     expect(await reply.result).toBe("counted");
   });
 
+  test("tells a writer whose chunk cannot travel that it is over, and takes nothing staged after", async () => {
+    const { reader, writer } = await open();
+    let cleanedUp = false;
+    let stage = () => {};
+    writer.handle("odd", async function* (_input, { publish }) {
+      stage = () => publish("late", 1);
+      try {
+        yield 1;
+        yield () => {};
+      } finally {
+        cleanedUp = true;
+      }
+    });
+    const reply = reader.stream("agent:writer", "odd");
+    await expect(fabric.until(readAll(reply))).rejects.toMatchObject({
+      code: "SERIALIZATION_ERROR",
+    });
+    await fabric.clock.advance(10);
+    expect(cleanedUp).toBe(true);
+    expect(stage).toThrow(expect.objectContaining({ code: "CLOSED" }));
+    expect(writer.load).toBe(0);
+  });
+
   test("lets the writer be ahead of a slow reader by its window and no more", async () => {
     const { reader, writer } = await open();
     let written = 0;
@@ -155,3 +178,9 @@ describe.each([
     expect(chunks).toEqual(["abc"]);
   });
 });
+
+async function readAll(chunks: AsyncIterable<unknown>): Promise<unknown[]> {
+  const read: unknown[] = [];
+  for await (const chunk of chunks) read.push(chunk);
+  return read;
+}

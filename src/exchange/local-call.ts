@@ -18,6 +18,7 @@ import { LocalInput } from "./local-input.ts";
 import { type LeavableCall, LocalOperation } from "./local-operation.ts";
 import { formatOperationId } from "./operation.ts";
 import { type StreamOptions, timeoutMsDefault, windowDefault } from "./options.ts";
+import { tellProgress } from "./progress.ts";
 import type { AskOptions, Questions } from "./questions.ts";
 import { type Site, Timed } from "./site.ts";
 import { type CancelOutcome, CreditGate, type Held, pump, StreamReader } from "./stream.ts";
@@ -267,10 +268,12 @@ class LocalCall extends Timed implements Work, LeavableCall {
 
   progress(data: unknown): void {
     if (this.state === final) return;
-    this.operation?.progress(data);
+    const given = this.handOver(data);
+    this.operation?.progress(given);
     if (this.operation?.left === true) return;
-    this.call.site.timeouts.add(this, this.waitMs());
-    this.call.options.onProgress?.(data);
+    const { site, options } = this.call;
+    site.timeouts.add(this, this.waitMs());
+    tellProgress(site, this.name, options.onProgress, given);
   }
 
   async answerWith(

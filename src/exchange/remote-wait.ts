@@ -28,6 +28,7 @@ import {
   timeoutMsDefault,
   verdictWaitMs,
 } from "./options.ts";
+import { tellProgress } from "./progress.ts";
 import type { Given } from "./questions.ts";
 import { type Site, Timed } from "./site.ts";
 import type { CancelOutcome, StreamReader } from "./stream.ts";
@@ -205,7 +206,7 @@ export abstract class RemoteWait extends Timed {
         return this.alive();
       case "progress":
         this.#known = "in-progress";
-        this.#wait.options.onProgress?.(decodePayload(payload));
+        this.#tellProgress(decodePayload(payload));
         return this.alive();
       case "resumable":
         this.resumable = true;
@@ -293,6 +294,11 @@ export abstract class RemoteWait extends Timed {
     } else if (isEnd && ++this.#gap.ends > 1) {
       this.fail(cut(this.#wait.name, received, "done", this.operationId));
     }
+  }
+
+  #tellProgress(data: unknown): void {
+    const { site, name, options } = this.#wait;
+    tellProgress(site, name, options.onProgress, data);
   }
 
   #onState(state: unknown): void {

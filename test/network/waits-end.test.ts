@@ -1,5 +1,6 @@
 import { type Broker, join, type Network } from "colloquy";
 import { expect, test } from "vitest";
+import { storeOf } from "../../src/broker/guarded.ts";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { openFabric } from "../support/fabric.ts";
@@ -8,7 +9,7 @@ import { openHubFabric } from "../support/hub-fabric.ts";
 /** A broker in memory whose store takes nothing while `fails()`. */
 function withoutStore(clock: VirtualClock, fails: () => boolean): Broker {
   const broker = openMemoryBroker({ clock });
-  const { store } = broker;
+  const store = storeOf(broker);
   return {
     name: "no store",
     capabilities: broker.capabilities,
@@ -16,7 +17,7 @@ function withoutStore(clock: VirtualClock, fails: () => boolean): Broker {
     queues: broker.queues,
     log: broker.log,
     store: {
-      get: (keys, signal) => store.get(keys, signal),
+      get: (keys) => store.get(keys),
       list: (prefix, signal) => store.list(prefix, signal),
       watch: (prefix, change, signal) => store.watch(prefix, change, signal),
       put: (writes, signal) =>

@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { broken } from "../test/crash/audit.ts";
 import { type CampaignResult, campaign, type Tally } from "../test/crash/campaign.ts";
 import { buildFailingFlushes } from "../test/crash/failing-flushes.ts";
+import { mountSmallDisk, type SmallDisk } from "../test/crash/small-disk.ts";
 
 const usage = `Usage: npm run crash -- [options]
 
@@ -18,6 +19,7 @@ const usage = `Usage: npm run crash -- [options]
   --messages N        messages sent meanwhile, about (default 1,000 for each kill)
   --pause-every N     every so manieth blow stops a process for a while instead; 0: never (default 6)
   --pause-max MS      longest such pause (default 5000)
+  --disk MIB          keep the store on a disk of this size, which fills up (needs the right to mount)
   --no-flush-errors   let every flush succeed; else, with a C compiler, one fails in a process of three
   --seed N            who is struck, and when (default: a new one)
   --save              write docs/results/crash.md
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     messages: { type: "string" },
     "pause-every": { type: "string", default: "6" },
     "pause-max": { type: "string", default: "5000" },
+    disk: { type: "string" },
     "no-flush-errors": { type: "boolean", default: false },
     seed: { type: "string", default: `${Date.now() % 2 ** 31}` },
     save: { type: "boolean", default: false },
@@ -51,6 +54,8 @@ const loadBefore = loadavg()[0] as number;
 const workshop = mkdtempSync(join(tmpdir(), "colloquy-crash-"));
 const failingFlushes = values["no-flush-errors"] ? undefined : buildFailingFlushes(workshop);
 
+const disk = values.disk === undefined ? undefined : smallDisk(wholeNumber("disk", values.disk, 1));
+
 const begunMs = performance.now();
 let shownMs = 0;
 try {
@@ -61,6 +66,7 @@ try {
     pauseEvery: wholeNumber("pause-every", values["pause-every"], 0),
     pauseMsMax: wholeNumber("pause-max", values["pause-max"], 0),
     ...(failingFlushes === undefined ? {} : { failingFlushes }),
+    ...(disk === undefined ? {} : { directory: disk.path }),
     progress: show,
   });
   const lines = summary(result);
@@ -75,6 +81,7 @@ try {
   }
   process.exitCode = Object.keys(failures).length === 0 ? 0 : 1;
 } finally {
+  disk?.unmount();
   rmSync(workshop, { recursive: true, force: true });
 }
 
@@ -127,6 +134,13 @@ ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.version}, ${pr
 A seed decides who is struck and after how many messages; what the operating system does in between it
 does not decide.
 `;
+}
+
+function smallDisk(sizeMiB: number): SmallDisk {
+  const mounted = mountSmallDisk(workshop, sizeMiB);
+  if (mounted !== undefined) return mounted;
+  process.stderr.write("--disk: needs the right to mount\n");
+  process.exit(1);
 }
 
 function wholeNumber(option: string, text: string, least: number): number {

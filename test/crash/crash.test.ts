@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { broken } from "./audit.ts";
 import { campaign } from "./campaign.ts";
 import { buildFailingFlushes } from "./failing-flushes.ts";
+import { mountSmallDisk } from "./small-disk.ts";
 
 /** For machines that are busy with other things. */
 const timeout = 300_000;
@@ -28,9 +29,7 @@ test("G1 G2 G3 G4: 30 kills of owners, senders and workers among their messages"
 test("G2 G3 G4: flushes fail in a process of three, and eight are killed", {
   timeout,
 }, async (context) => {
-  const directory = mkdtempSync(join(tmpdir(), "colloquy-flushes-"));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  const failingFlushes = buildFailingFlushes(directory);
+  const failingFlushes = buildFailingFlushes(workshop());
   if (failingFlushes === undefined) return context.skip("needs a C compiler");
   const result = await campaign({
     seed: 8,
@@ -43,3 +42,29 @@ test("G2 G3 G4: flushes fail in a process of three, and eight are killed", {
   console.log(JSON.stringify(result));
   expect(broken(result.audit)).toEqual({});
 });
+
+test("G2 G3 G4: the disk fills up while six are killed: what was refused is not done, what was not is", {
+  timeout,
+}, async (context) => {
+  const disk = mountSmallDisk(workshop(), 2);
+  if (disk === undefined) return context.skip("needs the right to mount");
+  onTestFinished(() => disk.unmount());
+  const result = await campaign({
+    seed: 4,
+    kills: 6,
+    messagesPerKill: 2_000,
+    pauseEvery: 0,
+    pauseMsMax: 0,
+    directory: disk.path,
+  });
+  console.log(JSON.stringify(result));
+  expect(broken(result.audit)).toEqual({});
+  expect(result.rejected).toBeGreaterThan(100);
+});
+
+/** A directory for this test. */
+function workshop(): string {
+  const directory = mkdtempSync(join(tmpdir(), "colloquy-workshop-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}

@@ -52,8 +52,8 @@ function isNoHandler({ envelope, payload }: Message): boolean {
 export class RemoteCall extends RemoteWait {
   readonly id: string;
   target: Candidate;
-  /** Lives of processes that ended while they handled it. */
-  readonly lost: Set<string> = new Set();
+  /** Made with the first. */
+  #lost: Set<string> | undefined;
   readonly #call: RemoteCallInput;
   readonly #table: CallTable;
   #frame: Uint8Array;
@@ -88,6 +88,11 @@ export class RemoteCall extends RemoteWait {
     return { instance: this.target.instance, agent: this.target.card.id, id: this.id };
   }
 
+  /** True of the lives of processes that ended while they handled it. */
+  wasLostWith(instance: string): boolean {
+    return this.#lost?.has(instance) === true;
+  }
+
   override begin(): void {
     this.target.outstanding++;
     const { cause } = this.#call;
@@ -118,7 +123,8 @@ export class RemoteCall extends RemoteWait {
   /** The process of its handler is gone. */
   override lose(): void {
     if (!this.resumable || this.final) return super.lose();
-    this.lost.add(this.target.instance);
+    this.#lost ??= new Set();
+    this.#lost.add(this.target.instance);
     if (!this.#isResuming) this.alive();
     this.#resumeLater();
   }

@@ -41,7 +41,7 @@ export class Resumptions {
   /** Not in this process, whose agents are not called by wire, and not where it was lost. */
   #find(call: RemoteCall, alternatives: Alternatives | undefined): Candidate | undefined {
     const { registry, instance } = this.#site;
-    const isFit = (it: Candidate) => it.instance !== instance && !call.lost.has(it.instance);
+    const isFit = (it: Candidate) => it.instance !== instance && !call.wasLostWith(it.instance);
     if (alternatives?.pool === undefined) {
       const next = registry.get(call.target.card.id);
       return next !== undefined && isFit(next) ? next : undefined;

@@ -10,6 +10,7 @@ import {
   compressions,
   type Message,
   type PayloadCodec,
+  PayloadInFrame,
   payloadCodecs,
 } from "./message.ts";
 
@@ -49,11 +50,11 @@ export function readHeader(frame: Frame): Message {
   if (id === "") envelope.id = correlationOf(envelope);
   return {
     envelope,
-    payload: {
-      codec: chunk[headerStart + 5] as PayloadCodec,
-      compression: chunk[headerStart + 6] as Compression,
-      bytes: frame.payload,
-    },
+    payload: new PayloadInFrame(
+      chunk[headerStart + 5] as PayloadCodec,
+      chunk[headerStart + 6] as Compression,
+      frame,
+    ),
   };
 }
 

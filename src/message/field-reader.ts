@@ -1,7 +1,8 @@
 /**
- * Reads the fields of an envelope, each checked in full as it is read. The header becomes one text
- * first, of which the fields are pieces: one native call instead of one per field. A piece keeps the
- * whole text alive, so that covers only as much as an ordinary header takes.
+ * Reads the fields of an envelope, each checked in full as it is read. A header between agents that
+ * know each other has one text that is new, its id. Where there are more, the header becomes one text,
+ * of which they are pieces: one native call instead of one per field. A piece keeps the whole text
+ * alive, so that covers only as much as an ordinary header takes.
  */
 import { type Address, isAddressOfIdClass } from "./address.ts";
 import { readUint53 } from "./byte-reader.ts";
@@ -40,19 +41,19 @@ const addressBytesMax = "skill:".length + idCharactersMax;
 
 export class FieldReader {
   readonly #bytes: Uint8Array;
+  readonly #start: number;
   readonly #end: number;
   #at: number;
-  /** Character n is byte `#textStart` + n. Only where a byte is ASCII is the character right. */
-  readonly #text: string;
-  readonly #textStart: number;
+  #hasText = false;
+  /** Character n is byte `#start` + n. Only where a byte is ASCII is the character right. Made for the second text. */
+  #text: string | undefined = undefined;
 
   /** Reads what follows the first `skipped` bytes of the header from `start` up to, not including, `end`. */
   constructor(bytes: Uint8Array, start: number, end: number, skipped: number) {
     this.#bytes = bytes;
     this.#at = start + skipped;
+    this.#start = start;
     this.#end = end;
-    this.#text = textOfBytes(bytes, start, Math.min(end, start + sharedTextBytesMax));
-    this.#textStart = start;
   }
 
   number(field: string): number {
@@ -184,8 +185,14 @@ export class FieldReader {
   }
 
   #ascii(at: number, end: number): string {
-    if (end - this.#textStart > this.#text.length) return textOfBytes(this.#bytes, at, end);
-    return this.#text.substring(at - this.#textStart, end - this.#textStart);
+    const bytes = this.#bytes;
+    const start = this.#start;
+    if (!this.#hasText || end - start > sharedTextBytesMax) {
+      this.#hasText = true;
+      return textOfBytes(bytes, at, end);
+    }
+    this.#text ??= textOfBytes(bytes, start, Math.min(this.#end, start + sharedTextBytesMax));
+    return this.#text.substring(at - start, end - start);
   }
 
   #uint8(field: string): number {

@@ -7,8 +7,8 @@ import { decodeUtf8 } from "./text.ts";
  * @throws INVALID_MESSAGE for what is not UTF-8 or not JSON, SERIALIZATION_ERROR for data that no
  *   sender may send: a key `__proto__`, nesting deeper than 64, a number out of range.
  */
-export function decodeJson(bytes: Uint8Array): unknown {
-  const value = parse(decodeUtf8("payload", bytes, 0, bytes.length));
+export function decodeJson(bytes: Uint8Array, start = 0, end: number = bytes.length): unknown {
+  const value = parse(decodeUtf8("payload", bytes, start, end));
   assertPlain(value);
   return value;
 }

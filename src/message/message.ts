@@ -1,5 +1,6 @@
 /** A message as its two ends see it: the envelope, and the payload still as bytes. */
 import type { Envelope } from "./envelope.ts";
+import type { Frame } from "./frame.ts";
 
 /** How the payload's bytes came about. */
 export const payloadCodecs = {
@@ -31,8 +32,25 @@ export interface EncodedPayload extends PayloadForm {
   readonly bytes: Uint8Array;
 }
 
+/** A payload where it lies, of which a view is made only for who asks. */
+export class PayloadInFrame implements EncodedPayload {
+  readonly codec: PayloadCodec;
+  readonly compression: Compression;
+  readonly frame: Frame;
+
+  constructor(codec: PayloadCodec, compression: Compression, frame: Frame) {
+    this.codec = codec;
+    this.compression = compression;
+    this.frame = frame;
+  }
+
+  get bytes(): Uint8Array {
+    return this.frame.payload;
+  }
+}
+
 export interface Message {
   readonly envelope: Envelope;
-  /** Not decoded yet: see `decodePayload`. A view into the frame. */
+  /** Not decoded yet: see `decodePayload`. It keeps the frame alive. */
   readonly payload: EncodedPayload;
 }

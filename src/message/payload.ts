@@ -12,7 +12,13 @@ import { invalidMessage, tooLarge } from "./invalid.ts";
 import { decodeJson } from "./json.ts";
 import { decodeJsonAndBytes, encodeJsonAndBytes } from "./json-and-bytes.ts";
 import { payloadBytesMax } from "./limits.ts";
-import { compressions, type EncodedPayload, type PayloadCodec, payloadCodecs } from "./message.ts";
+import {
+  compressions,
+  type EncodedPayload,
+  type PayloadCodec,
+  PayloadInFrame,
+  payloadCodecs,
+} from "./message.ts";
 import { assertPlain } from "./plain.ts";
 import { encodeUtf8 } from "./text.ts";
 
@@ -39,7 +45,13 @@ export function decodePayload(
   payload: EncodedPayload,
   bytesMax: number = payloadBytesMax,
 ): unknown {
-  const { codec, bytes } = decompressPayload(payload, bytesMax);
+  const plain = decompressPayload(payload, bytesMax);
+  const { codec } = plain;
+  if (codec === payloadCodecs.json && plain instanceof PayloadInFrame) {
+    const { chunk, payloadStart, end } = plain.frame;
+    return decodeJson(chunk, payloadStart, end);
+  }
+  const { bytes } = plain;
   switch (codec) {
     case payloadCodecs.none:
       if (bytes.length > 0) throw invalidMessage("payload", "no bytes");

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ByteReader } from "../../src/message/byte-reader.ts";
 import { ByteWriter } from "../../src/message/byte-writer.ts";
 import { idClass } from "../../src/message/characters.ts";
-import { encodeUtf8, utf8Length } from "../../src/message/text.ts";
+import { decodeUtf8, encodeUtf8, utf8Length } from "../../src/message/text.ts";
 
 /** One kind of value: how it is written, and how it is read. */
 interface Written {
@@ -165,6 +165,25 @@ test("bytes that are not UTF-8 are refused, not replaced", () => {
       expect.objectContaining({ details: { field: "key", limit: "valid UTF-8" } }),
     );
   }
+});
+
+test("any bytes are read as the text they encode in UTF-8, or refused as none", () => {
+  const piece = fc.oneof(
+    fc.uint8Array({ maxLength: 6 }),
+    fc.string({ unit: "binary", maxLength: 4 }).map(encodeUtf8),
+    fc.constant(encodeUtf8("\ufffd")),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { minLength: 1, maxLength: 4 }), (pieces) => {
+      const bytes = Uint8Array.from(pieces.flatMap((it) => [...it]));
+      const read = () => decodeUtf8("key", bytes, 0, bytes.length);
+      const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+      // Only what is valid comes out of a second encoding as it was.
+      if (Buffer.from(text).equals(bytes)) expect(read()).toBe(text);
+      else expect(read).toThrow(expect.objectContaining({ code: "INVALID_MESSAGE" }));
+    }),
+    { numRuns: 5_000 },
+  );
 });
 
 test("a byte order mark is a character like any other", () => {

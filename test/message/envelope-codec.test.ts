@@ -9,7 +9,7 @@ import {
 } from "../../src/message/envelope-codec.ts";
 import { frameTypes } from "../../src/message/frame.ts";
 import { FrameWriter } from "../../src/message/frame-writer.ts";
-import type { EncodedPayload } from "../../src/message/message.ts";
+import type { EncodedPayload, Message } from "../../src/message/message.ts";
 import { decodePayload, encodePayload } from "../../src/message/payload.ts";
 import { validateEnvelope } from "../../src/message/validate-envelope.ts";
 import { envelopeArbitrary, payloadArbitrary } from "../support/message-arbitraries.ts";
@@ -51,6 +51,11 @@ const full: Envelope = {
   status: "partial",
 };
 
+/** Wherever the payload lies. */
+function partsOf({ envelope, payload: { codec, compression, bytes } }: Message) {
+  return { envelope, codec, compression, bytes };
+}
+
 test("any envelope and payload are the same after a journey", () => {
   fc.assert(
     fc.property(
@@ -60,9 +65,8 @@ test("any envelope and payload are the same after a journey", () => {
       fc.constantFrom(0, 1, 2),
       (envelope, bytes, codec, compression) => {
         const message = decodeMessage(encodeMessage(envelope, { codec, compression, bytes }));
-        expect(message.envelope).toEqual(envelope);
+        expect(partsOf(message)).toEqual({ envelope, codec, compression, bytes });
         expect(Object.keys(message.envelope).sort()).toEqual(Object.keys(envelope).sort());
-        expect(message.payload).toEqual({ codec, compression, bytes });
       },
     ),
     { numRuns: 500 },
@@ -143,7 +147,7 @@ test("what a later version adds behind the known fields is skipped", () => {
   grown.set(frame.subarray(12 + headerLength), 12 + headerLength + 5);
   new DataView(grown.buffer).setUint32(4, headerLength + 5);
   grown[12 + 8] = 0xff;
-  expect(decodeMessage(grown)).toEqual(decodeMessage(frame));
+  expect(partsOf(decodeMessage(grown))).toEqual(partsOf(decodeMessage(frame)));
 });
 
 test("what stands in the place for authentication is skipped", () => {
@@ -156,7 +160,7 @@ test("what stands in the place for authentication is skipped", () => {
   ]);
   const view = new DataView(signed.buffer);
   view.setUint32(4, view.getUint32(4) + 3);
-  expect(decodeMessage(signed)).toEqual(decodeMessage(frame));
+  expect(partsOf(decodeMessage(signed))).toEqual(partsOf(decodeMessage(frame)));
 });
 
 test("each field that is cut short is refused", () => {

@@ -32,8 +32,8 @@ interface Subscription {
   readonly inForce: Deferred;
 }
 
-/** Publications that want to know whether they were heard, before the hub is asked how far it is. */
-const questionsMax = 1_024;
+/** Publications that want to know whether they were heard, before the hub is asked how far it is: each keeps alive what it was published for. */
+const questionsMax = 128;
 
 export class Subscriptions implements Topics, SessionPart {
   readonly #connection: HubConnection;

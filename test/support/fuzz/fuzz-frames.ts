@@ -128,7 +128,8 @@ function readInPieces(bytes: Uint8Array, draw: Draw): Message | string {
 
 /** The message with a payload of its own, so that two can be compared wherever their bytes lay. */
 function copied({ envelope, payload }: Message): Message {
-  return { envelope, payload: { ...payload, bytes: new Uint8Array(payload.bytes) } };
+  const { codec, compression, bytes } = payload;
+  return { envelope, payload: { codec, compression, bytes: new Uint8Array(bytes) } };
 }
 
 function checkRoundTrip({ envelope, payload }: Message): void {

@@ -40,12 +40,6 @@ export const mutants: readonly Mutant[] = [
     "    this.#outcomes = outcomes;\n    this.#tell(outcomes);\n",
   ),
   mutant(
-    "the engine goes on after a commit of which nobody knows",
-    `${engine}/group.ts`,
-    'if (error.code !== "STORE_FAILED") {',
-    'if (error.code === "CLOSED") {',
-  ),
-  mutant(
     "skipped fence",
     `${engine}/settle.ts`,
     'held.state === "held" && held.fence === fence ? held : undefined;',

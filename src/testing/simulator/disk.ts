@@ -10,8 +10,6 @@ import type { Random } from "../../runtime/random.ts";
 
 /** Happens to the next call that writes or flushes, once. */
 export type DiskFault =
-  /** Nothing fits any more: the write is refused, whole. */
-  | "full"
   /** Part of the write has happened. */
   | "write-error"
   /** The flush has failed, and the next one will succeed without having written what this one should. */
@@ -32,6 +30,8 @@ export class SimulatedDisk {
   #holes: { readonly start: number; readonly end: number }[] = [];
   /** Of the next commit. */
   fault: DiskFault | undefined;
+  /** While it is, every write is refused, whole. */
+  full = false;
   /** Called at each step of every commit; what it throws ends the commit there. */
   onStep: ((step: DiskStep) => void) | undefined;
 
@@ -49,10 +49,7 @@ export class SimulatedDisk {
   append(bytes: Uint8Array): void {
     this.onStep?.("before-write");
     const { fault } = this;
-    if (fault === "full") {
-      this.fault = undefined;
-      throw new ColloquyError("STORE_FAILED", "the simulated disk is full");
-    }
+    if (this.full) throw new ColloquyError("STORE_FAILED", "the simulated disk is full");
     const count =
       fault === "write-error" ? this.#random.uint32() % (bytes.length + 1) : bytes.length;
     this.#reserve(count);

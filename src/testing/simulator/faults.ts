@@ -35,7 +35,8 @@ export type Fault =
       readonly offsetMs: number;
       readonly forMs: number;
     })
-  | (At & { readonly kind: "disk"; readonly fault: DiskFault });
+  | (At & { readonly kind: "disk"; readonly fault: DiskFault })
+  | (At & { readonly kind: "disk"; readonly fault: "full"; readonly forMs: number });
 
 interface At {
   readonly atMs: number;
@@ -108,8 +109,11 @@ function drawFault(random: Random, { kinds, targets, untilMs }: FaultChoice): Fa
       const forMs = Math.round(random.float() ** 3 * 3_000) + 1;
       return { kind, atMs, process: who, offsetMs, forMs };
     }
-    case "disk":
-      return { kind, atMs, fault: pick(random, ["full", "write-error", "flush-error"] as const) };
+    case "disk": {
+      const fault = pick(random, ["full", "write-error", "flush-error"] as const);
+      const forMs = 1 + Math.round(random.float() ** 2 * 400);
+      return fault === "full" ? { kind, atMs, fault, forMs } : { kind, atMs, fault };
+    }
   }
 }
 
@@ -171,7 +175,12 @@ async function play<Event>(world: World<Event>, fault: Fault): Promise<void> {
       break;
     }
     case "disk":
-      world.disk.fault = fault.fault;
+      if (fault.fault !== "full") world.disk.fault = fault.fault;
+      else {
+        world.disk.full = true;
+        await passed(world, fault.forMs);
+        world.disk.full = false;
+      }
       break;
   }
 }

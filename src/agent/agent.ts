@@ -4,7 +4,7 @@ import { batching, batchOptions } from "../delivery/batch.ts";
 import { RateLimit } from "../delivery/rate-limit.ts";
 import { Retries, retryPolicy } from "../delivery/retry.ts";
 import { SendWindow } from "../delivery/window.ts";
-import { ColloquyError, invalidOption } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import { askToCancel, attachTo } from "../exchange/attaching.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
@@ -24,7 +24,7 @@ import type { Address } from "../message/address.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentCard, AgentStatus } from "../routing/card.ts";
 import { addressesOf } from "../routing/registry.ts";
-import { onAbort } from "../runtime/abort.ts";
+import { onAbort, throwIfAborted } from "../runtime/abort.ts";
 import type { AgentSettings } from "./agent-options.ts";
 import { type Client, makeClient } from "./client.ts";
 import type { Context } from "./context.ts";
@@ -36,7 +36,7 @@ import {
   type HandlerFunction,
   type HandlerOptions,
 } from "./handler.ts";
-import type { Implementation } from "./implementation.ts";
+import { type Implementation, membersOf } from "./implementation.ts";
 import { Inbox } from "./inbox.ts";
 import { Mailboxes } from "./mailboxes.ts";
 import { multicast, type Receipts } from "./multicast.ts";
@@ -165,7 +165,7 @@ export class Agent {
     handler: unknown,
     options: HandlerOptions | BatchHandlerOptions = {},
   ): Registration {
-    if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
+    this.#assertOpen();
     const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
     const name = nameOf(nameOrMember);
     const batch = batchOptions("batch" in options ? options.batch : undefined);
@@ -183,25 +183,43 @@ export class Agent {
   }
 
   /**
-   * Implements members of a protocol, all or some. Each implemented member's name becomes a
-   * capability, so that `skill:risk.assess` finds the agent.
+   * Implements members of a protocol, all or some, or none of them where it throws. Each implemented
+   * member's name becomes a capability, so that `skill:risk.assess` finds the agent, until the
+   * registration is closed.
+   *
+   * @param options - of each handler; members that need others are served by a call of their own.
+   * @throws CONFLICT when there is a handler of such a name, INVALID_OPTION for what is no member.
    */
-  serve<Of extends Protocol>(contract: Of, implementation: Implementation<Of>): Registration {
+  serve<Of extends Protocol>(
+    contract: Of,
+    implementation: Implementation<Of>,
+    options: HandlerOptions = {},
+  ): Registration {
+    this.#assertOpen();
+    const members = membersOf(contract, implementation);
+    const added = members
+      .map(({ member }) => member.name)
+      .filter((it) => !this.#capabilities.has(it));
+    for (const name of added) this.#capabilities.add(name);
     const registrations: Registration[] = [];
-    for (const [key, handler] of Object.entries<unknown>(implementation)) {
-      const member = contract[key];
-      if (member === undefined || member.kind === "event" || typeof handler !== "function") {
-        throw new ColloquyError("INVALID_OPTION", `the protocol has no "${key}" to implement`, {
-          details: { field: key, members: Object.keys(contract) },
-        });
+    const withdraw = () => {
+      for (const registration of registrations) registration.close();
+      for (const name of added) this.#capabilities.delete(name);
+    };
+    try {
+      for (const { member, handler } of members) {
+        registrations.push(this.#add(member.name, member, handler, options));
       }
-      this.#capabilities.add(member.name);
-      registrations.push(this.#handle(member.name, member, handler as HandlerFunction, {}));
+    } catch (error) {
+      withdraw();
+      throw error;
     }
+    this.#mailboxes.open(this.#addresses);
     this.#announced = this.#home.announce(this);
     return {
       close: () => {
-        for (const registration of registrations) registration.close();
+        withdraw();
+        this.#announced = this.#home.announce(this);
       },
     };
   }
@@ -211,7 +229,12 @@ export class Agent {
     await Promise.all([this.#mailboxes.ready(), this.#announced]);
   }
 
-  /** Hears what is published on topics that match, from here on. `*` is one token, a last `>` the rest. */
+  /**
+   * Hears what is published on topics that match, from here on, until it is closed, `signal` aborts or
+   * the agent closes. `*` is one token, a last `>` the rest.
+   *
+   * @throws INVALID_ADDRESS when the pattern is none, CANCELLED, CLOSED.
+   */
   subscribe<Data extends AnySchema>(
     event: EventMember<Data>,
     handler: (data: Taken<Data>, context: EventContext) => unknown,
@@ -227,15 +250,21 @@ export class Agent {
     handler: (data: never, context: EventContext) => unknown,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Subscription> {
-    if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
+    this.#assertOpen();
+    throwIfAborted(options.signal);
     const end = await hear(this.#exchange, this.id, patternOrEvent, handler);
-    this.#subscriptions.add(end);
+    let forget = () => {};
     const close = () => {
-      this.#subscriptions.delete(end);
+      this.#subscriptions.delete(close);
       forget();
       end();
     };
-    const forget = onAbort(options.signal, () => end());
+    this.#subscriptions.add(close);
+    forget = onAbort(options.signal, close);
+    if (this.#closing !== undefined) {
+      close();
+      this.#assertOpen();
+    }
     return { close };
   }
 
@@ -386,7 +415,22 @@ export class Agent {
     return this.#closing;
   }
 
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
+  }
+
   #handle(
+    name: string,
+    member: Member | undefined,
+    handler: HandlerFunction,
+    options: HandlerOptions,
+  ): Registration {
+    const registration = this.#add(name, member, handler, options);
+    this.#mailboxes.open(this.#addresses);
+    return registration;
+  }
+
+  #add(
     name: string,
     member: Member | undefined,
     handler: HandlerFunction,
@@ -399,7 +443,6 @@ export class Agent {
       retry: new Retries(retryPolicy(options.retry), clock, random),
       resumable: options.resumable === true,
     });
-    this.#mailboxes.open(this.#addresses);
     return { close: remove };
   }
 
@@ -441,7 +484,7 @@ export class Agent {
   async #drain(): Promise<void> {
     this.#status = "draining";
     this.#announced = this.#home.announce(this);
-    for (const end of this.#subscriptions) end();
+    for (const close of this.#subscriptions) close();
     const error = closed(`agent ${this.id}`);
     this.#mailboxes.stop(error);
     this.#window?.close(error);

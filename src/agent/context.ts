@@ -25,6 +25,7 @@ import type { StreamReply } from "../exchange/stream.ts";
 import { noEffects, type Work } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
+import { assertTopic } from "../message/topic.ts";
 import { onAbort } from "../runtime/abort.ts";
 import type {
   AnySchema,
@@ -327,6 +328,7 @@ export class HandlerContext implements Context {
   get publish(): Context["publish"] {
     return (topic: string | EventMember, data?: unknown, options: PublishOptions = {}) => {
       const name = nameOf(topic);
+      assertTopic(name);
       const { topics, site } = this.#exchange;
       const message = this.#exchange.event(this.speaker, name, options);
       const frame = topics.encode(data, message());

@@ -1,9 +1,12 @@
+import { ColloquyError } from "../errors.ts";
 import type { Context } from "./context.ts";
+import type { HandlerFunction } from "./handler.ts";
 import type {
   AnySchema,
   CommandDefinition,
   EventDefinition,
   Given,
+  Member,
   Protocol,
   RequestDefinition,
   StreamDefinition,
@@ -28,3 +31,21 @@ type HandlerFor<Of> =
           | CommandDefinition<infer Input, infer Output>
       ? (input: Taken<Input>, context: Context) => Given<Output> | Promise<Given<Output>>
       : never;
+
+export interface Implemented {
+  readonly member: Member;
+  readonly handler: HandlerFunction;
+}
+
+/** @throws INVALID_OPTION naming what is no member of the protocol, or has nothing to implement. */
+export function membersOf(contract: Protocol, implementation: object): readonly Implemented[] {
+  return Object.entries(implementation).map(([key, handler]: [string, unknown]) => {
+    const member = Object.hasOwn(contract, key) ? contract[key] : undefined;
+    if (member === undefined || member.kind === "event" || typeof handler !== "function") {
+      throw new ColloquyError("INVALID_OPTION", `the protocol has no "${key}" to implement`, {
+        details: { field: key, members: Object.keys(contract) },
+      });
+    }
+    return { member, handler: handler as HandlerFunction };
+  });
+}

@@ -46,6 +46,9 @@ export function retryPolicy(options: Partial<RetryPolicy> = {}): RetryPolicy {
     if (finite && value >= least[name]) continue;
     throw invalidOption(`retry.${name}`, value, `a number, ${least[name]} or more`);
   }
+  if (!Number.isInteger(policy.attemptsMax)) {
+    throw invalidOption("retry.attemptsMax", policy.attemptsMax, "a whole number, 1 or more");
+  }
   return policy;
 }
 

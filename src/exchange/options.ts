@@ -1,5 +1,5 @@
 import type { Durability, Guarantee } from "../broker/broker.ts";
-import type { Switch } from "../delivery/policy.ts";
+import { type Switch, wholeNumber } from "../delivery/policy.ts";
 import type { RetryPolicy } from "../delivery/retry.ts";
 import { ColloquyError, invalidOption } from "../errors.ts";
 import { type Address, assertAddress } from "../message/address.ts";
@@ -122,7 +122,7 @@ export const windowDefault = 100;
 export function checkRequest(options: StreamOptions): void {
   positive("timeoutMs", options.timeoutMs);
   positive("deadlineMs", options.deadlineMs);
-  positive("window", options.window);
+  checkWindow(options.window);
   checkCausality(options);
   checkPriority(options.priority);
   const { onTimeout } = options;
@@ -137,7 +137,7 @@ export function checkRequest(options: StreamOptions): void {
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function checkAttach({ timeoutMs, window, after = 0 }: AttachOptions): void {
   positive("timeoutMs", timeoutMs);
-  positive("window", window);
+  checkWindow(window);
   if (!(Number.isInteger(after) && after >= 0)) {
     throw invalidOption("after", after, "a whole number, 0 or more");
   }
@@ -176,6 +176,10 @@ export function checkPaths(paths: readonly SingleAddress[]): readonly SingleAddr
 export function checkPriority(priority: Priority | undefined): void {
   if (priority === undefined || priorities.includes(priority)) return;
   throw invalidOption("priority", priority, priorities.join(", "));
+}
+
+function checkWindow(window: number | undefined): void {
+  if (window !== undefined) wholeNumber("window", window, 1, Number.MAX_SAFE_INTEGER);
 }
 
 function checkCausality({ hops, budget }: CausalityOptions): void {

@@ -4,6 +4,7 @@
  * pool is busy. The only file that needs zlib.
  */
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { invalidOption } from "../errors.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
 import { compressionBytesMin, payloadBytesMax } from "./limits.ts";
 import { type Compression, compressions, type EncodedPayload } from "./message.ts";
@@ -11,10 +12,22 @@ import { type Compression, compressions, type EncodedPayload } from "./message.t
 export type CompressionName = keyof typeof compressions;
 
 export interface CompressionOptions {
-  /** Default "zstd". */
+  /** "zstd", "gzip" or "none". Default: "zstd". */
   readonly algorithm?: CompressionName;
-  /** Payloads below are sent as they are. Default 8,192. */
+  /** Payloads of fewer bytes are sent as they are; 0 or more. Default: 8,192. */
   readonly bytesMin?: number;
+}
+
+/** @throws INVALID_OPTION naming the option, its value and what it may be. */
+export function checkCompression(options: CompressionOptions): CompressionOptions {
+  const { algorithm = "zstd", bytesMin = compressionBytesMin } = options;
+  if (!Object.hasOwn(compressions, algorithm)) {
+    throw invalidOption("compression.algorithm", algorithm, Object.keys(compressions).join(", "));
+  }
+  if (!(Number.isFinite(bytesMin) && bytesMin >= 0)) {
+    throw invalidOption("compression.bytesMin", bytesMin, "a number, 0 or more");
+  }
+  return options;
 }
 
 /** A decompressor may reserve this much memory for what it looks back at, as a power of two: 8 MiB. */

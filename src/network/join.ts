@@ -9,7 +9,7 @@ import { type CausalityLimits, checkLimits } from "../exchange/causality/limits.
 import { invalidOption, positive } from "../exchange/options.ts";
 import { openEmbedded } from "../hub/embedded.ts";
 import { connectUnix } from "../link/unix.ts";
-import type { CompressionOptions } from "../message/compression.ts";
+import { type CompressionOptions, checkCompression } from "../message/compression.ts";
 import { throwIfAborted, withAbort } from "../runtime/abort.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
@@ -75,6 +75,7 @@ export async function join(
   const breaker = switched(options.breaker, defaultBreaker);
   if (breaker !== undefined) checkBreaker(breaker);
   const limits = checkLimits(options.limits);
+  const compression = checkCompression(options.compression ?? {});
   const replayDead = automaticReplay(options.replayDead);
   const { signal } = options;
   throwIfAborted(signal);
@@ -90,7 +91,7 @@ export async function join(
       random,
       space,
       copy,
-      compression: options.compression ?? {},
+      compression,
       limits,
       drainMs: options.drainMs ?? 10_000,
       drainOnSignals: options.drainOnSignals ?? true,

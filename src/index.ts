@@ -1,9 +1,9 @@
-export type { Registration } from "./agent/agent.ts";
 export { Agent } from "./agent/agent.ts";
 export type { AgentOptions } from "./agent/agent-options.ts";
 export type { Client } from "./agent/client.ts";
 export type { Context } from "./agent/context.ts";
 export type { BatchHandler, BatchHandlerOptions, HandlerOptions } from "./agent/handler.ts";
+export type { Registration } from "./agent/handlers.ts";
 export type { Implementation } from "./agent/implementation.ts";
 export type { Receipts, Refusal } from "./agent/multicast.ts";
 export type {

@@ -1,10 +1,7 @@
 /** An identity with an inbox, handlers, capabilities, capacity and a state that others can see. */
 
-import { batching, batchOptions } from "../delivery/batch.ts";
 import { RateLimit } from "../delivery/rate-limit.ts";
-import { Retries, retryPolicy } from "../delivery/retry.ts";
 import { SendWindow } from "../delivery/window.ts";
-import { invalidOption } from "../errors.ts";
 import { askToCancel, attachTo } from "../exchange/attaching.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
@@ -23,20 +20,13 @@ import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentCard, AgentStatus } from "../routing/card.ts";
-import { addressesOf } from "../routing/registry.ts";
-import { onAbort, throwIfAborted } from "../runtime/abort.ts";
 import type { AgentSettings } from "./agent-options.ts";
 import { type Client, makeClient } from "./client.ts";
 import type { Context } from "./context.ts";
 import { nameOf } from "./context.ts";
-import {
-  type BatchHandler,
-  type BatchHandlerOptions,
-  composeHandler,
-  type HandlerFunction,
-  type HandlerOptions,
-} from "./handler.ts";
-import { type Implementation, membersOf } from "./implementation.ts";
+import type { BatchHandler, BatchHandlerOptions, HandlerOptions } from "./handler.ts";
+import { Handlers, type Registration } from "./handlers.ts";
+import type { Implementation } from "./implementation.ts";
 import { Inbox } from "./inbox.ts";
 import { Mailboxes } from "./mailboxes.ts";
 import { multicast, type Receipts } from "./multicast.ts";
@@ -51,12 +41,7 @@ import type {
   StreamMember,
   Taken,
 } from "./protocol.ts";
-import { type EventContext, hear, type Subscription } from "./subscription.ts";
-
-export interface Registration {
-  /** No further work is started with this handler; what runs ends by itself. */
-  close(): void;
-}
+import { type EventContext, type Subscription, Subscriptions } from "./subscription.ts";
 
 /** What an agent needs of the network it belongs to. */
 export interface AgentHome {
@@ -77,11 +62,11 @@ export class Agent {
   readonly #exchange: Exchange;
   readonly #self: Sender;
   readonly #speaker: Speaker;
-  readonly #capabilities: Set<string>;
+  readonly #handlers: Handlers;
   readonly #inbox: Inbox;
   readonly #mailboxes: Mailboxes;
   readonly #window: SendWindow | undefined;
-  readonly #subscriptions = new Set<() => void>();
+  readonly #subscriptions: Subscriptions;
   #status: AgentStatus = "active";
   #reason: string | undefined;
   #announced: Promise<void> = Promise.resolve();
@@ -98,11 +83,17 @@ export class Agent {
     this.#exchange = home.exchange;
     this.#self = Object.freeze({ agent: id, type: options.type, instance: site.instance });
     this.#speaker = Object.freeze({ from: this.#self, cause: undefined });
-    this.#capabilities = new Set(options.capabilities);
     const { capacity, waitingMax } = options;
     const rateLimit = options.rateLimit && new RateLimit(options.rateLimit, site.clock);
     this.#inbox = new Inbox(this.#exchange, this.#self, { capacity, waitingMax, rateLimit });
     this.#mailboxes = new Mailboxes(this.#exchange, this.#inbox);
+    this.#handlers = new Handlers(
+      this.#exchange,
+      this.#inbox,
+      this.#mailboxes,
+      options.capabilities,
+    );
+    this.#subscriptions = new Subscriptions(this.#exchange, id);
     this.#window = options.sendWindow && new SendWindow(options.sendWindow);
   }
 
@@ -111,7 +102,7 @@ export class Agent {
     return {
       id: this.id,
       type: this.type,
-      capabilities: [...this.#capabilities],
+      capabilities: this.#handlers.capabilities,
       capacity: this.capacity,
       weight: this.weight,
       status: this.#status,
@@ -121,7 +112,7 @@ export class Agent {
   }
 
   get capabilities(): readonly string[] {
-    return [...this.#capabilities];
+    return this.#handlers.capabilities;
   }
 
   /** Handlers running and work waiting for one. */
@@ -166,20 +157,7 @@ export class Agent {
     options: HandlerOptions | BatchHandlerOptions = {},
   ): Registration {
     this.#assertOpen();
-    const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
-    const name = nameOf(nameOrMember);
-    const batch = batchOptions("batch" in options ? options.batch : undefined);
-    if (batch === undefined) {
-      return this.#handle(name, member, handler as HandlerFunction, options);
-    }
-    if (member?.kind === "stream") {
-      throw invalidOption("batch", name, "for a handler that answers in chunks");
-    }
-    // A batch cannot be larger than what runs at a time: it need not wait for more.
-    const limits = { ...batch, sizeMax: Math.min(batch.sizeMax, this.capacity) };
-    const { clock } = this.#exchange.site;
-    const one = batching(handler as BatchHandler<unknown>, limits, clock);
-    return this.#handle(name, member, one, options);
+    return this.#handlers.handle(nameOrMember, handler, options);
   }
 
   /**
@@ -196,29 +174,11 @@ export class Agent {
     options: HandlerOptions = {},
   ): Registration {
     this.#assertOpen();
-    const members = membersOf(contract, implementation);
-    const added = members
-      .map(({ member }) => member.name)
-      .filter((it) => !this.#capabilities.has(it));
-    for (const name of added) this.#capabilities.add(name);
-    const registrations: Registration[] = [];
-    const withdraw = () => {
-      for (const registration of registrations) registration.close();
-      for (const name of added) this.#capabilities.delete(name);
-    };
-    try {
-      for (const { member, handler } of members) {
-        registrations.push(this.#add(member.name, member, handler, options));
-      }
-    } catch (error) {
-      withdraw();
-      throw error;
-    }
-    this.#mailboxes.open(this.#addresses);
+    const registration = this.#handlers.serve(contract, implementation, options);
     this.#announced = this.#home.announce(this);
     return {
       close: () => {
-        withdraw();
+        registration.close();
         this.#announced = this.#home.announce(this);
       },
     };
@@ -251,21 +211,10 @@ export class Agent {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Subscription> {
     this.#assertOpen();
-    throwIfAborted(options.signal);
-    const end = await hear(this.#exchange, this.id, patternOrEvent, handler);
-    let forget = () => {};
-    const close = () => {
-      this.#subscriptions.delete(close);
-      forget();
-      end();
-    };
-    this.#subscriptions.add(close);
-    forget = onAbort(options.signal, close);
-    if (this.#closing !== undefined) {
-      close();
-      this.#assertOpen();
-    }
-    return { close };
+    const subscription = await this.#subscriptions.open(patternOrEvent, handler, options.signal);
+    if (this.#closing !== undefined) subscription.close();
+    this.#assertOpen();
+    return subscription;
   }
 
   /**
@@ -419,33 +368,6 @@ export class Agent {
     if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
   }
 
-  #handle(
-    name: string,
-    member: Member | undefined,
-    handler: HandlerFunction,
-    options: HandlerOptions,
-  ): Registration {
-    const registration = this.#add(name, member, handler, options);
-    this.#mailboxes.open(this.#addresses);
-    return registration;
-  }
-
-  #add(
-    name: string,
-    member: Member | undefined,
-    handler: HandlerFunction,
-    options: HandlerOptions,
-  ): Registration {
-    const { clock, random } = this.#exchange.site;
-    const remove = this.#inbox.add({
-      name,
-      run: composeHandler(member, handler),
-      retry: new Retries(retryPolicy(options.retry), clock, random),
-      resumable: options.resumable === true,
-    });
-    return { close: remove };
-  }
-
   async #sendToMany(
     to: Address | readonly Address[],
     name: string,
@@ -455,10 +377,6 @@ export class Agent {
     const addresses = typeof to === "string" ? [to] : to;
     const recipients = addresses.flatMap((one) => this.#exchange.recipients(one));
     return multicast(recipients, (one) => this.#sendToOne(one, name, payload, options));
-  }
-
-  get #addresses(): readonly Address[] {
-    return [`agent:${this.id}`, ...addressesOf(this.card)];
   }
 
   #sendToOne(
@@ -484,7 +402,7 @@ export class Agent {
   async #drain(): Promise<void> {
     this.#status = "draining";
     this.#announced = this.#home.announce(this);
-    for (const close of this.#subscriptions) close();
+    this.#subscriptions.close();
     const error = closed(`agent ${this.id}`);
     this.#mailboxes.stop(error);
     this.#window?.close(error);

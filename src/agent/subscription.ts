@@ -1,6 +1,7 @@
 /** What an agent hears of topics. */
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Envelope } from "../message/envelope.ts";
+import { onAbort, throwIfAborted } from "../runtime/abort.ts";
 import { nameOf } from "./context.ts";
 import { isPromise } from "./handler.ts";
 import { type AnySchema, type EventMember, validate } from "./protocol.ts";
@@ -16,8 +17,44 @@ export interface Subscription {
   close(): void;
 }
 
+/** Those of one agent. */
+export class Subscriptions {
+  readonly #exchange: Exchange;
+  readonly #agent: string;
+  readonly #open = new Set<Subscription>();
+
+  constructor(exchange: Exchange, agent: string) {
+    this.#exchange = exchange;
+    this.#agent = agent;
+  }
+
+  /** Until it is closed, or `signal` aborts. @throws INVALID_ADDRESS, CANCELLED. */
+  async open(
+    patternOrEvent: string | EventMember,
+    handler: (data: never, context: EventContext) => unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<Subscription> {
+    throwIfAborted(signal);
+    const end = await hear(this.#exchange, this.#agent, patternOrEvent, handler);
+    let forget = () => {};
+    const close = () => {
+      this.#open.delete(subscription);
+      forget();
+      end();
+    };
+    const subscription = { close };
+    this.#open.add(subscription);
+    forget = onAbort(signal, close);
+    return subscription;
+  }
+
+  close(): void {
+    for (const subscription of this.#open) subscription.close();
+  }
+}
+
 /** @returns what ends it; how `handler` fails is reported to the network. */
-export function hear(
+function hear(
   exchange: Exchange,
   agent: string,
   patternOrEvent: string | EventMember,

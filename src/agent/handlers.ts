@@ -1,0 +1,125 @@
+/** What an agent answers to: its handlers, the contracts that it serves, and the mailboxes these bring. */
+import { batching, batchOptions } from "../delivery/batch.ts";
+import { Retries, retryPolicy } from "../delivery/retry.ts";
+import { invalidOption } from "../errors.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { Address } from "../message/address.ts";
+import { addressesOf } from "../routing/registry.ts";
+import { nameOf } from "./context.ts";
+import {
+  type BatchHandler,
+  type BatchHandlerOptions,
+  composeHandler,
+  type HandlerFunction,
+  type HandlerOptions,
+} from "./handler.ts";
+import { type Implementation, membersOf } from "./implementation.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Mailboxes } from "./mailboxes.ts";
+import type { Member, Protocol } from "./protocol.ts";
+
+export interface Registration {
+  /** No further work is started with this handler; what runs ends by itself. */
+  close(): void;
+}
+
+export class Handlers {
+  readonly #exchange: Exchange;
+  readonly #inbox: Inbox;
+  readonly #mailboxes: Mailboxes;
+  readonly #capabilities: Set<string>;
+
+  constructor(
+    exchange: Exchange,
+    inbox: Inbox,
+    mailboxes: Mailboxes,
+    capabilities: readonly string[],
+  ) {
+    this.#exchange = exchange;
+    this.#inbox = inbox;
+    this.#mailboxes = mailboxes;
+    this.#capabilities = new Set(capabilities);
+  }
+
+  get capabilities(): readonly string[] {
+    return [...this.#capabilities];
+  }
+
+  /** @throws CONFLICT, INVALID_OPTION. */
+  handle(
+    nameOrMember: string | Member,
+    handler: unknown,
+    options: HandlerOptions | BatchHandlerOptions,
+  ): Registration {
+    const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
+    const run = this.#runOf(nameOf(nameOrMember), member, handler, options);
+    const registration = this.#add(nameOf(nameOrMember), member, run, options);
+    this.#mailboxes.open(this.#addresses);
+    return registration;
+  }
+
+  /** All of `implementation`, or nothing where it throws. @throws CONFLICT, INVALID_OPTION. */
+  serve<Of extends Protocol>(
+    contract: Of,
+    implementation: Implementation<Of>,
+    options: HandlerOptions,
+  ): Registration {
+    const members = membersOf(contract, implementation);
+    const names = members.map(({ member }) => member.name);
+    const added = names.filter((name) => !this.#capabilities.has(name));
+    const registrations: Registration[] = [];
+    const close = () => {
+      for (const registration of registrations) registration.close();
+      for (const name of added) this.#capabilities.delete(name);
+    };
+    for (const name of added) this.#capabilities.add(name);
+    try {
+      for (const { member, handler } of members) {
+        registrations.push(this.#add(member.name, member, handler, options));
+      }
+    } catch (error) {
+      close();
+      throw error;
+    }
+    this.#mailboxes.open(this.#addresses);
+    return { close };
+  }
+
+  #add(
+    name: string,
+    member: Member | undefined,
+    handler: HandlerFunction,
+    options: HandlerOptions,
+  ): Registration {
+    const { clock, random } = this.#exchange.site;
+    const remove = this.#inbox.add({
+      name,
+      run: composeHandler(member, handler),
+      retry: new Retries(retryPolicy(options.retry), clock, random),
+      resumable: options.resumable === true,
+    });
+    return { close: remove };
+  }
+
+  /** A handler of one; of several at a time, where `batch` says so. */
+  #runOf(
+    name: string,
+    member: Member | undefined,
+    handler: unknown,
+    options: HandlerOptions | BatchHandlerOptions,
+  ): HandlerFunction {
+    const batch = batchOptions("batch" in options ? options.batch : undefined);
+    if (batch === undefined) return handler as HandlerFunction;
+    if (member?.kind === "stream") {
+      throw invalidOption("batch", name, "for a handler that answers in chunks");
+    }
+    // A batch cannot be larger than what runs at a time: it need not wait for more.
+    const limits = { ...batch, sizeMax: Math.min(batch.sizeMax, this.#inbox.capacity) };
+    return batching(handler as BatchHandler<unknown>, limits, this.#exchange.site.clock);
+  }
+
+  get #addresses(): readonly Address[] {
+    const { id, type } = this.#inbox;
+    return [`agent:${id}`, ...addressesOf({ type, capabilities: this.capabilities })];
+  }
+}

@@ -1,6 +1,6 @@
 /** Whether a message may be sent, to whom, and what it may cause: decided before anything is encoded. */
 import { ColloquyError } from "../errors.ts";
-import { type Address, assertAddress } from "../message/address.ts";
+import { type Address, agentIn, assertAddress } from "../message/address.ts";
 import type { Candidate } from "../routing/candidate.ts";
 import { isPast } from "./causality/deadline.ts";
 import type { Callers } from "./causality/local-waits.ts";
@@ -37,7 +37,7 @@ export class Admission {
     const { to, name } = call;
     assertAddress(to);
     const { registry, limits } = this.#site;
-    const id = agentOf(to);
+    const id = agentIn(to);
     if (id !== undefined) {
       const target = registry.get(id);
       if (target === undefined) throw unreachable(name, id, "not-started");
@@ -64,7 +64,7 @@ export class Admission {
     if (cause === undefined) return admit(this.#site.limits, call, undefined);
     const { limits, clock, registry } = this.#site;
     if (isPast(clock, cause.deadlineAtMs)) throw expired(call.name);
-    const target = agentOf(call.to);
+    const target = agentIn(call.to);
     // Nobody knows who of a pool will take it.
     if (target === undefined) loopsAmong(limits, call, registry.members(call.to));
     return admit(limits, call, target);
@@ -78,9 +78,4 @@ export function callOf(
   options: RequestOptions | SendOptions,
 ): Call {
   return { by: from.agent, cause, to, name, options };
-}
-
-/** The agent that an address names; undefined for a pool. */
-function agentOf(to: Address): string | undefined {
-  return to.startsWith("agent:") ? to.slice("agent:".length) : undefined;
 }

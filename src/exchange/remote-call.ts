@@ -1,4 +1,5 @@
 /** A request to an agent of another process, from sending it to its answer. */
+import type { Publication } from "../broker/broker.ts";
 import { isColloquyError } from "../errors.ts";
 import { agentAddress } from "../message/address.ts";
 import type { Envelope } from "../message/envelope.ts";
@@ -103,7 +104,12 @@ export class RemoteCall extends RemoteWait {
   override send(): void {
     const { broker, space } = this.#call.site;
     const topic = space.inbox(this.target.instance);
-    broker.topics.publish([{ topic, frame: this.#frame, onUnheard: () => this.#onUnheard() }]);
+    broker.topics.publish([new Sent(topic, this.#frame, this)]);
+  }
+
+  /** Nobody listened where it was sent. */
+  unheard(): void {
+    if (!this.final && !this.heard) this.#table.unheard(this);
   }
 
   /** Sends it to another agent instead; the one before never got it, or refused it. */
@@ -217,10 +223,6 @@ export class RemoteCall extends RemoteWait {
     this.#table.resume(this);
   }
 
-  #onUnheard(): void {
-    if (!this.final && !this.heard) this.#table.unheard(this);
-  }
-
   #envelope(): Envelope {
     const { site, kind, name, from, options, cause, mandate, deadlineAtMs } = this.#call;
     const envelope = envelopeOf(site, {
@@ -240,5 +242,22 @@ export class RemoteCall extends RemoteWait {
 
   #encode(envelope: Envelope): Uint8Array {
     return encodeBody(this.#call.site, envelope, this.#call.input);
+  }
+}
+
+/** One sending of a call. */
+class Sent implements Publication {
+  readonly topic: string;
+  readonly frame: Uint8Array;
+  readonly #call: RemoteCall;
+
+  constructor(topic: string, frame: Uint8Array, call: RemoteCall) {
+    this.topic = topic;
+    this.frame = frame;
+    this.#call = call;
+  }
+
+  onUnheard(): void {
+    this.#call.unheard();
   }
 }

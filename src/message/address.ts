@@ -26,6 +26,8 @@ export interface AddressParts {
 const agentAddressesMax = 4_096;
 
 let agentAddresses = new Map<string, Address>();
+/** Of addresses found valid. */
+let agentIds = new Map<unknown, string>();
 
 /** `agent:ID`. For one id mostly the same string: one put together anew is slow to compare and to look up. */
 export function agentAddress(id: string): Address {
@@ -35,6 +37,16 @@ export function agentAddress(id: string): Address {
   const address: Address = `agent:${id}`;
   agentAddresses.set(id, address);
   return address;
+}
+
+/** The agent that a valid address names; undefined for a pool. Mostly the same string for one address, as above. */
+export function agentIn(address: Address): string | undefined {
+  const known = agentIds.get(address);
+  if (known !== undefined || !address.startsWith("agent:")) return known;
+  if (agentIds.size >= agentAddressesMax) agentIds = new Map();
+  const id = address.slice("agent:".length);
+  agentIds.set(address, id);
+  return id;
 }
 
 /** @throws INVALID_ADDRESS with the value. */
@@ -65,6 +77,7 @@ export function isAddressOfIdClass(text: string): text is Address {
 
 /** @throws INVALID_ADDRESS with the value. */
 export function assertAddress(address: unknown): asserts address is Address {
+  if (agentIds.has(address)) return;
   if (typeof address !== "string") throw invalid("to", address, "a string such as agent:ID");
   if (!isAddress(address)) parseAddress(address);
 }

@@ -244,6 +244,15 @@ export const mutants: readonly Mutant[] = [
     ),
   ),
   mutantIn(
+    "takeover",
+    mutant(
+      "a repetition is rejected together with its group",
+      `${engine}/intake.ts`,
+      "this.#tell(this.#batch.map((message) => storedBefore(this.#core, queue, message) ?? outcome));",
+      "this.#tell(this.#batch.map(() => outcome));",
+    ),
+  ),
+  mutantIn(
     "schedule",
     mutant(
       "what was due is not any more when the clock is set back",

@@ -3,6 +3,7 @@
  * whoever waits, attached to by others, and is kept for a while when it has ended.
  */
 import { ColloquyError, type TimeoutOutcome } from "../errors.ts";
+import type { Timer } from "../runtime/clock.ts";
 import { takenOver } from "./failures.ts";
 import { type Handled, keptMs, type Reader, type WorkState } from "./handled.ts";
 import type { Tell } from "./operations.ts";
@@ -37,6 +38,7 @@ export class LocalOperation implements Handled {
   /** Chunks that nobody was there to read. */
   #unread: readonly Unread[] = [];
   #sent: number;
+  #hold: Timer | undefined;
 
   /** @param sent - number of the last chunk so far. */
   constructor(site: Site, id: string, call: LeavableCall, sent: number) {
@@ -69,13 +71,7 @@ export class LocalOperation implements Handled {
       this.#left = true;
       this.#call.letGo();
     }
-    if (this.#call.kind === "stream" && this.#unheld) {
-      this.#site.clock.setTimer(keptMs, () => {
-        if (!this.#unheld) return;
-        const { name } = this.#call;
-        this.cancel(new ColloquyError("CANCELLED", `${name}: nobody reads it any more`));
-      });
-    }
+    this.#holdStream();
   }
 
   attach(reader: Reader, after: number, credit: number): void {
@@ -94,6 +90,7 @@ export class LocalOperation implements Handled {
     const started = questions?.waiting === true ? "waiting-input" : "started";
     this.#readUnread(reader, outcome === "not-started" ? "queued" : started);
     this.grant(credit);
+    this.#holdStream();
     if (this.#left) questions?.poseAgain();
   }
 
@@ -132,8 +129,14 @@ export class LocalOperation implements Handled {
     this.#end((reader) => reader.fail(error), outcome);
   }
 
-  get #unheld(): boolean {
-    return this.#left && this.#readers.length === 0;
+  /** A stream that nobody reads is cancelled after a while. */
+  #holdStream(): void {
+    this.#hold?.cancel();
+    const { kind, name } = this.#call;
+    if (kind === "request" || !this.#left || this.#readers.length > 0) return;
+    this.#hold = this.#site.clock.setTimer(keptMs, () => {
+      this.cancel(new ColloquyError("CANCELLED", `${name}: nobody reads it any more`));
+    });
   }
 
   /** Also for those who attach later. */
@@ -142,6 +145,7 @@ export class LocalOperation implements Handled {
       if (this.#call.kind === "stream") this.#readUnread(reader, "started");
       tell(reader);
     };
+    this.#hold?.cancel();
     this.#site.operations.end(this.#id, all, outcome);
     for (const reader of this.#readers) tell(reader);
   }

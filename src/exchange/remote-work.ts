@@ -12,6 +12,7 @@ import type { Envelope, MessageKind, Sender } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import type { EncodedPayload, Message } from "../message/message.ts";
 import { decodePayload } from "../message/payload.ts";
+import type { Timer } from "../runtime/clock.ts";
 import { type Mandate, mandateOf, type Run } from "./causality/mandate.ts";
 import { type ControlName, sendControl } from "./control.ts";
 import { type StagedEffect, writeEffects } from "./effects.ts";
@@ -65,6 +66,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   #state: "waiting" | "started" | "committing" | "final" = "waiting";
   /** Those who attached; of a stream one at most, who has taken it over. */
   #readers: Reader[] = [];
+  #hold: Timer | undefined;
   /** Made with the first. */
   #questions: Questions | undefined;
   #acknowledged: "waiting" | "started" | undefined;
@@ -219,6 +221,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     }
     this.#window = Math.max(this.#window, credit - after);
     this.#gate.grant(credit);
+    this.#holdStream();
     if (this.left) this.#questions?.poseAgain();
   }
 
@@ -327,9 +330,9 @@ export class RemoteWork extends Timed implements Work, Handled {
 
   /** A stream that nobody reads is cancelled after a while. */
   #holdStream(): void {
+    this.#hold?.cancel();
     if (this.kind === "request" || !this.left || this.#readers.length > 0) return;
-    this.#site.clock.setTimer(keptMs, () => {
-      if (this.#readers.length > 0) return;
+    this.#hold = this.#site.clock.setTimer(keptMs, () => {
       this.cancel(new ColloquyError("CANCELLED", `${this.name}: nobody reads it any more`));
     });
   }
@@ -355,6 +358,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.#questions?.end(closed(this.name));
     this.mandate?.budget?.end();
     if (this.message.deadlineMs !== undefined) this.#site.timeouts.remove(this);
+    this.#hold?.cancel();
     this.#gate.shut();
     this.#table.ended(this.message.id, reply, this.#unread);
   }

@@ -21,7 +21,6 @@ export const headerNameClass: CharacterClass = classOf(`${alphanumeric}!#$%&'*+-
 export const idCharacters = "ASCII letters, digits and . _ - / : @";
 export const tokenCharacters = "ASCII letters, digits and _ - / : @";
 export const printableCharacters = "UTF-8 without control characters";
-export const headerNameCharacters = "ASCII letters, digits and ! # $ % & ' * + - . ^ _ ` | ~";
 
 /** True when `text` has 1 to `charactersMax` characters, all of the class. */
 export function isOfClass(

@@ -53,9 +53,3 @@ function writeTime(stamp: Uint8Array, nowMs: number): void {
     left = Math.floor(left / 32);
   }
 }
-
-const shape = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-
-export function isUlid(text: string): boolean {
-  return shape.test(text);
-}

@@ -1,6 +1,7 @@
 /** Dead letters of every mailbox: kept until a person decides. */
 import type { Attempts, DeadLetter as DeadLetterPort, Failure } from "../broker/broker.ts";
 import { deadLetterTopic } from "../broker/dead-letter-topic.ts";
+import { wholeNumber } from "../delivery/policy.ts";
 import type { ErrorInfo } from "../errors.ts";
 import type { Site } from "../exchange/site.ts";
 import type { Address } from "../message/address.ts";
@@ -38,7 +39,7 @@ export interface DeadLetterQuery {
 }
 
 export interface DeadLetterRange extends DeadLetterQuery {
-  /** So many at most. */
+  /** So many at most; 0 or more. */
   readonly limit?: number;
 }
 
@@ -49,11 +50,13 @@ export class DeadLetters {
     this.#site = site;
   }
 
-  /** Oldest first; looking changes nothing. */
+  /** Oldest first; looking changes nothing. @throws INVALID_OPTION for a limit that is none. */
   async *list(range: DeadLetterRange = {}): AsyncGenerator<DeadLetter> {
     const { signal = new AbortController().signal, after = 0, address } = range;
-    let left = range.limit ?? Number.POSITIVE_INFINITY;
-    if (left <= 0) return;
+    const { limit } = range;
+    if (limit !== undefined) wholeNumber("limit", limit, 0, Number.MAX_SAFE_INTEGER);
+    let left = limit ?? Number.POSITIVE_INFINITY;
+    if (left === 0) return;
     for await (const letters of this.#site.broker.queues.deadLetters({ after }, signal)) {
       for (const letter of letters) {
         const from = this.#site.space.addressOf(letter.queue);

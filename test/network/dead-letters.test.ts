@@ -147,3 +147,12 @@ test("a policy that makes no sense is refused by name", async () => {
   });
   fabric = await openFabric(1);
 });
+
+test("half a letter is no limit", async () => {
+  const { sending } = await open();
+  const listed = drain(sending.dead.list({ limit: Number.NaN }));
+  await expect(fabric.until(listed)).rejects.toMatchObject({
+    code: "INVALID_OPTION",
+    details: { field: "limit" },
+  });
+});

@@ -37,6 +37,7 @@ export type { RetryPolicy } from "./delivery/retry.ts";
 export type { WindowOptions } from "./delivery/window.ts";
 export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./errors.ts";
 export { ColloquyError, isColloquyError } from "./errors.ts";
+export type { CausalityLimits } from "./exchange/causality/limits.ts";
 export type {
   AttachOptions,
   CallOptions,
@@ -57,6 +58,7 @@ export type { Counters } from "./exchange/site.ts";
 export type { LogValue, StoredChange, StoredValue } from "./exchange/state.ts";
 export type { Call, CancelOutcome, StreamRecord, StreamReply } from "./exchange/stream.ts";
 export type { Address } from "./message/address.ts";
+export type { CompressionOptions } from "./message/compression.ts";
 export type { Ancestor, Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
 export type { AutomaticReplayOptions } from "./network/automatic-replay.ts";
 export type { DeadLetter, DeadLetterQuery, DeadLetterRange } from "./network/dead-letters.ts";
@@ -73,6 +75,7 @@ export { exportStore } from "./network/export-store.ts";
 export type { JoinOptions } from "./network/join.ts";
 export { join } from "./network/join.ts";
 export type { MailboxInfo } from "./network/mailboxes.ts";
-export type { Network } from "./network/network.ts";
+export type { Network, WaitForOptions } from "./network/network.ts";
 export type { AgentInfo, AgentStatus } from "./routing/card.ts";
+export type { AgentQuery } from "./routing/registry.ts";
 export type { Strategy } from "./routing/strategies.ts";

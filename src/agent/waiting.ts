@@ -10,12 +10,17 @@ import { RingBuffer } from "../runtime/ring-buffer.ts";
 /** In 15 turns each class comes up as often as its share, spread out. */
 const turns: readonly number[] = [0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0];
 
+/** Of those that wait: after so many refusals room is looked for. */
+const refusedShare = 16;
+
 export class Waiting {
   readonly #max: number;
   /** Made with the first that has to wait. */
   #lanes: readonly RingBuffer<Work>[] | undefined;
   #size = 0;
   #turn = 0;
+  /** Since room was looked for. */
+  #refused = 0;
 
   constructor(max: number) {
     this.#max = max;
@@ -27,7 +32,7 @@ export class Waiting {
 
   /** @returns false when there is no room for a request. */
   push(work: Work): boolean {
-    if (this.#size >= this.#max && work.kind !== "command") return false;
+    if (this.#size >= this.#max && work.kind !== "command" && !this.#makeRoom()) return false;
     this.#lanes ??= Array.from({ length: 4 }, () => new RingBuffer<Work>());
     this.#lanes[work.lane]?.push(work);
     this.#size++;
@@ -42,6 +47,23 @@ export class Waiting {
     const work = lanes[turn]?.shift() ?? firstOf(lanes);
     if (work !== undefined) this.#size--;
     return work;
+  }
+
+  /**
+   * What was given up while it waited keeps its place until it is looked at. Looking costs as much as
+   * waits, and so is done once in a while only, by a share of those who find no room.
+   */
+  #makeRoom(): boolean {
+    if (++this.#refused < this.#size / refusedShare) return false;
+    this.#refused = 0;
+    for (const lane of this.#lanes ?? []) {
+      for (let left = lane.size; left > 0; left--) {
+        const work = lane.shift() as Work;
+        if (work.outcome === "not-started") lane.push(work);
+        else this.#size--;
+      }
+    }
+    return this.#size < this.#max;
   }
 
   takeAll(): readonly Work[] {

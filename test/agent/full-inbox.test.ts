@@ -28,3 +28,41 @@ test("an agent that refuses requests for lack of room still keeps the commands i
   expect(outcomes).toEqual(mailboxes.map(() => ({ state: "done", result: 1 })));
   await fabric.close();
 });
+
+test.each([
+  { where: "in one process", processes: 1 },
+  { where: "across processes", processes: 2 },
+])("$where requests that were given up while they waited make room for others", async (it) => {
+  const fabric = await openFabric(it.processes);
+  const asker = await fabric.until((fabric.networks[0] as Network).agent("asker"));
+  const there = fabric.networks[it.processes - 1] as Network;
+  const busy = await fabric.until(there.agent("busy", { capacity: 1, waitingMax: 2 }));
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const started: unknown[] = [];
+  busy.handle("block", (input) => {
+    started.push(input);
+    return gate;
+  });
+  await fabric.clock.advance(10);
+  const ask = (input: number, signal?: AbortSignal) =>
+    asker.request("agent:busy", "block", input, signal === undefined ? {} : { signal });
+  const running = ask(1);
+  const giveUp = new AbortController();
+  const givenUp = [2, 3].map((input) => ask(input, giveUp.signal));
+  const left = Promise.allSettled(givenUp);
+  await fabric.clock.advance(10);
+  expect(busy.load).toBe(3);
+  giveUp.abort();
+  await fabric.until(left);
+  await fabric.clock.advance(10);
+
+  const answers = Promise.all([running, ask(4), ask(5)]);
+  await fabric.clock.advance(10);
+  release();
+  await fabric.until(answers);
+  expect(started).toEqual([1, 4, 5]);
+  await fabric.close();
+});

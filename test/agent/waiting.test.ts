@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Waiting } from "../../src/agent/waiting.ts";
 import type { Work } from "../../src/exchange/work.ts";
 
-const work = (lane: number) => ({ lane }) as Work;
+const work = (lane: number) => ({ lane, outcome: "not-started" }) as Work;
 
 test("G5: under saturation the classes are served 8:4:2:1, and none starves", () => {
   const waiting = new Waiting(10_000);

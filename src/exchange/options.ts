@@ -37,7 +37,8 @@ export interface RequestOptions extends MessageOptions, CausalityOptions, InputO
   readonly onProgress?: (data: unknown) => void;
   /**
    * Store the request as a command and answer with its outcome: it survives what the broker survives.
-   * Only `deadlineMs` limits the wait then, and the handler needs a mailbox. Default: false.
+   * Only `deadlineMs` limits the wait then, the handler needs a mailbox, and neither `onProgress` nor
+   * `onInput` is called. Default: false.
    */
   readonly durable?: boolean;
   /** How to choose among several. Default: "least-busy". */

@@ -1,9 +1,27 @@
 /** A request that travels as a command: whoever stops waiting for its answer gives the command up. */
 import { ColloquyError } from "../errors.ts";
 import { onAbort, withAbort } from "../runtime/abort.ts";
+import type { RequestOptions, SendOptions } from "./options.ts";
 import type { Outcome, Receipt } from "./receipt.ts";
 import type { Site } from "./site.ts";
 import { beginCall, type Cancellable, endCall, type Work } from "./work.ts";
+
+/** What its command is sent with. Not the signal: whoever gives it up cancels what is stored. */
+export function sendOptionsOf(options: RequestOptions): SendOptions {
+  const { deadlineMs, priority, headers, conversationId, workflowId, fallback } = options;
+  const { hops, budget, reentrant } = options;
+  return {
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(headers === undefined ? {} : { headers }),
+    ...(conversationId === undefined ? {} : { conversationId }),
+    ...(workflowId === undefined ? {} : { workflowId }),
+    ...(fallback === undefined ? {} : { fallback }),
+    ...(hops === undefined ? {} : { hops }),
+    ...(budget === undefined ? {} : { budget }),
+    ...(reentrant === undefined ? {} : { reentrant }),
+  };
+}
 
 /**
  * @param sending - its command. Given up before it is stored, it is cancelled as soon as it is.

@@ -23,7 +23,7 @@ import { deadlineOf } from "./causality/deadline.ts";
 import { Deadlocks } from "./causality/deadlocks.ts";
 import type { Mandate } from "./causality/mandate.ts";
 import { toHandler } from "./control.ts";
-import { settledUnlessLeft } from "./durable-request.ts";
+import { sendOptionsOf, settledUnlessLeft } from "./durable-request.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { closed, unreachable } from "./failures.ts";
 import { Incoming } from "./incoming.ts";
@@ -381,20 +381,9 @@ export class Exchange {
   ): Promise<unknown> {
     checkRequest(options);
     if (speaker.cause !== undefined) this.#admission.assertInTime(name, speaker.cause);
-    const { deadlineMs, signal, priority, headers, conversationId, workflowId, fallback } = options;
-    const { hops, budget, reentrant } = options;
+    const { signal } = options;
     throwIfAborted(signal);
-    const sending = this.send(speaker, to, name, input, {
-      ...(deadlineMs === undefined ? {} : { deadlineMs }),
-      ...(priority === undefined ? {} : { priority }),
-      ...(headers === undefined ? {} : { headers }),
-      ...(conversationId === undefined ? {} : { conversationId }),
-      ...(workflowId === undefined ? {} : { workflowId }),
-      ...(fallback === undefined ? {} : { fallback }),
-      ...(hops === undefined ? {} : { hops }),
-      ...(budget === undefined ? {} : { budget }),
-      ...(reentrant === undefined ? {} : { reentrant }),
-    });
+    const sending = this.send(speaker, to, name, input, sendOptionsOf(options));
     const outcome = await settledUnlessLeft(this.site, sending, speaker.cause, signal);
     if (outcome.state === "done") return outcome.result;
     if (outcome.state === "unknown") throw unreachable(name, to, "unknown");

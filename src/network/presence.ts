@@ -12,7 +12,8 @@
  * When the broker was lost and comes back empty, what was known stays known for one lease's time:
  * the others need a moment to show themselves again.
  */
-import type { Store, StoreChange, StoreWrite } from "../broker/broker.ts";
+import type { Store, StoreChange, StorePutOutcome, StoreWrite } from "../broker/broker.ts";
+import { errorFromInfo } from "../errors.ts";
 import { packValue, unpackValue } from "../exchange/packed.ts";
 import type { Site } from "../exchange/site.ts";
 import type { AgentCard } from "../routing/card.ts";
@@ -134,6 +135,8 @@ export class Presence {
     }
     this.#renewal = this.#site.clock.setTimer(renewMs, () => {
       this.#renew().catch((error: unknown) => this.#fail(error));
+      // What could not be written before.
+      if (this.#changed.size > 0) this.#flush().catch((error: unknown) => this.#fail(error));
     });
     const value = packValue({ links: this.#links, loads });
     await this.#store.put([
@@ -157,7 +160,8 @@ export class Presence {
   async #write(): Promise<void> {
     await new Promise<void>((resolve) => this.#site.clock.defer(resolve));
     while (this.#changed.size > 0 && !this.#closed) {
-      const writes = [...this.#changed].map((chunk): StoreWrite => {
+      const changed = [...this.#changed];
+      const writes = changed.map((chunk): StoreWrite => {
         const key = this.#own(`cards/${chunk}`);
         const cards = this.#agents
           .slice(chunk * cardsPerChunk, (chunk + 1) * cardsPerChunk)
@@ -166,7 +170,15 @@ export class Presence {
         return { key, value: packValue(cards), ttlMs: cardsMs, volatile: true, bound: true };
       });
       this.#changed.clear();
-      await this.#store.put(writes);
+      let outcome: StorePutOutcome | undefined;
+      try {
+        outcome = await this.#store.put(writes);
+      } finally {
+        // With the next renewal, or when the broker is back.
+        if (outcome?.kind !== "stored") for (const chunk of changed) this.#changed.add(chunk);
+      }
+      if (outcome.kind === "rejected") throw errorFromInfo(outcome.error);
+      if (outcome.kind !== "stored") return;
     }
   }
 

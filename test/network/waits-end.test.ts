@@ -2,6 +2,8 @@ import { type Broker, join, type Network } from "colloquy";
 import { expect, test } from "vitest";
 import { storeOf } from "../../src/broker/guarded.ts";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
+import { SeededRandom } from "../../src/runtime/random.ts";
+import { faultyBroker } from "../../src/testing/faulty-broker.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { openFabric } from "../support/fabric.ts";
 import { openHubFabric } from "../support/hub-fabric.ts";
@@ -87,4 +89,26 @@ test("an agent that could not be shown is not there, and its id is free", async 
   await clock.until(network.agent("a"));
   expect(network.agents()).toMatchObject([{ id: "a" }]);
   await clock.until(network.close());
+});
+
+test("a changed card that could not be written is written as soon as it can be", async () => {
+  const clock = new VirtualClock();
+  const shared = openMemoryBroker({ clock });
+  let rejection = 0;
+  const faults = { clock, random: new SeededRandom(1), rates: () => ({ rejection }) };
+  const options = { clock, drainOnSignals: false, onError: () => {} };
+  const one = await clock.until(join({ broker: faultyBroker(shared, faults), ...options }));
+  const two = await clock.until(join({ broker: shared.connect(), ...options }));
+  const agent = await clock.until(one.agent("a"));
+  await clock.advance(10);
+  rejection = 1;
+  agent.setStatus("unhealthy");
+  await clock.advance(100);
+  expect(two.agents()).toMatchObject([{ status: "active" }]);
+  await expect(clock.until(one.agent("b"))).rejects.toMatchObject({ code: "QUEUE_FULL" });
+  rejection = 0;
+  await clock.advance(3_000);
+  expect(two.agents()).toMatchObject([{ id: "a", status: "unhealthy" }]);
+  await clock.until(two.close());
+  await clock.until(one.close());
 });

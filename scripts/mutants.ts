@@ -199,7 +199,7 @@ export const mutants: readonly Mutant[] = [
     "requests",
     mutant(
       "lost gap: a stream goes on behind a chunk that is missing",
-      "exchange/stream.ts",
+      "exchange/requests/stream.ts",
       "if (sequence !== this.#received + 1) return false;",
       "if (sequence < this.#received + 1) return false;",
     ),
@@ -208,7 +208,7 @@ export const mutants: readonly Mutant[] = [
     "requests",
     mutant(
       "a request is sent again though it may have been started",
-      "exchange/incoming.ts",
+      "exchange/requests/incoming.ts",
       'const complete = this.#isComplete(data) && this.#foretold.get(id) !== "taken";',
       "const complete = true;",
     ),
@@ -217,7 +217,7 @@ export const mutants: readonly Mutant[] = [
     "requests",
     mutant(
       "a request that comes twice is handled twice",
-      "exchange/incoming.ts",
+      "exchange/requests/incoming.ts",
       "    if (this.#foretold.size > 0 && !this.#mayStart(envelope.id)) return;\n",
       "",
     ),

@@ -39,6 +39,13 @@ export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./error
 export { ColloquyError, isColloquyError } from "./errors.ts";
 export type { CausalityLimits } from "./exchange/causality/limits.ts";
 export type {
+  CancelResult,
+  Outcome,
+  Progress,
+  Receipt,
+  RescindResult,
+} from "./exchange/commands/receipt.ts";
+export type {
   AttachOptions,
   CallOptions,
   PublishOptions,
@@ -46,17 +53,10 @@ export type {
   SendOptions,
   StreamOptions,
 } from "./exchange/options.ts";
-export type { AskOptions } from "./exchange/questions.ts";
-export type {
-  CancelResult,
-  Outcome,
-  Progress,
-  Receipt,
-  RescindResult,
-} from "./exchange/receipt.ts";
+export type { AskOptions } from "./exchange/requests/questions.ts";
+export type { Call, CancelOutcome, StreamRecord, StreamReply } from "./exchange/requests/stream.ts";
 export type { Counters } from "./exchange/site.ts";
 export type { LogValue, StoredChange, StoredValue } from "./exchange/state.ts";
-export type { Call, CancelOutcome, StreamRecord, StreamReply } from "./exchange/stream.ts";
 export type { Address } from "./message/address.ts";
 export type { CompressionOptions } from "./message/compression.ts";
 export type { Ancestor, Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";

@@ -2,7 +2,7 @@
 
 import { RateLimit } from "../delivery/rate-limit.ts";
 import { SendWindow } from "../delivery/window.ts";
-import { askToCancel, attachTo } from "../exchange/attaching.ts";
+import type { Receipt } from "../exchange/commands/receipt.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
 import type {
@@ -13,9 +13,9 @@ import type {
   SendOptions,
   StreamOptions,
 } from "../exchange/options.ts";
-import type { Receipt } from "../exchange/receipt.ts";
+import { askToCancel, attachTo } from "../exchange/requests/attaching.ts";
+import type { Call, CancelOutcome, StreamReply } from "../exchange/requests/stream.ts";
 import type { Speaker } from "../exchange/speaker.ts";
-import type { Call, CancelOutcome, StreamReply } from "../exchange/stream.ts";
 import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import type { Sender } from "../message/envelope.ts";

@@ -1,13 +1,13 @@
 /** A protocol's members as functions. */
 import { ColloquyError } from "../errors.ts";
+import type { Receipt } from "../exchange/commands/receipt.ts";
 import type {
   PublishOptions,
   RequestOptions,
   SendOptions,
   StreamOptions,
 } from "../exchange/options.ts";
-import type { Receipt } from "../exchange/receipt.ts";
-import type { StreamReply } from "../exchange/stream.ts";
+import type { StreamReply } from "../exchange/requests/stream.ts";
 import type { Address } from "../message/address.ts";
 import type {
   AnySchema,

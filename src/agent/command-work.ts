@@ -19,9 +19,9 @@ import {
 } from "../errors.ts";
 import { type Mandate, mandateOf, type Run } from "../exchange/causality/mandate.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
-import { notAskedInChunks } from "../exchange/local-call.ts";
 import { packValue } from "../exchange/packed.ts";
-import type { AskOptions } from "../exchange/questions.ts";
+import { notAskedInChunks } from "../exchange/requests/local-call.ts";
+import type { AskOptions } from "../exchange/requests/questions.ts";
 import { type Site, Timed } from "../exchange/site.ts";
 import { cancelWork, laneOf, noEffects, type Work } from "../exchange/work.ts";
 import type { Envelope } from "../message/envelope.ts";

@@ -11,7 +11,8 @@ import {
   type StreamOptions,
 } from "../exchange/options.ts";
 import { packValue } from "../exchange/packed.ts";
-import { type AskOptions, declined } from "../exchange/questions.ts";
+import { type AskOptions, declined } from "../exchange/requests/questions.ts";
+import type { StreamReply } from "../exchange/requests/stream.ts";
 import type { Speaker } from "../exchange/speaker.ts";
 import type {
   AppendOptions,
@@ -21,7 +22,6 @@ import type {
   StoredValue,
 } from "../exchange/state.ts";
 import { KeyedState, OrderedHistory } from "../exchange/state.ts";
-import type { StreamReply } from "../exchange/stream.ts";
 import { noEffects, type Work } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";

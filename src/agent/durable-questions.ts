@@ -5,7 +5,7 @@
 import type { Answer, ReportOutcome } from "../broker/broker.ts";
 import { ColloquyError, errorFromInfo } from "../errors.ts";
 import { packValue, unpackValue } from "../exchange/packed.ts";
-import type { AskOptions } from "../exchange/questions.ts";
+import type { AskOptions } from "../exchange/requests/questions.ts";
 import { cancelledError, onAbort } from "../runtime/abort.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 

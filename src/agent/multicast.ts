@@ -1,6 +1,6 @@
 /** One message to several mailboxes: each takes it, or refuses it, on its own. */
 import { ColloquyError, toColloquyError } from "../errors.ts";
-import type { Receipt } from "../exchange/receipt.ts";
+import type { Receipt } from "../exchange/commands/receipt.ts";
 import type { Address } from "../message/address.ts";
 
 /** What became of a send to everyone of a type, or to several addresses at once. */

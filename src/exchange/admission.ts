@@ -7,7 +7,7 @@ import type { Callers } from "./causality/local-waits.ts";
 import { admit, type Call, loopsAmong, type Mandate } from "./causality/mandate.ts";
 import { expired, pastDeadline, unreachable } from "./failures.ts";
 import type { RequestOptions, SendOptions } from "./options.ts";
-import type { Alternatives } from "./remote-call.ts";
+import type { Alternatives } from "./requests/remote-call.ts";
 import type { Site } from "./site.ts";
 import type { Speaker } from "./speaker.ts";
 import type { Work } from "./work.ts";

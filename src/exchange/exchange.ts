@@ -18,16 +18,14 @@ import type { Candidate } from "../routing/candidate.ts";
 import { throwIfAborted } from "../runtime/abort.ts";
 import { Admission, callOf } from "./admission.ts";
 import { Asking, type AskingPolicies } from "./asking.ts";
-import { type Asker, handleOf } from "./attaching.ts";
 import { deadlineOf } from "./causality/deadline.ts";
 import { Deadlocks } from "./causality/deadlocks.ts";
 import type { Mandate } from "./causality/mandate.ts";
-import { toHandler } from "./control.ts";
-import { sendOptionsOf, settledUnlessLeft } from "./durable-request.ts";
+import { sendOptionsOf, settledUnlessLeft } from "./commands/durable-request.ts";
+import type { Receipt } from "./commands/receipt.ts";
+import { type SendInput, Sending } from "./commands/sending.ts";
 import { envelopeOf } from "./envelopes.ts";
 import { closed, unreachable } from "./failures.ts";
-import { Incoming } from "./incoming.ts";
-import { callLocally, holdLocally, type LocalCallInput, streamLocally } from "./local-call.ts";
 import {
   type CallOptions,
   checkPaths,
@@ -40,14 +38,21 @@ import {
   type SendOptions,
   type StreamOptions,
 } from "./options.ts";
-import type { Receipt } from "./receipt.ts";
-import { holdRemotely, requestRemotely, streamRemotely } from "./remote-begin.ts";
-import type { RemoteCallInput } from "./remote-call.ts";
-import { RemoteCalls } from "./remote-calls.ts";
-import { type SendInput, Sending } from "./sending.ts";
+import { type Asker, handleOf } from "./requests/attaching.ts";
+import { toHandler } from "./requests/control.ts";
+import { Incoming } from "./requests/incoming.ts";
+import {
+  callLocally,
+  holdLocally,
+  type LocalCallInput,
+  streamLocally,
+} from "./requests/local-call.ts";
+import { holdRemotely, requestRemotely, streamRemotely } from "./requests/remote-begin.ts";
+import type { RemoteCallInput } from "./requests/remote-call.ts";
+import { RemoteCalls } from "./requests/remote-calls.ts";
+import type { Call, StreamReply } from "./requests/stream.ts";
 import type { Site } from "./site.ts";
 import type { Speaker } from "./speaker.ts";
-import type { Call, StreamReply } from "./stream.ts";
 import { LocalTopics } from "./topics.ts";
 import type { LocalAgent } from "./work.ts";
 

@@ -6,7 +6,7 @@ import { type Address, assertAddress } from "../message/address.ts";
 import type { Priority } from "../message/envelope.ts";
 import { type Strategy, strategies } from "../routing/strategies.ts";
 import type { CausalityOptions } from "./causality/mandate.ts";
-import type { OnInput } from "./input-desk.ts";
+import type { OnInput } from "./requests/input-desk.ts";
 
 export { invalidOption };
 

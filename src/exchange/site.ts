@@ -10,7 +10,7 @@ import { type TimerWheel, WheelEntry } from "../runtime/timer-wheel.ts";
 import type { TurnTime } from "../runtime/turn-time.ts";
 import type { IdSource } from "../runtime/ulid.ts";
 import type { CausalityLimits } from "./causality/limits.ts";
-import type { Operations } from "./operations.ts";
+import type { Operations } from "./requests/operations.ts";
 import type { Space } from "./space.ts";
 
 /** A call with a timeout. */

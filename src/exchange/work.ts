@@ -8,7 +8,7 @@ import type { Envelope, Priority } from "../message/envelope.ts";
 import type { Mandate, Run } from "./causality/mandate.ts";
 import type { WorkReference } from "./causality/waits.ts";
 import type { StagedEffect } from "./effects.ts";
-import type { AskOptions } from "./questions.ts";
+import type { AskOptions } from "./requests/questions.ts";
 
 export interface Work {
   readonly kind: "request" | "stream" | "command";

@@ -6,7 +6,7 @@ import { isColloquyError } from "../../errors.ts";
 import type { Message } from "../../message/message.ts";
 import { decodePayload } from "../../message/payload.ts";
 import type { Timer } from "../../runtime/clock.ts";
-import { sendControl } from "../control.ts";
+import { sendControl } from "../requests/control.ts";
 import type { Site } from "../site.ts";
 import type { LocalAgent } from "../work.ts";
 import type { LocalWaits } from "./local-waits.ts";

@@ -1,0 +1,231 @@
+/** What a sender holds of a durable message: proof that it is stored, and the way to its outcome. */
+import type { Attempts, Durability, MessageState, TrackOptions } from "../../broker/broker.ts";
+import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
+import { onAbort } from "../../runtime/abort.ts";
+import { AsyncQueue } from "../../runtime/async-queue.ts";
+import { packValue, unpackValue } from "../packed.ts";
+import type { Site } from "../site.ts";
+
+/** The final state of a message, or "unknown" when it became final longer ago than outcomes are kept. */
+export type Outcome<Result = unknown> =
+  | { readonly state: "done"; readonly result: Result }
+  | {
+      readonly state: "failed" | "dead" | "expired" | "cancelled" | "rescinded";
+      readonly error: ErrorInfo;
+    }
+  | { readonly state: "unknown" };
+
+/** A state that is not final. */
+export type Progress =
+  | {
+      readonly state: "queued" | "offered" | "started";
+      readonly attempts: Attempts;
+      /** The last that the handler reported with `context.progress`. */
+      readonly progress?: unknown;
+    }
+  /** The handler has asked `question`; `receipt.answer` goes on. */
+  | {
+      readonly state: "waiting-input";
+      readonly attempts: Attempts;
+      readonly question: unknown;
+      /** Which of its questions it is, counted from 1. */
+      readonly number: number;
+    };
+
+export interface SettledOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface ReceiptCancelOptions {
+  /** For the handler and for whoever asks later. */
+  readonly reason?: string;
+}
+
+/** "unreachable": the broker knows no such message (any more). */
+export type CancelResult = "accepted" | "too-late" | "unreachable";
+
+export type RescindResult = "rescinded" | "too-late" | "unreachable";
+
+/** Where a message lies. */
+export interface Locator {
+  readonly queue: string;
+  readonly position: number;
+  readonly messageId: string;
+}
+
+const untilFinal: TrackOptions = Object.freeze({ wait: true });
+
+export class Receipt<Result = unknown> {
+  readonly messageId: string;
+  /** It had been stored before under this id, and was not stored again. */
+  readonly duplicate: boolean;
+  readonly #site: Site;
+  readonly #locator: Locator;
+
+  constructor(site: Site, locator: Locator, duplicate = false) {
+    this.#site = site;
+    this.#locator = locator;
+    this.messageId = locator.messageId;
+    this.duplicate = duplicate;
+  }
+
+  /** Names the message in every process and after every restart: `net.track(id)`. Opaque. */
+  get id(): string {
+    return formatReceiptId(this.#locator);
+  }
+
+  /** What the stored message survives. */
+  get durability(): Durability {
+    return this.#site.broker.capabilities.durability.level;
+  }
+
+  /** The state now. Whoever holds the message is asked whether its handler has started. */
+  async state(options: SettledOptions = {}): Promise<Outcome<Result> | Progress> {
+    const { queue, position } = this.#locator;
+    const state = await this.#site.broker.queues.track(queue, position, options);
+    return shown(state) as Outcome<Result> | Progress;
+  }
+
+  /** The state now, then each change, the final one included; ends after that, or when `signal` aborts. */
+  updates(options: SettledOptions = {}): AsyncIterableIterator<Outcome<Result> | Progress> {
+    const { queue, position } = this.#locator;
+    const leaving = new AbortController();
+    const updates = new AsyncQueue<Outcome<Result> | Progress>({ onStop: () => leaving.abort() });
+    const forget = onAbort(options.signal, () => {
+      updates.end();
+      leaving.abort();
+    });
+    let last = "";
+    const push = (state: MessageState): void => {
+      // After a reconnect the state is told again.
+      const summary = summaryOf(state);
+      if (summary !== last) updates.push(shown(state) as Outcome<Result> | Progress);
+      last = summary;
+    };
+    const following = { wait: true, onChange: push, signal: leaving.signal };
+    this.#site.broker.queues
+      .track(queue, position, following)
+      .then(
+        (state) => {
+          push(state);
+          updates.end();
+        },
+        (error: unknown) => updates.fail(error),
+      )
+      .finally(forget);
+    return updates;
+  }
+
+  /** Resolves with the outcome once it is final; rejects only with CANCELLED, CLOSED or a failure of the broker. */
+  settled(options?: SettledOptions): Promise<Outcome<Result>> {
+    const { queue, position } = this.#locator;
+    const waiting = options === undefined ? untilFinal : { ...untilFinal, ...options };
+    const final = this.#site.broker.queues.track(queue, position, waiting);
+    return final.then(outcomeOf) as Promise<Outcome<Result>>;
+  }
+
+  /**
+   * Gives the message up, whatever has become of it. Accepted, it ends as "cancelled": its handler's
+   * signal aborts, and nothing that the handler staged or returns counts. Safe to repeat.
+   */
+  async cancel({ reason }: ReceiptCancelOptions = {}): Promise<CancelResult> {
+    const { queue, position } = this.#locator;
+    const error = reason === undefined ? {} : { reason: refusalOf("CANCELLED", reason) };
+    const outcome = await this.#site.broker.queues.cancel(queue, position, error);
+    if (outcome === "cancelled") return "accepted";
+    return outcome === "unknown" ? "unreachable" : "too-late";
+  }
+
+  /** Takes the message back unless a handler has ever started it. Safe to repeat. */
+  async rescind({ reason }: ReceiptCancelOptions = {}): Promise<RescindResult> {
+    const { queue, position } = this.#locator;
+    const error = reason === undefined ? {} : { reason: refusalOf("RESCINDED", reason) };
+    const options = { ifUnstarted: true, ...error };
+    const outcome = await this.#site.broker.queues.cancel(queue, position, options);
+    if (outcome === "unknown") return "unreachable";
+    return outcome === "rescinded" ? "rescinded" : "too-late";
+  }
+
+  /**
+   * Answers what the handler has asked; resolves once the answer is safe.
+   *
+   * @returns "too-late" when the message is final, or somebody else has answered.
+   * @throws CONFLICT when it asks nothing, SERIALIZATION_ERROR.
+   */
+  async answer(value: unknown): Promise<"accepted" | "too-late"> {
+    const { queue, position } = this.#locator;
+    const data = packValue(value);
+    const state = await this.#site.broker.queues.track(queue, position);
+    if (state.state === "waiting-input") {
+      const answer = { number: state.number, data };
+      const outcome = await this.#site.broker.queues.answer(queue, position, answer);
+      return outcome === "accepted" ? "accepted" : "too-late";
+    }
+    if (!("attempts" in state)) return "too-late";
+    throw new ColloquyError("CONFLICT", `${this.messageId} is ${state.state} and asks nothing`, {
+      details: { state: state.state },
+    });
+  }
+}
+
+function refusalOf(code: "CANCELLED" | "RESCINDED", reason: string): ErrorInfo {
+  return errorInfo(new ColloquyError(code, reason));
+}
+
+function summaryOf(state: MessageState): string {
+  return JSON.stringify(state, (_key, value: unknown) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value,
+  );
+}
+
+function shown(state: MessageState): Outcome | Progress {
+  if (!("attempts" in state)) return outcomeOf(state);
+  const { attempts } = state;
+  if (state.state === "waiting-input") {
+    const { number, question } = state;
+    return { state: state.state, attempts, number, question: unpackValue(question) };
+  }
+  const { state: name, progress } = state;
+  if (progress === undefined) return { state: name, attempts };
+  return { state: name, attempts, progress: unpackValue(progress) };
+}
+
+function outcomeOf(state: MessageState): Outcome {
+  switch (state.state) {
+    case "done":
+      return {
+        state: "done",
+        result: state.result === undefined ? undefined : unpackValue(state.result),
+      };
+    case "failed":
+    case "dead":
+    case "expired":
+    case "cancelled":
+    case "rescinded":
+      return { state: state.state, error: state.error };
+    default:
+      return { state: "unknown" };
+  }
+}
+
+function formatReceiptId({ queue, position, messageId }: Locator): string {
+  return `${position.toString(36)},${messageId},${queue}`;
+}
+
+/** No id and no name of a queue has a comma. */
+const receiptPattern = /^([0-9a-z]{1,11}),([^,]{1,128}),([^,]+)$/;
+
+/** @throws INVALID_OPTION when the text is no receipt id. */
+export function parseReceiptId(id: string): Locator {
+  const [, position = "", messageId = "", queue = ""] = receiptPattern.exec(id) ?? [];
+  if (queue === "") {
+    throw new ColloquyError(
+      "INVALID_OPTION",
+      `not the id of a receipt: "${String(id).slice(0, 200)}"`,
+      {
+        details: { field: "id" },
+      },
+    );
+  }
+  return { queue, position: Number.parseInt(position, 36), messageId };
+}

@@ -1,7 +1,7 @@
 export { Agent } from "./agent/agent.ts";
 export type { AgentOptions } from "./agent/agent-options.ts";
 export type { Client } from "./agent/client.ts";
-export type { Context } from "./agent/context.ts";
+export type { Context, StagedLog, StagedStore } from "./agent/context.ts";
 export type { BatchHandler, BatchHandlerOptions, HandlerOptions } from "./agent/handler.ts";
 export type { Registration } from "./agent/handlers.ts";
 export type { Implementation } from "./agent/implementation.ts";
@@ -39,11 +39,11 @@ export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./error
 export { ColloquyError, isColloquyError } from "./errors.ts";
 export type { CausalityLimits } from "./exchange/causality/limits.ts";
 export type {
-  CancelResult,
   Outcome,
   Progress,
   Receipt,
-  RescindResult,
+  RescindOutcome,
+  SettledOptions,
 } from "./exchange/commands/receipt.ts";
 export type {
   AttachOptions,
@@ -51,17 +51,30 @@ export type {
   PublishOptions,
   RequestOptions,
   SendOptions,
+  SingleAddress,
   StreamOptions,
 } from "./exchange/options.ts";
+export type { OnInput } from "./exchange/requests/input-desk.ts";
 export type { AskOptions } from "./exchange/requests/questions.ts";
 export type { Call, CancelOutcome, StreamRecord, StreamReply } from "./exchange/requests/stream.ts";
 export type { Counters } from "./exchange/site.ts";
-export type { LogValue, StoredChange, StoredValue } from "./exchange/state.ts";
+export type {
+  KeyedState,
+  LogValue,
+  OrderedHistory,
+  StoredChange,
+  StoredValue,
+} from "./exchange/state.ts";
 export type { Address } from "./message/address.ts";
 export type { CompressionOptions } from "./message/compression.ts";
 export type { Ancestor, Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
 export type { AutomaticReplayOptions } from "./network/automatic-replay.ts";
-export type { DeadLetter, DeadLetterQuery, DeadLetterRange } from "./network/dead-letters.ts";
+export type {
+  DeadLetter,
+  DeadLetterQuery,
+  DeadLetterRange,
+  DeadLetters,
+} from "./network/dead-letters.ts";
 export type {
   Damage,
   DeadLetterRecord,
@@ -74,7 +87,7 @@ export type {
 export { exportStore } from "./network/export-store.ts";
 export type { JoinOptions } from "./network/join.ts";
 export { join } from "./network/join.ts";
-export type { MailboxInfo } from "./network/mailboxes.ts";
+export type { MailboxInfo, MailboxList } from "./network/mailboxes.ts";
 export type { Network, WaitForOptions } from "./network/network.ts";
 export type { AgentInfo, AgentStatus } from "./routing/card.ts";
 export type { AgentQuery } from "./routing/registry.ts";

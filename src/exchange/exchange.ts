@@ -28,6 +28,7 @@ import { envelopeOf } from "./envelopes.ts";
 import { closed, unreachable } from "./failures.ts";
 import {
   type CallOptions,
+  checkDurable,
   checkPaths,
   checkPriority,
   checkRequest,
@@ -385,6 +386,7 @@ export class Exchange {
     options: RequestOptions,
   ): Promise<unknown> {
     checkRequest(options);
+    checkDurable(options);
     if (speaker.cause !== undefined) this.#admission.assertInTime(name, speaker.cause);
     const { signal } = options;
     throwIfAborted(signal);

@@ -135,6 +135,13 @@ export function checkRequest(options: StreamOptions): void {
   }
 }
 
+/** @throws INVALID_OPTION for what nobody would be told while a command carries the request. */
+export function checkDurable({ onProgress, onInput }: RequestOptions): void {
+  const instead = "for durable requests: send a command, and follow its receipt";
+  if (onProgress !== undefined) throw invalidOption("onProgress", onProgress, instead);
+  if (onInput !== undefined) throw invalidOption("onInput", onInput, instead);
+}
+
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function checkAttach({ timeoutMs, window, after = 0 }: AttachOptions): void {
   positive("timeoutMs", timeoutMs);

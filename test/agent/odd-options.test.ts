@@ -32,3 +32,14 @@ test.each([
   const joining = join("memory:", { compression, drainOnSignals: false });
   await expect(joining).rejects.toThrow(refused(field));
 });
+
+test("a durable request takes no listener that nobody would tell", async () => {
+  const fabric = await openFabric(1);
+  const agent = await fabric.until((fabric.networks[0] as Network).agent("a"));
+  for (const field of ["onProgress", "onInput"]) {
+    const options = { durable: true, [field]: () => {} };
+    const asking = fabric.until(agent.request("agent:a", "count", 1, options));
+    await expect(asking).rejects.toThrow(refused(field));
+  }
+  await fabric.close();
+});

@@ -91,16 +91,24 @@ export class Deadlocks {
 
   #arm(watch: Watch): void {
     watch.timer = this.#site.clock.setTimer(watch.delayMs, () => {
-      this.#look(watch).catch((error: unknown) =>
-        this.#site.onError(error, `the deadlock check of ${watch.agent.id}`),
-      );
+      void this.#look(watch);
     });
+  }
+
+  /** A check that fails is reported, and made again like one that found nothing. */
+  async #checked(agent: LocalAgent): Promise<boolean> {
+    try {
+      return await this.#check(agent);
+    } catch (error) {
+      this.#site.onError(error, `the deadlock check of ${agent.id}`);
+      return false;
+    }
   }
 
   async #look(watch: Watch): Promise<void> {
     const { agent } = watch;
     watch.timer = undefined;
-    const refused = agent.queued > 0 && (await this.#check(agent));
+    const refused = agent.queued > 0 && (await this.#checked(agent));
     if (this.#watches.get(agent) !== watch) return;
     if (agent.queued === 0) {
       this.#watches.delete(agent);

@@ -4,6 +4,7 @@ import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
 import { onAbort } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
 import { packValue, unpackValue } from "../packed.ts";
+import type { CancelOutcome } from "../requests/stream.ts";
 import type { Site } from "../site.ts";
 
 /** The final state of a message, or "unknown" when it became final longer ago than outcomes are kept. */
@@ -41,10 +42,7 @@ export interface ReceiptCancelOptions {
   readonly reason?: string;
 }
 
-/** "unreachable": the broker knows no such message (any more). */
-export type CancelResult = "accepted" | "too-late" | "unreachable";
-
-export type RescindResult = "rescinded" | "too-late" | "unreachable";
+export type RescindOutcome = "rescinded" | "too-late" | "unreachable";
 
 /** Where a message lies. */
 export interface Locator {
@@ -102,16 +100,21 @@ export class Receipt<Result = unknown> {
       if (summary !== last) updates.push(shown(state) as Outcome<Result> | Progress);
       last = summary;
     };
-    const following = { wait: true, onChange: push, signal: leaving.signal };
+    const onChange = (state: MessageState): void => {
+      try {
+        push(state);
+      } catch (error) {
+        updates.fail(error);
+      }
+    };
+    const following = { wait: true, onChange, signal: leaving.signal };
     this.#site.broker.queues
       .track(queue, position, following)
-      .then(
-        (state) => {
-          push(state);
-          updates.end();
-        },
-        (error: unknown) => updates.fail(error),
-      )
+      .then((state) => {
+        push(state);
+        updates.end();
+      })
+      .catch((error: unknown) => updates.fail(error))
       .finally(forget);
     return updates;
   }
@@ -128,7 +131,7 @@ export class Receipt<Result = unknown> {
    * Gives the message up, whatever has become of it. Accepted, it ends as "cancelled": its handler's
    * signal aborts, and nothing that the handler staged or returns counts. Safe to repeat.
    */
-  async cancel({ reason }: ReceiptCancelOptions = {}): Promise<CancelResult> {
+  async cancel({ reason }: ReceiptCancelOptions = {}): Promise<CancelOutcome> {
     const { queue, position } = this.#locator;
     const error = reason === undefined ? {} : { reason: refusalOf("CANCELLED", reason) };
     const outcome = await this.#site.broker.queues.cancel(queue, position, error);
@@ -137,7 +140,7 @@ export class Receipt<Result = unknown> {
   }
 
   /** Takes the message back unless a handler has ever started it. Safe to repeat. */
-  async rescind({ reason }: ReceiptCancelOptions = {}): Promise<RescindResult> {
+  async rescind({ reason }: ReceiptCancelOptions = {}): Promise<RescindOutcome> {
     const { queue, position } = this.#locator;
     const error = reason === undefined ? {} : { reason: refusalOf("RESCINDED", reason) };
     const options = { ifUnstarted: true, ...error };

@@ -118,6 +118,16 @@ function summary({ tally, audit, ...counts }: CampaignResult): readonly string[]
 }
 
 function document(lines: readonly string[]): string {
+  const command = [
+    ["kills", kills],
+    ["messages", messages],
+    ["seed", seed],
+    ["pause-every", values["pause-every"]],
+    ["pause-max", values["pause-max"]],
+    ...(values.disk === undefined ? [] : [["disk", values.disk]]),
+  ]
+    .map(([option, value]) => `--${option} ${value}`)
+    .join(" ");
   const processor = `${cpus().length} processors (${cpus()[0]?.model ?? "unknown"})`;
   return `# Crashes
 
@@ -129,7 +139,7 @@ in a log, staged. In the end the books are kept.
 
 - ${lines.join("\n- ")}
 
-\`npm run crash -- --kills ${kills} --messages ${messages} --seed ${seed}\`, ${new Date().toISOString().slice(0, 10)}, ${processor},
+\`npm run crash -- ${command}\`, ${new Date().toISOString().slice(0, 10)}, ${processor},
 ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.version}, ${process.platform}, load average before it began ${loadBefore.toFixed(1)}.
 A seed decides who is struck and after how many messages; what the operating system does in between it
 does not decide.

@@ -114,12 +114,21 @@ export const mutants: readonly Mutant[] = [
     "if (key === undefined || this.#keys.lead(key, position)) {",
     "if (key === undefined || this.#keys.lead(key, position) || position > 0) {",
   ),
-  mutant(
-    "expired messages are offered",
-    `${engine}/dispatch.ts`,
-    "if (slot.expiresAtMs !== 0 && slot.expiresAtMs <= nowMs) {",
-    "if (slot.expiresAtMs !== 0 && slot.expiresAtMs + 3_600_000 <= nowMs) {",
-  ),
+  {
+    name: "expired messages are offered, and started",
+    edits: [
+      {
+        file: `${engine}/dispatch.ts`,
+        find: "if (slot.expiresAtMs !== 0 && slot.expiresAtMs <= nowMs) {",
+        replace: "if (slot.expiresAtMs !== 0 && slot.expiresAtMs + 3_600_000 <= nowMs) {",
+      },
+      {
+        file: "agent/command-work.ts",
+        find: "return Math.min(this.deadlineAtMs, createdMs + (ttlMs ?? Number.POSITIVE_INFINITY));",
+        replace: "return this.deadlineAtMs;",
+      },
+    ],
+  },
   mutant(
     "delayed messages are early",
     `${engine}/intake.ts`,

@@ -5,12 +5,14 @@ import { fileURLToPath } from "node:url";
 import type { Need, SubjectEntry, Workload } from "./catalogue.ts";
 import { describeMachine } from "./harness/machine.ts";
 import { type Failure, type Measurement, measureWorkload } from "./harness/rounds.ts";
+import { tellMessagesWaiting } from "./harness/waiting.ts";
 import { type BenchOptions, parseOptions, usage } from "./options.ts";
 import { installPackages } from "./peers/install.ts";
-import { findRedisServer } from "./peers/redis.ts";
-import { formatPage, type Page } from "./report/markdown.ts";
-import { tableOf } from "./report/report.ts";
+import { formatPage, type Section } from "./report/markdown.ts";
+import { tableOf, type Verdict, verdictsOf } from "./report/report.ts";
+import { targetsTable } from "./report/targets.ts";
 import { formatText } from "./report/text.ts";
+import { installServers, missingServers } from "./servers/install.ts";
 
 const exitCodes = { done: 0, failed: 1, wrongUsage: 2 } as const;
 
@@ -26,28 +28,43 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(usage);
     return exitCodes.done;
   }
+  if (options.install) return install();
   return runBench(options, args);
+}
+
+async function install(): Promise<number> {
+  const packages = await installPackages();
+  if (packages !== undefined) progress(packages);
+  const missing = await installServers(progress);
+  for (const server of missing) progress(`Missing: ${server}`);
+  return packages === undefined && missing.length === 0 ? exitCodes.done : exitCodes.failed;
 }
 
 async function runBench(options: BenchOptions, args: readonly string[]): Promise<number> {
   const startedAt = new Date();
   const machine = describeMachine();
+  tellMessagesWaiting(options.waiting);
   const missing = await findMissing(options.workloads);
   const measurements: Measurement[] = [];
   const failures: Failure[] = [];
-  const sections: Page["sections"][number][] = [];
+  const sections: Section[] = [];
+  const verdicts: Verdict[] = [];
 
   for (const workload of options.workloads) {
-    const subjects = workload.subjects.filter((subject) => !lacks(subject, missing));
+    const wanted = workload.subjects.filter(
+      ({ only }) => only === undefined || (only === "with-peers") === options.peers,
+    );
+    const subjects = wanted.filter((subject) => lacks(subject, missing) === undefined);
     const measured = await measureWorkload(workload, subjects, { ...options, progress });
-    const tables = measured.measurements
-      .filter((measurement) => measurement.subjects.length > 0)
-      .map((measurement) => tableOf(workload, measurement));
+    const complete = measured.measurements.filter(({ subjects }) => subjects.length > 0);
+    const tables = complete.map((measurement) => tableOf(workload, measurement));
     process.stdout.write(`${tables.map(formatText).join("\n")}\n`);
     measurements.push(...measured.measurements);
-    failures.push(...measured.failures, ...absences(workload, missing));
-    sections.push({ workload, tables });
+    failures.push(...measured.failures, ...absences(workload, wanted, missing));
+    sections.push({ title: workload.title, text: workload.operation, tables });
+    verdicts.push(...complete.flatMap((measurement) => verdictsOf(workload, measurement)));
   }
+  process.stdout.write(formatText(targetsTable(verdicts)));
   for (const { workload, subject, reason } of failures) {
     process.stdout.write(`Not measured: ${subject} in ${workload}: ${reason}\n`);
   }
@@ -60,7 +77,14 @@ async function runBench(options: BenchOptions, args: readonly string[]): Promise
   if (options.save) {
     const date = startedAt.toISOString().slice(0, 10);
     const command = ["npm run bench", ...(args.length > 0 ? ["--", ...args] : [])].join(" ");
-    const page = formatPage({ date, command, machine, sections, failures });
+    const targets = { title: "Targets", tables: [targetsTable(verdicts)] };
+    const page = formatPage({
+      date,
+      command,
+      machine,
+      sections: [targets, ...sections],
+      failures,
+    });
     writeTo(inBench(`../docs/results/bench-${date}.md`), page);
   }
   return failures.some(isOurs) ? exitCodes.failed : exitCodes.done;
@@ -74,7 +98,9 @@ async function findMissing(chosen: readonly Workload[]): Promise<ReadonlyMap<Nee
   const missing = new Map<Need, string>();
   const packages = needs.has("packages") ? await installPackages() : undefined;
   if (packages !== undefined) missing.set("packages", packages);
-  if (findRedisServer() === undefined) missing.set("redis-server", "no redis-server on PATH");
+  for (const server of missingServers()) {
+    missing.set(server, `no ${server} here; npm run bench -- --install tries to change that`);
+  }
   return missing;
 }
 
@@ -83,8 +109,12 @@ function lacks(subject: SubjectEntry, missing: ReadonlyMap<Need, string>): strin
   return need === undefined ? undefined : missing.get(need);
 }
 
-function absences(workload: Workload, missing: ReadonlyMap<Need, string>): readonly Failure[] {
-  return workload.subjects.flatMap((subject) => {
+function absences(
+  workload: Workload,
+  wanted: readonly SubjectEntry[],
+  missing: ReadonlyMap<Need, string>,
+): readonly Failure[] {
+  return wanted.flatMap((subject) => {
     const reason = lacks(subject, missing);
     return reason === undefined ? [] : [{ workload: workload.name, subject: subject.name, reason }];
   });

@@ -6,9 +6,12 @@ export const usage: string = `usage: npm run bench -- [options]
   --only NAMES     only these workloads, joined by commas; the beginning of a name will do:
                    ${workloads.map(({ name }) => name).join(", ")}
   --seconds N      how long a subject is measured in one round; default 1
-  --rounds N       how often every subject is started and measured; default 5
+  --rounds N       how often every subject is started and measured; default 5, or 3 with --peers
   --json PATH      where the figures go; default bench/results/<time>.json
   --save           also write docs/results/bench-<date>.md
+  --peers          beside all peers whose servers are installed, with ten million messages waiting
+  --install        install the servers that --peers measures where they are missing, and end
+  --waiting N      how many messages wait where that is measured; default a million, or ten with --peers
   --profile DIR    leave CPU profiles of Colloquy's processes in DIR (and slow them down)
   --help           print this
 `;
@@ -19,6 +22,9 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly json?: string;
   readonly save: boolean;
+  readonly peers: boolean;
+  readonly install: boolean;
+  readonly waiting: number;
   readonly profileDirectory?: string;
 }
 
@@ -29,21 +35,26 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     options: {
       only: { type: "string" },
       seconds: { type: "string", default: "1" },
-      rounds: { type: "string", default: "5" },
+      rounds: { type: "string" },
       json: { type: "string" },
       save: { type: "boolean", default: false },
+      peers: { type: "boolean", default: false },
+      install: { type: "boolean", default: false },
+      waiting: { type: "string" },
       profile: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return undefined;
-  const rounds = positive("rounds", values.rounds);
-  if (!Number.isInteger(rounds)) throw new Error(`--rounds ${rounds}: not a whole number`);
+  const { peers, install } = values;
   return {
     workloads: chosenWorkloads(values.only),
     durationMs: positive("seconds", values.seconds) * 1_000,
-    rounds,
+    rounds: whole("rounds", values.rounds ?? (peers ? "3" : "5")),
+    waiting: whole("waiting", values.waiting ?? (peers ? "10000000" : "1000000")),
     save: values.save,
+    peers,
+    install,
     ...(values.json === undefined ? {} : { json: values.json }),
     ...(values.profile === undefined ? {} : { profileDirectory: values.profile }),
   };
@@ -57,6 +68,12 @@ function chosenWorkloads(only: string | undefined): readonly Workload[] {
     throw new Error(`--only ${only}: no workload begins with "${prefix}"`);
   }
   return workloads.filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix)));
+}
+
+function whole(name: string, text: string): number {
+  const number = positive(name, text);
+  if (Number.isInteger(number)) return number;
+  throw new Error(`--${name} ${text}: not a whole number`);
 }
 
 function positive(name: string, text: string): number {

@@ -20,3 +20,10 @@ export const payload: Payload = {
   tags: ["momentum", "risk-checked"],
   note: "Rebalance of the weekly basket, to be worked patiently over the afternoon session, today.",
 };
+
+/** @throws Error when `value` is not what was sent: then nothing that was measured counts. */
+export function assertPayload(value: unknown): void {
+  const { orderId, note } = (value ?? {}) as Partial<Payload>;
+  if (orderId === payload.orderId && note === payload.note) return;
+  throw new Error(`not the payload: ${JSON.stringify(value)}`);
+}

@@ -7,10 +7,10 @@ import type { SubjectEntry, Workload } from "../catalogue.ts";
 import { type BenchProcess, startProcess } from "./process.ts";
 import type { Sample } from "./subject.ts";
 
-/** The samples of one workload at one number in flight. */
+/** The samples of one workload at one of its levels. */
 export interface Measurement {
   readonly workload: string;
-  readonly inFlight: number;
+  readonly level: number;
   readonly subjects: readonly SubjectSamples[];
 }
 
@@ -34,7 +34,7 @@ export interface RoundsOptions {
   readonly durationMs: number;
   /**
    * How long it works before, because a compiler needs seconds to see what is hot; a third of that
-   * before a further number in flight. Default: 3,000.
+   * before a further level. Default: 3,000.
    */
   readonly warmUpMs?: number;
   /** Where the processes of Colloquy's subjects leave CPU profiles; absent for none. */
@@ -56,7 +56,7 @@ export async function measureWorkload(
   const rounds = workload.rounds ?? options.rounds;
   const collected = new Map<SubjectEntry, Map<number, Sample[]>>();
   for (const subject of subjects) {
-    collected.set(subject, new Map(workload.inFlight.map((inFlight) => [inFlight, []])));
+    collected.set(subject, new Map(workload.levels.map((level) => [level, []])));
   }
   const failures: Failure[] = [];
 
@@ -66,8 +66,8 @@ export async function measureWorkload(
       options.progress(`${workload.title}, round ${round} of ${rounds}: ${subject.name}`);
       try {
         const samples = await measureSubject(workload, subject, options);
-        for (const [inFlight, sample] of samples) {
-          collected.get(subject)?.get(inFlight)?.push(sample);
+        for (const [level, sample] of samples) {
+          collected.get(subject)?.get(level)?.push(sample);
         }
       } catch (error) {
         collected.delete(subject);
@@ -76,13 +76,13 @@ export async function measureWorkload(
     }
   }
 
-  const measurements = workload.inFlight.map((inFlight) => ({
+  const measurements = workload.levels.map((level) => ({
     workload: workload.name,
-    inFlight,
+    level,
     subjects: Array.from(collected, ([{ name, kind }, samples]) => ({
       name,
       kind,
-      samples: samples.get(inFlight) ?? [],
+      samples: samples.get(level) ?? [],
     })),
   }));
   return { measurements, failures };
@@ -100,10 +100,10 @@ async function measureSubject(
   const process = await startProcess(driver, [subject.module.href], profile);
   try {
     const samples = new Map<number, Sample>();
-    for (const [level, inFlight] of workload.inFlight.entries()) {
-      const warming = level === 0 ? warmUpMs : warmUpMs / 3;
-      if (workload.unit === "operations/s") await measure(process, inFlight, warming);
-      samples.set(inFlight, await measure(process, inFlight, durationMs));
+    for (const [index, level] of workload.levels.entries()) {
+      const warming = index === 0 ? warmUpMs : warmUpMs / 3;
+      if (workload.unit !== "bytes each") await measure(process, level, warming);
+      samples.set(level, await measure(process, level, durationMs));
     }
     return samples;
   } finally {
@@ -111,12 +111,8 @@ async function measureSubject(
   }
 }
 
-async function measure(
-  process: BenchProcess,
-  inFlight: number,
-  durationMs: number,
-): Promise<Sample> {
-  return (await process.ask({ inFlight, durationMs })) as Sample;
+async function measure(process: BenchProcess, level: number, durationMs: number): Promise<Sample> {
+  return (await process.ask({ level, durationMs })) as Sample;
 }
 
 /** The first line: what failed, not where. */

@@ -7,9 +7,9 @@ export interface Subject {
   /**
    * Works for about `durationMs`.
    *
-   * @param inFlight - operations begun and not completed at a time; 1 or more.
+   * @param level - of the workload, say how many operations are begun and not completed at a time.
    */
-  measure(inFlight: number, durationMs: number): Promise<Sample>;
+  measure(level: number, durationMs: number): Promise<Sample>;
   /** Ends the processes and removes the files that `open` made. */
   close(): Promise<void>;
 }
@@ -22,6 +22,10 @@ export interface Sample {
   readonly value: number;
   /** From the beginning of an operation to its completion; absent where reading the clock would cost too much. */
   readonly latency?: Latency;
+  /** Of the owner of the store, mebibytes, where that is what is asked. */
+  readonly memoryMiB?: number;
+  /** Of all processes of the subject, for one operation; absent where the system does not tell. */
+  readonly cpuMicroseconds?: number;
 }
 
 export interface Latency {

@@ -52,3 +52,7 @@ export function tcpNode(
     },
   };
 }
+
+export function natsNode(name: "requester" | "handler", address: string): object {
+  return { nodeID: name, transporter: `nats://${address}` };
+}

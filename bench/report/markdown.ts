@@ -1,4 +1,3 @@
-import type { Workload } from "../catalogue.ts";
 import type { Machine } from "../harness/machine.ts";
 import type { Failure } from "../harness/rounds.ts";
 import type { Table } from "./report.ts";
@@ -9,8 +8,14 @@ export interface Page {
   /** As somebody else would type it. */
   readonly command: string;
   readonly machine: Machine;
-  readonly sections: readonly { readonly workload: Workload; readonly tables: readonly Table[] }[];
+  readonly sections: readonly Section[];
   readonly failures: readonly Failure[];
+}
+
+export interface Section {
+  readonly title: string;
+  readonly text?: string;
+  readonly tables: readonly Table[];
 }
 
 /** The page that `--save` leaves under docs/results. */
@@ -21,10 +26,10 @@ export function formatPage({ date, command, machine, sections, failures }: Page)
       `${machine.system}, Node ${machine.node}; load before the first measurement ${machine.load}. ` +
       "Figures move from machine to machine and hour to hour; ratios hold better. How to read them: " +
       "[Performance](../performance.md).",
-    ...sections.flatMap(({ workload, tables }) => [
-      `## ${workload.title}`,
-      workload.operation,
-      ...tables.map(formatTable),
+    ...sections.flatMap(({ title, text, tables }) => [
+      `## ${title}`,
+      ...(text === undefined ? [] : [text]),
+      ...tables.map((table) => formatTable(table, tables.length > 1 || table.title !== title)),
     ]),
     ...failures.map(
       ({ workload, subject, reason }) => `Not measured: ${subject} in ${workload}: ${reason}`,
@@ -33,9 +38,8 @@ export function formatPage({ date, command, machine, sections, failures }: Page)
   return `${parts.join("\n\n")}\n`;
 }
 
-function formatTable({ title, columns, rows, verdicts }: Table): string {
+function formatTable({ title, columns, rows }: Table, titled: boolean): string {
   const rule = columns.map((_, column) => (column === 0 ? "---" : "--:"));
   const lines = [columns, rule, ...rows].map((cells) => `| ${cells.join(" | ")} |`);
-  const verdict = verdicts.length === 0 ? [] : ["", verdicts.join(" ")];
-  return [`**${title}**`, "", ...lines, ...verdict].join("\n");
+  return (titled ? [`**${title}**`, "", ...lines] : lines).join("\n");
 }

@@ -1,7 +1,7 @@
 import type { Table } from "./report.ts";
 
 /** Columns aligned for a terminal: names to the left, figures to the right. */
-export function formatText({ title, columns, rows, verdicts }: Table): string {
+export function formatText({ title, columns, rows }: Table): string {
   const lines = [columns, ...rows];
   const widths = columns.map((_, column) =>
     Math.max(...lines.map((cells) => cells[column]?.length ?? 0)),
@@ -15,5 +15,5 @@ export function formatText({ title, columns, rows, verdicts }: Table): string {
       .join("  ")
       .trimEnd(),
   );
-  return [title, ...aligned, ...verdicts, ""].map((line) => `${line}\n`).join("");
+  return [title, ...aligned, ""].map((line) => `${line}\n`).join("");
 }

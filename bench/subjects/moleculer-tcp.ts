@@ -1,6 +1,6 @@
 import { freePort } from "../harness/free-port.ts";
 import { keepInFlight } from "../harness/loops.ts";
-import { payload } from "../harness/payload.ts";
+import { assertPayload, payload } from "../harness/payload.ts";
 import { startProcess } from "../harness/process.ts";
 import type { Subject } from "../harness/subject.ts";
 import { createMoleculerBroker, tcpNode } from "../peers/moleculer.ts";
@@ -15,9 +15,9 @@ export async function open(): Promise<Subject> {
   const broker = await createMoleculerBroker(tcpNode("requester", ports));
   await broker.start();
   await broker.waitForServices("orders");
+  const call = async (): Promise<void> => assertPayload(await broker.call("orders.echo", payload));
   return {
-    measure: (inFlight, durationMs) =>
-      keepInFlight(inFlight, durationMs, () => broker.call("orders.echo", payload)),
+    measure: (inFlight, durationMs) => keepInFlight(inFlight, durationMs, call),
     close: async () => {
       await broker.stop();
       await handler.stop();

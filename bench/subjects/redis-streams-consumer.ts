@@ -1,3 +1,4 @@
+import { assertPayload } from "../harness/payload.ts";
 import { serve } from "../harness/process.ts";
 import { connectRedis, type RedisClient } from "../peers/redis.ts";
 import { group, settledChannel, stream } from "./redis-streams-names.ts";
@@ -35,7 +36,7 @@ async function consume(reader: RedisClient, writer: RedisClient): Promise<never>
   while (true) {
     const streams = await reader.xReadGroup(group, "consumer", position, options);
     const messages = streams?.flatMap((reply) => reply.messages) ?? [];
-    for (const { message } of messages) JSON.parse(message.body);
+    for (const { message } of messages) assertPayload(JSON.parse(message.body));
     const ids = messages.map(({ id }) => id);
     await Promise.all([
       writer.xAck(stream, group, ids),

@@ -6,8 +6,10 @@
 import { keepInFlight } from "../harness/loops.ts";
 import { payload } from "../harness/payload.ts";
 import { startProcess } from "../harness/process.ts";
+import { Settlements } from "../harness/settlements.ts";
 import type { Subject } from "../harness/subject.ts";
-import { connectRedis, startRedisServer } from "../peers/redis.ts";
+import { connectRedis } from "../peers/redis.ts";
+import { startRedisServer } from "../servers/redis-server.ts";
 import { settledChannel, stream } from "./redis-streams-names.ts";
 
 export async function open(): Promise<Subject> {
@@ -33,26 +35,4 @@ export async function open(): Promise<Subject> {
       await server.stop();
     },
   };
-}
-
-/** Settlements and those who wait for them, which come on two connections, in any order. */
-class Settlements {
-  readonly #waiting = new Map<string, () => void>();
-  readonly #early = new Set<string>();
-
-  add(ids: readonly string[]): void {
-    for (const id of ids) {
-      const resolve = this.#waiting.get(id);
-      if (resolve === undefined) this.#early.add(id);
-      else resolve();
-      this.#waiting.delete(id);
-    }
-  }
-
-  of(id: string): Promise<void> | undefined {
-    if (this.#early.delete(id)) return undefined;
-    return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
-    });
-  }
 }

@@ -7,7 +7,8 @@ import { measureWorkload } from "../../bench/harness/rounds.ts";
 import { percentile, ratioSpread, spread } from "../../bench/harness/statistics.ts";
 import { parseOptions } from "../../bench/options.ts";
 import { formatPage } from "../../bench/report/markdown.ts";
-import { tableOf } from "../../bench/report/report.ts";
+import { tableOf, verdictsOf } from "../../bench/report/report.ts";
+import { targetsTable } from "../../bench/report/targets.ts";
 import { formatText } from "../../bench/report/text.ts";
 
 const workload: Workload = {
@@ -15,12 +16,15 @@ const workload: Workload = {
   title: "Write",
   operation: "A record is on disk.",
   unit: "operations/s",
-  inFlight: [1, 4],
+  levels: [1, 4],
   subjects: [
     { name: "Colloquy", kind: "colloquy", module: subject("file-group-commit") },
     { name: "other", kind: "peer", module: subject("no-such-subject") },
   ],
-  targets: [{ kind: "ratio", inFlight: 4, against: "other", atLeast: 2, wanted: 3 }],
+  targets: [
+    { kind: "ratio", level: 4, against: "other", atLeast: 2 },
+    { kind: "latency", level: 4, against: "other", atMost: 0.5 },
+  ],
 };
 
 test("the payload is 256 bytes of JSON", () => {
@@ -77,7 +81,7 @@ test("a subject is measured in every round, and one that fails is left out with 
   });
   expect(said).toHaveLength(3);
   expect(failures).toMatchObject([{ workload: "write", subject: "other" }]);
-  expect(measurements.map(({ inFlight }) => inFlight)).toEqual([1, 4]);
+  expect(measurements.map(({ level }) => level)).toEqual([1, 4]);
   for (const { subjects } of measurements) {
     expect(subjects.map(({ name, samples }) => [name, samples.length])).toEqual([["Colloquy", 2]]);
     for (const { value } of subjects.flatMap(({ samples }) => samples)) {
@@ -87,21 +91,27 @@ test("a subject is measured in every round, and one that fails is left out with 
 });
 
 test("a table shows spreads, latencies, ratios and whether the target was met", () => {
-  const latency = { p50Microseconds: 80, p99Microseconds: 1_500 };
-  const table = tableOf(workload, {
+  const ours = { value: 300, latency: { p50Microseconds: 80, p99Microseconds: 1_500 } };
+  const theirs = { value: 100, latency: { p50Microseconds: 100, p99Microseconds: 300 } };
+  const measurement = {
     workload: "write",
-    inFlight: 4,
+    level: 4,
     subjects: [
-      { name: "Colloquy", kind: "colloquy", samples: [{ value: 300, latency }, { value: 2_500 }] },
-      { name: "other", kind: "peer", samples: [{ value: 100 }, { value: 1_000 }] },
+      { name: "Colloquy", kind: "colloquy", samples: [ours, { ...ours, value: 2_500 }] },
+      { name: "other", kind: "peer", samples: [theirs, { ...theirs, value: 1_000 }] },
     ],
-  });
+  } as const;
+  const table = tableOf(workload, measurement);
   expect(table.title).toBe("Write, 4 in flight (operations/s)");
   expect(table.rows).toEqual([
     ["Colloquy", "300", "1,400", "2,500", "80", "1,500", "", "", ""],
-    ["other", "100", "550", "1,000", "", "", "2.75", "2.50", "3.00"],
+    ["other", "100", "550", "1,000", "100", "300", "2.75", "2.50", "3.00"],
   ]);
-  expect(table.verdicts).toEqual(["Target at least 2 times other, 3 wanted: met at 2.75."]);
+  const verdicts = verdictsOf(workload, measurement);
+  expect(targetsTable(verdicts).rows).toEqual([
+    ["Write, 4 in flight, against other", "at least 2", "2.75 (2.50 to 3.00)", "met"],
+    ["Write, 4 in flight, p50, against other", "at most 0.5", "0.80", "missed"],
+  ]);
 
   const [, header = "", , row = ""] = formatText(table).split("\n");
   expect(row.indexOf("2.75") + "2.75".length).toBe(header.indexOf(" it") + " it".length);
@@ -117,23 +127,24 @@ test("a table shows spreads, latencies, ratios and whether the target was met", 
         node: "24.0.0",
         load: 0.5,
       },
-      sections: [{ workload, tables: [table] }],
+      sections: [{ title: workload.title, text: workload.operation, tables: [table] }],
       failures: [],
     }),
-  ).toContain("| other | 100 | 550 | 1,000 |  |  | 2.75 | 2.50 | 3.00 |");
+  ).toContain("| other | 100 | 550 | 1,000 | 100 | 300 | 2.75 | 2.50 | 3.00 |");
 });
 
 test("options choose workloads by the beginning of their names", () => {
   expect(parseOptions(["--help"])).toBeUndefined();
-  expect(parseOptions(["--only", "request,memory"])?.workloads.map(({ name }) => name)).toEqual([
+  expect(parseOptions(["--only", "request,idle"])?.workloads.map(({ name }) => name)).toEqual([
     "request-local",
     "request-remote",
-    "memory-waiting",
+    "idle-agents",
   ]);
   expect(parseOptions(["--seconds", "0.5", "--rounds", "3"])).toMatchObject({
     durationMs: 500,
     rounds: 3,
   });
+  expect(parseOptions(["--peers"])).toMatchObject({ peers: true, rounds: 3, waiting: 10_000_000 });
   expect(() => parseOptions(["--only", "nothing"])).toThrow('no workload begins with "nothing"');
   expect(() => parseOptions(["--rounds", "1.5"])).toThrow("--rounds 1.5: not a whole number");
   expect(() => parseOptions(["--seconds", "soon"])).toThrow("--seconds soon: not a number");

@@ -1,0 +1,40 @@
+/** nats-server as it comes, on loopback; JetStream, where asked for, in an empty directory. */
+import { temporaryDirectory } from "../harness/directory.ts";
+import { freePort } from "../harness/free-port.ts";
+import { connectNats } from "../peers/nats.ts";
+import { findBinary } from "./find-binary.ts";
+import { goBinaryDirectories } from "./go.ts";
+import { startServer } from "./server-process.ts";
+
+export interface NatsServer {
+  /** `host:port`. */
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+export function findNatsServer(): string | undefined {
+  return findBinary("nats-server", goBinaryDirectories());
+}
+
+export async function startNatsServer({
+  jetStream = false,
+}: {
+  readonly jetStream?: boolean;
+} = {}): Promise<NatsServer> {
+  const binary = findNatsServer();
+  if (binary === undefined) throw new Error("no nats-server on PATH");
+  const directory = temporaryDirectory();
+  const port = await freePort();
+  const address = `127.0.0.1:${port}`;
+  const args = ["-a", "127.0.0.1", "-p", String(port)];
+  if (jetStream) args.push("-js", "-sd", directory.path);
+  const ready = async (): Promise<void> => (await connectNats(address)).close();
+  const server = await startServer(binary, args, { ready });
+  return {
+    address,
+    stop: async () => {
+      await server.stop();
+      directory.remove();
+    },
+  };
+}

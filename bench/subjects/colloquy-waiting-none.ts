@@ -1,0 +1,6 @@
+import type { Subject } from "../harness/subject.ts";
+import { openWaiting } from "./colloquy-waiting-work.ts";
+
+export function open(): Promise<Subject> {
+  return openWaiting(0);
+}

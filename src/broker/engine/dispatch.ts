@@ -7,6 +7,7 @@ import { Expire, Take, type Taken } from "./ahead.ts";
 import type { Core } from "./core.ts";
 import { brief, isObserved } from "./follow.ts";
 import type { ActiveQueue, Queue } from "./queue.ts";
+import type { Receiver } from "./receiver.ts";
 import type { Slot } from "./slot.ts";
 import { Accuse, WriteDown } from "./suspicion.ts";
 
@@ -89,7 +90,7 @@ export class Dispatcher {
         this.#dispatch(core, queue, queue.activate(nowMs), nowMs);
       } catch (error) {
         // A row that is damaged: those who receive from this queue have to know, and nobody else.
-        for (const receiver of queue.receivers) receiver.fail(error);
+        for (const receiver of [...queue.receivers]) receiver.fail(error);
       }
     } else if (queue.active !== undefined && !queue.resting) {
       queue.resting = true;
@@ -109,6 +110,7 @@ export class Dispatcher {
 
   #dispatch(core: Core, queue: Queue, active: ActiveQueue, nowMs: number): void {
     active.resume();
+    const leased: Receiver[] = [];
     const expired: Slot[] = [];
     const taken: Taken[] = [];
     const suspected: Taken[] = [];
@@ -132,12 +134,12 @@ export class Dispatcher {
         suspected.push({ slot, receiver });
       } else {
         slot.fence = core.serials.next();
-        receiver.lease(slot);
+        if (receiver.lease(slot)) leased.push(receiver);
         observed?.push(slot);
       }
       if (expired.length + taken.length + suspected.length >= aheadMax) break;
     }
-    for (const receiver of queue.receivers) receiver.flush();
+    for (const receiver of leased) receiver.flush();
     for (const slot of observed ?? []) if (slot.state === "held") brief(core, queue, slot);
     stageAhead(core, queue, { expired, taken, suspected });
     if (active.unfinished) this.soon(queue);

@@ -37,7 +37,7 @@ export class Receivers implements ReceiverOwner {
       queue = new Queue(name, this.#core);
       directory.add(queue);
     }
-    queue.receivers = [...queue.receivers, receiver];
+    queue.receivers.push(receiver);
     this.#open.set(receiver, () => {});
     try {
       for (const claim of options.claims ?? []) takeClaim(this.#core, queue, receiver, claim);
@@ -102,7 +102,8 @@ function takeClaim(core: Core, queue: Queue, receiver: Receiver, claim: Claim): 
 
 function closeReceiver(core: Core, queue: Queue, receiver: Receiver, end: ReceiverEnd): void {
   const { directory } = core;
-  queue.receivers = queue.receivers.filter((other) => other !== receiver);
+  const index = queue.receivers.indexOf(receiver);
+  if (index >= 0) queue.receivers.splice(index, 1);
   const { active } = queue;
   if (active !== undefined) {
     const untaken = new Set(receiver.untaken);

@@ -38,7 +38,8 @@ export class Queue {
   recovered = 0;
   /** Present after an unclean end. */
   suspects: Suspects | undefined = undefined;
-  receivers: readonly Receiver[] = [];
+  /** In the order in which they came; changed in place, as there may be very many. */
+  readonly receivers: Receiver[] = [];
   /** Present while somebody receives or holds a message. */
   active: ActiveQueue | undefined = undefined;
   /** Present once somebody asked for the state of a message. */

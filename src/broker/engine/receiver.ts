@@ -66,12 +66,13 @@ export class Receiver implements Holder, AsyncIterableIterator<readonly Delivery
     return this.#pending.map(({ position }) => position);
   }
 
-  /** Leases the message to this receiver; `flush` hands it over. */
-  lease(slot: Slot): void {
+  /** Leases the message to this receiver; `flush` hands it over. @returns whether it is the first. */
+  lease(slot: Slot): boolean {
     this.hold(slot);
     const { position, fence, frame, history } = slot;
     this.#pending.push({ queue: this.queue, position, fence, frame, attempts: history.attempts });
     this.#pendingBytes += frame.length;
+    return this.#pending.length === 1;
   }
 
   /** As `lease`, for a message that is in its hands already. */

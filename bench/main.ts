@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Need, SubjectEntry, Workload } from "./catalogue.ts";
+import { growthTable } from "./growth/table.ts";
 import { describeMachine } from "./harness/machine.ts";
 import { type Failure, type Measurement, measureWorkload } from "./harness/rounds.ts";
 import { tellMessagesWaiting } from "./harness/waiting.ts";
@@ -57,14 +58,16 @@ async function runBench(options: BenchOptions, args: readonly string[]): Promise
     const subjects = wanted.filter((subject) => lacks(subject, missing) === undefined);
     const measured = await measureWorkload(workload, subjects, { ...options, progress });
     const complete = measured.measurements.filter(({ subjects }) => subjects.length > 0);
-    const tables = complete.map((measurement) => tableOf(workload, measurement));
+    const tables = options.growth
+      ? [growthTable(workload, complete)]
+      : complete.map((measurement) => tableOf(workload, measurement));
     process.stdout.write(`${tables.map(formatText).join("\n")}\n`);
     measurements.push(...measured.measurements);
     failures.push(...measured.failures, ...absences(workload, wanted, missing));
     sections.push({ title: workload.title, text: workload.operation, tables });
     verdicts.push(...complete.flatMap((measurement) => verdictsOf(workload, measurement)));
   }
-  process.stdout.write(formatText(targetsTable(verdicts)));
+  if (verdicts.length > 0) process.stdout.write(formatText(targetsTable(verdicts)));
   for (const { workload, subject, reason } of failures) {
     process.stdout.write(`Not measured: ${subject} in ${workload}: ${reason}\n`);
   }
@@ -82,10 +85,10 @@ async function runBench(options: BenchOptions, args: readonly string[]): Promise
       date,
       command,
       machine,
-      sections: [targets, ...sections],
+      sections: options.growth ? sections : [targets, ...sections],
       failures,
     });
-    writeTo(inBench(`../docs/results/bench-${date}.md`), page);
+    writeTo(inBench(`../docs/results/${options.growth ? "growth" : "bench"}-${date}.md`), page);
   }
   return failures.some(isOurs) ? exitCodes.failed : exitCodes.done;
 }

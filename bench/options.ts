@@ -1,15 +1,18 @@
 import { parseArgs } from "node:util";
 import { type Workload, workloads } from "./catalogue.ts";
+import { curves } from "./growth/catalogue.ts";
 
 export const usage: string = `usage: npm run bench -- [options]
 
   --only NAMES     only these workloads, joined by commas; the beginning of a name will do:
-                   ${workloads.map(({ name }) => name).join(", ")}
+                   ${workloads.map(({ name }) => name).join(", ")};
+                   with --growth ${curves.map(({ name }) => name).join(", ")}
   --seconds N      how long a subject is measured in one round; default 1
   --rounds N       how often every subject is started and measured; default 5, or 3 with --peers
   --json PATH      where the figures go; default bench/results/<time>.json
   --save           also write docs/results/bench-<date>.md
   --peers          beside all peers whose servers are installed, with ten million messages waiting
+  --growth         how the cost of one operation grows, instead; --save leaves growth-<date>.md
   --install        install the servers that --peers measures where they are missing, and end
   --waiting N      how many messages wait where that is measured; default a million, or ten with --peers
   --profile DIR    leave CPU profiles of Colloquy's processes in DIR (and slow them down)
@@ -23,6 +26,7 @@ export interface BenchOptions {
   readonly json?: string;
   readonly save: boolean;
   readonly peers: boolean;
+  readonly growth: boolean;
   readonly install: boolean;
   readonly waiting: number;
   readonly profileDirectory?: string;
@@ -39,6 +43,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
       json: { type: "string" },
       save: { type: "boolean", default: false },
       peers: { type: "boolean", default: false },
+      growth: { type: "boolean", default: false },
       install: { type: "boolean", default: false },
       waiting: { type: "string" },
       profile: { type: "string" },
@@ -46,28 +51,29 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     },
   });
   if (values.help) return undefined;
-  const { peers, install } = values;
+  const { peers, install, growth } = values;
   return {
-    workloads: chosenWorkloads(values.only),
+    workloads: chosenWorkloads(growth ? curves : workloads, values.only),
     durationMs: positive("seconds", values.seconds) * 1_000,
     rounds: whole("rounds", values.rounds ?? (peers ? "3" : "5")),
     waiting: whole("waiting", values.waiting ?? (peers ? "10000000" : "1000000")),
     save: values.save,
     peers,
     install,
+    growth,
     ...(values.json === undefined ? {} : { json: values.json }),
     ...(values.profile === undefined ? {} : { profileDirectory: values.profile }),
   };
 }
 
-function chosenWorkloads(only: string | undefined): readonly Workload[] {
-  if (only === undefined) return workloads;
+function chosenWorkloads(from: readonly Workload[], only: string | undefined): readonly Workload[] {
+  if (only === undefined) return from;
   const prefixes = only.split(",");
   for (const prefix of prefixes) {
-    if (prefix !== "" && workloads.some(({ name }) => name.startsWith(prefix))) continue;
+    if (prefix !== "" && from.some(({ name }) => name.startsWith(prefix))) continue;
     throw new Error(`--only ${only}: no workload begins with "${prefix}"`);
   }
-  return workloads.filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix)));
+  return from.filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix)));
 }
 
 function whole(name: string, text: string): number {

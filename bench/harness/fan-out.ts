@@ -9,9 +9,6 @@ import type { Sample } from "./subject.ts";
 export const reportEvery = 256;
 const window = 16 * reportEvery;
 
-/** How long nobody may report while messages are under way, milliseconds. */
-const silenceMsMax = 10_000;
-
 /** `reportEvery` more have come. */
 export interface Report {
   readonly subscriber: number;
@@ -21,11 +18,14 @@ export class FanOut {
   readonly #publish: () => void;
   /** Messages each subscriber has received, less than were published before it came. */
   readonly #counts: number[] = [];
+  readonly #silenceMsMax: number;
   #published = 0;
   #reported: (() => void) | undefined;
 
-  constructor(publish: () => void) {
+  /** @param silenceMsMax - how long nobody may report while messages are under way. */
+  constructor(publish: () => void, silenceMsMax: number = 10_000) {
     this.#publish = publish;
+    this.#silenceMsMax = silenceMsMax;
   }
 
   get subscribers(): number {
@@ -67,7 +67,7 @@ export class FanOut {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
         () => reject(new Error(`received ${this.#counts} of ${this.#published}`)),
-        silenceMsMax,
+        this.#silenceMsMax,
       );
       this.#reported = () => {
         clearTimeout(timer);

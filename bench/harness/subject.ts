@@ -24,6 +24,8 @@ export interface Sample {
   readonly latency?: Latency;
   /** Of the owner of the store, mebibytes, where that is what is asked. */
   readonly memoryMiB?: number;
+  /** To add one of what the level counts, wall clock, where some were added. */
+  readonly setUpMicroseconds?: number;
   /** Of all processes of the subject, for one operation; absent where the system does not tell. */
   readonly cpuMicroseconds?: number;
 }

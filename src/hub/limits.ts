@@ -25,7 +25,10 @@ export interface HubLimits {
   readonly backlogBytesMax: number;
   /** Bytes of one session's messages and settlements in progress before it is no longer read. Default: 64 MiB. */
   readonly inProgressBytesMax: number;
-  /** Subscriptions, receivers and open calls of one session, each. Default: 100,000. */
+  /**
+   * Subscriptions, receivers and open calls of one session, each. Default: 250,000: an agent with a
+   * handler receives from two mailboxes.
+   */
   readonly openMax: number;
 }
 
@@ -40,7 +43,7 @@ const defaultLimits: HubLimits = {
   deliveryBacklogBytesMax: 2 ** 20,
   backlogBytesMax: 16 * 2 ** 20,
   inProgressBytesMax: 64 * 2 ** 20,
-  openMax: 100_000,
+  openMax: 250_000,
 };
 
 /** @throws INVALID_OPTION naming the limit that is no number above 0. */

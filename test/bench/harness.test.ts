@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
 import type { Workload } from "../../bench/catalogue.ts";
+import { growthTable } from "../../bench/growth/table.ts";
+import { cpuTimeOfTree } from "../../bench/harness/cpu-time.ts";
+import { FanOut, reportEvery } from "../../bench/harness/fan-out.ts";
 import { Latencies } from "../../bench/harness/latencies.ts";
 import { keepInFlight } from "../../bench/harness/loops.ts";
 import { payload } from "../../bench/harness/payload.ts";
@@ -133,6 +136,52 @@ test("a table shows spreads, latencies, ratios and whether the target was met", 
   ).toContain("| other | 100 | 550 | 1,000 | 100 | 300 | 2.75 | 2.50 | 3.00 |");
 });
 
+test("a growth table has a row for each level, with the cost beside that of the first", () => {
+  const samples = { name: "Colloquy", kind: "colloquy" } as const;
+  const table = growthTable(workload, [
+    {
+      workload: "write",
+      level: 1,
+      subjects: [{ ...samples, samples: [{ value: 2_000, cpuMicroseconds: 10 }] }],
+    },
+    {
+      workload: "write",
+      level: 100_000,
+      subjects: [
+        { ...samples, samples: [{ value: 800, cpuMicroseconds: 25, setUpMicroseconds: 3 }] },
+      ],
+    },
+  ]);
+  expect(table.rows).toEqual([
+    ["1", "2,000", "", "", "10", "1.00", "", ""],
+    ["100,000", "800", "", "", "25", "2.50", "", "3"],
+  ]);
+});
+
+test("fan-out counts what subscribers report, and fails when they fall silent", async () => {
+  const fanOut: FanOut = new FanOut(() => {
+    if (++published % reportEvery === 0) setImmediate(() => fanOut.report({ subscriber: 0 }));
+  });
+  let published = 0;
+  fanOut.add();
+  const { value } = await fanOut.measure(5);
+  expect(value).toBeGreaterThan(0);
+  expect(published % reportEvery).toBe(0);
+
+  const deaf = new FanOut(() => {}, 10);
+  deaf.add();
+  await expect(deaf.measure(1)).rejects.toThrow("received 0 of 4096");
+});
+
+test("the processor time of a tree of processes grows with what is done", () => {
+  const before = cpuTimeOfTree(process.pid);
+  const end = performance.now() + 60;
+  while (performance.now() < end) JSON.stringify(payload);
+  const after = cpuTimeOfTree(process.pid);
+  if (process.platform !== "linux") expect(after).toBeUndefined();
+  else expect(Number(after)).toBeGreaterThan(Number(before));
+});
+
 test("options choose workloads by the beginning of their names", () => {
   expect(parseOptions(["--help"])).toBeUndefined();
   expect(parseOptions(["--only", "request,idle"])?.workloads.map(({ name }) => name)).toEqual([
@@ -145,6 +194,10 @@ test("options choose workloads by the beginning of their names", () => {
     rounds: 3,
   });
   expect(parseOptions(["--peers"])).toMatchObject({ peers: true, rounds: 3, waiting: 10_000_000 });
+  expect(parseOptions(["--growth", "--only", "agents"])).toMatchObject({
+    growth: true,
+    workloads: [{ name: "agents" }],
+  });
   expect(() => parseOptions(["--only", "nothing"])).toThrow('no workload begins with "nothing"');
   expect(() => parseOptions(["--rounds", "1.5"])).toThrow("--rounds 1.5: not a whole number");
   expect(() => parseOptions(["--seconds", "soon"])).toThrow("--seconds soon: not a number");

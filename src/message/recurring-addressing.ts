@@ -25,6 +25,9 @@ const slots = 64;
 /** Longer ones are not remembered. */
 const addressingBytesMax = 256;
 
+/** Stands for the recipient of what is published: no address is empty. */
+const nobody = "";
+
 type Slots = (EncodedAddressing | undefined)[];
 
 const written: Slots = new Array<EncodedAddressing | undefined>(slots).fill(undefined);
@@ -32,10 +35,11 @@ const read: Slots = new Array<EncodedAddressing | undefined>(slots).fill(undefin
 
 /** @returns the bytes that were written for the same texts; undefined when nobody remembers. */
 export function writtenBefore({ name, from, to }: Addressing): Uint8Array | undefined {
-  const address = to.length === 1 ? to[0] : undefined;
+  const address = to.length > 1 ? undefined : (to[0] ?? nobody);
   if (typeof address !== "string" || typeof name !== "string") return undefined;
   const known = written[slotOfTexts(name, address)];
-  if (known === undefined || known.to[0] !== address || known.name !== name) return undefined;
+  if (known === undefined || known.name !== name) return undefined;
+  if ((known.to[0] ?? nobody) !== address) return undefined;
   const { agent, type, instance } = known.from;
   const same = agent === from.agent && type === from.type && instance === from.instance;
   return same ? known.bytes : undefined;
@@ -43,11 +47,10 @@ export function writtenBefore({ name, from, to }: Addressing): Uint8Array | unde
 
 /** @param bytes - what was written for it, once it had been checked; may change afterwards. */
 export function rememberWritten({ name, from, to }: Addressing, bytes: Uint8Array): void {
-  const address = to.length === 1 ? to[0] : undefined;
-  if (address === undefined || bytes.length > addressingBytesMax) return;
+  if (to.length > 1 || bytes.length > addressingBytesMax) return;
   const { agent, type, instance } = from;
-  const known = { name, from: { agent, type, instance }, to: [address], bytes: bytes.slice() };
-  written[slotOfTexts(name, address)] = known;
+  const known = { name, from: { agent, type, instance }, to: to.slice(), bytes: bytes.slice() };
+  written[slotOfTexts(name, to[0] ?? nobody)] = known;
 }
 
 /** @returns what the bytes from `start` on said before; undefined when nobody remembers. */

@@ -201,12 +201,13 @@ export const workloads: readonly Workload[] = [
     name: "idle-agents",
     title: "Idle agents in one process",
     operation:
-      "Resident memory of a process with 100,000 agents, each with a handler, less that of the same process before it had any, for each agent. The owner of the store is another process.",
+      "Resident memory of a process with 100,000 agents, less that of the same process before it had any, for each agent. The owner of the store is another process. An agent with a handler has two mailboxes besides, and receives from both.",
     unit: "bytes each",
     levelName: "agents",
     levels: [100_000],
     subjects: [
-      { name: "Colloquy embedded", kind: "colloquy", module: subject("colloquy-idle-agents") },
+      { name: "Colloquy agents", kind: "colloquy", module: subject("colloquy-idle-agents") },
+      { name: "with a handler", kind: "floor", module: subject("colloquy-idle-handlers") },
     ],
     targets: [{ kind: "limit", atMost: 2_048 }],
     rounds: 1,

@@ -64,12 +64,13 @@ export class Agent {
   readonly #speaker: Speaker;
   readonly #handlers: Handlers;
   readonly #inbox: Inbox;
-  readonly #mailboxes: Mailboxes;
+  /** Made with the first handler: who only asks has none. */
+  #mailboxes: Mailboxes | undefined;
   readonly #window: SendWindow | undefined;
   readonly #subscriptions: Subscriptions;
   #status: AgentStatus = "active";
   #reason: string | undefined;
-  #announced: Promise<void> = Promise.resolve();
+  #announced: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(home: AgentHome, id: string, options: AgentSettings) {
@@ -86,11 +87,10 @@ export class Agent {
     const { capacity, waitingMax } = options;
     const rateLimit = options.rateLimit && new RateLimit(options.rateLimit, site.clock);
     this.#inbox = new Inbox(this.#exchange, this.#self, { capacity, waitingMax, rateLimit });
-    this.#mailboxes = new Mailboxes(this.#exchange, this.#inbox);
     this.#handlers = new Handlers(
       this.#exchange,
       this.#inbox,
-      this.#mailboxes,
+      (addresses) => this.#open(addresses),
       options.capabilities,
     );
     this.#subscriptions = new Subscriptions(this.#exchange, id);
@@ -186,7 +186,7 @@ export class Agent {
 
   /** Resolves once mailboxes are declared and being worked, and the others know this agent's card. */
   async ready(): Promise<void> {
-    await Promise.all([this.#mailboxes.ready(), this.#announced]);
+    await Promise.all([this.#mailboxes?.ready(), this.#announced]);
   }
 
   /**
@@ -364,6 +364,11 @@ export class Agent {
     return this.#closing;
   }
 
+  #open(addresses: readonly Address[]): void {
+    this.#mailboxes ??= new Mailboxes(this.#exchange, this.#inbox);
+    this.#mailboxes.open(addresses);
+  }
+
   #assertOpen(): void {
     if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
   }
@@ -395,7 +400,7 @@ export class Agent {
   /** For the network, which closes: handlers that still run are told that it is over. */
   interrupt(): void {
     const error = closed(`agent ${this.id}`);
-    this.#mailboxes.interrupt(error);
+    this.#mailboxes?.interrupt(error);
     this.#inbox.interrupt(error);
   }
 
@@ -404,10 +409,10 @@ export class Agent {
     this.#announced = this.#home.announce(this);
     this.#subscriptions.close();
     const error = closed(`agent ${this.id}`);
-    this.#mailboxes.stop(error);
+    this.#mailboxes?.stop(error);
     this.#window?.close(error);
     await this.#inbox.drain(error);
-    await this.#mailboxes.close();
+    await this.#mailboxes?.close();
     await this.#home.release(this);
   }
 }

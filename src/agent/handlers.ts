@@ -15,7 +15,6 @@ import {
 } from "./handler.ts";
 import { type Implementation, membersOf } from "./implementation.ts";
 import type { Inbox } from "./inbox.ts";
-import type { Mailboxes } from "./mailboxes.ts";
 import type { Member, Protocol } from "./protocol.ts";
 
 export interface Registration {
@@ -26,23 +25,24 @@ export interface Registration {
 export class Handlers {
   readonly #exchange: Exchange;
   readonly #inbox: Inbox;
-  readonly #mailboxes: Mailboxes;
-  readonly #capabilities: Set<string>;
+  readonly #openMailboxes: (addresses: readonly Address[]) => void;
+  /** Replaced, never changed. */
+  #capabilities: readonly string[];
 
   constructor(
     exchange: Exchange,
     inbox: Inbox,
-    mailboxes: Mailboxes,
+    openMailboxes: (addresses: readonly Address[]) => void,
     capabilities: readonly string[],
   ) {
     this.#exchange = exchange;
     this.#inbox = inbox;
-    this.#mailboxes = mailboxes;
-    this.#capabilities = new Set(capabilities);
+    this.#openMailboxes = openMailboxes;
+    this.#capabilities = Object.freeze([...new Set(capabilities)]);
   }
 
   get capabilities(): readonly string[] {
-    return [...this.#capabilities];
+    return this.#capabilities;
   }
 
   /** @throws CONFLICT, INVALID_OPTION. */
@@ -54,7 +54,7 @@ export class Handlers {
     const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
     const run = this.#runOf(nameOf(nameOrMember), member, handler, options);
     const registration = this.#add(nameOf(nameOrMember), member, run, options);
-    this.#mailboxes.open(this.#addresses);
+    this.#openMailboxes(this.#addresses);
     return registration;
   }
 
@@ -66,13 +66,14 @@ export class Handlers {
   ): Registration {
     const members = membersOf(contract, implementation);
     const names = members.map(({ member }) => member.name);
-    const added = names.filter((name) => !this.#capabilities.has(name));
+    const added = names.filter((name) => !this.#capabilities.includes(name));
     const registrations: Registration[] = [];
     const close = () => {
       for (const registration of registrations) registration.close();
-      for (const name of added) this.#capabilities.delete(name);
+      const left = this.#capabilities.filter((name) => !added.includes(name));
+      this.#capabilities = Object.freeze(left);
     };
-    for (const name of added) this.#capabilities.add(name);
+    this.#capabilities = Object.freeze([...this.#capabilities, ...added]);
     try {
       for (const { member, handler } of members) {
         registrations.push(this.#add(member.name, member, handler, options));
@@ -81,7 +82,7 @@ export class Handlers {
       close();
       throw error;
     }
-    this.#mailboxes.open(this.#addresses);
+    this.#openMailboxes(this.#addresses);
     return { close };
   }
 

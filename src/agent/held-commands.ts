@@ -8,15 +8,16 @@ const earlyMax = 10_000;
 
 export class HeldCommands {
   readonly #works = new HashTable<number, CommandWork>();
-  readonly #early = new Map<number, Notice[]>();
+  /** Made with the first. */
+  #early: Map<number, Notice[]> | undefined;
 
   add(work: CommandWork): void {
     const { fence } = work.claim;
     this.#works.set(fence, work);
-    if (this.#early.size === 0) return;
-    const early = this.#early.get(fence);
-    this.#early.delete(fence);
-    for (const notice of early ?? []) work.noticed(notice);
+    const early = this.#early?.get(fence);
+    if (early === undefined) return;
+    this.#early?.delete(fence);
+    for (const notice of early) work.noticed(notice);
   }
 
   delete(fence: number): void {
@@ -31,6 +32,7 @@ export class HeldCommands {
     const { fence } = notice.claim;
     const work = this.#works.get(fence);
     if (work !== undefined) return work.noticed(notice);
+    this.#early ??= new Map();
     const early = this.#early.get(fence);
     if (early !== undefined) {
       early.push(notice);

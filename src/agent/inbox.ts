@@ -21,17 +21,21 @@ export interface InboxOptions {
   readonly rateLimit?: RateLimit | undefined;
 }
 
+/** Of those who only ask, however many; never added to. */
+const noHandlers = new Map<string, Handler>();
+
 export class Inbox implements LocalAgent, Place {
   readonly id: string;
   readonly type: string;
   readonly capacity: number;
   readonly #exchange: Exchange;
   readonly #self: Sender;
-  readonly #handlers = new Map<string, Handler>();
+  #handlers = noHandlers;
   readonly #waiting: Waiting;
   readonly #waitingMax: number;
   readonly #rateLimit: RateLimit | undefined;
-  readonly #ending = new AbortController();
+  /** Made with the first handler that runs. */
+  #ending: AbortController | undefined;
   #running = 0;
   #advancing = false;
   #idle: Deferred | undefined;
@@ -68,6 +72,7 @@ export class Inbox implements LocalAgent, Place {
         details: { agent: this.id, name },
       });
     }
+    if (this.#handlers === noHandlers) this.#handlers = new Map();
     this.#handlers.set(name, handler);
     return () => {
       if (this.#handlers.get(name) === handler) this.#handlers.delete(name);
@@ -115,10 +120,12 @@ export class Inbox implements LocalAgent, Place {
 
   /** Aborts the signals of handlers that still run. */
   interrupt(error: ColloquyError): void {
+    this.#ending ??= new AbortController();
     this.#ending.abort(error);
   }
 
   get ending(): AbortSignal {
+    this.#ending ??= new AbortController();
     return this.#ending.signal;
   }
 

@@ -20,7 +20,8 @@ const repeatMsMax = 10_000;
 export class Settlements {
   readonly #site: Site;
   readonly #stop: AbortSignal;
-  readonly #flushing = new Set<Promise<void>>();
+  /** Made with the first. */
+  #flushing: Set<Promise<void>> | undefined;
   #waiting: Settling[] = [];
 
   /** @param stop - nothing is repeated after it has aborted. */
@@ -38,8 +39,8 @@ export class Settlements {
 
   /** Resolves once everything has its answer. */
   async done(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#flushing.size > 0) {
-      await Promise.all([...this.#flushing]);
+    while (this.#waiting.length > 0 || (this.#flushing?.size ?? 0) > 0) {
+      await Promise.all([...(this.#flushing ?? [])]);
     }
   }
 
@@ -47,8 +48,9 @@ export class Settlements {
     const batch = this.#waiting;
     this.#waiting = [];
     const flushing: Promise<void> = this.#send(batch, 0).finally(() => {
-      this.#flushing.delete(flushing);
+      this.#flushing?.delete(flushing);
     });
+    this.#flushing ??= new Set();
     this.#flushing.add(flushing);
   }
 

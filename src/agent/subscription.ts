@@ -21,7 +21,8 @@ export interface Subscription {
 export class Subscriptions {
   readonly #exchange: Exchange;
   readonly #agent: string;
-  readonly #open = new Set<Subscription>();
+  /** Made with the first. */
+  #open: Set<Subscription> | undefined;
 
   constructor(exchange: Exchange, agent: string) {
     this.#exchange = exchange;
@@ -38,18 +39,19 @@ export class Subscriptions {
     const end = await hear(this.#exchange, this.#agent, patternOrEvent, handler);
     let forget = () => {};
     const close = () => {
-      this.#open.delete(subscription);
+      this.#open?.delete(subscription);
       forget();
       end();
     };
     const subscription = { close };
+    this.#open ??= new Set();
     this.#open.add(subscription);
     forget = onAbort(signal, close);
     return subscription;
   }
 
   close(): void {
-    for (const subscription of this.#open) subscription.close();
+    for (const subscription of this.#open ?? []) subscription.close();
   }
 }
 

@@ -157,8 +157,13 @@ export class Registry {
 
   #add(candidate: Candidate): Candidate {
     const id = candidate.card.id;
-    const twins = this.#twins.get(id) ?? [];
-    this.#twins.set(id, twins);
+    const twins = this.#twins.get(id);
+    if (twins === undefined) {
+      // Not pushed into an empty array, which would make room for sixteen more.
+      this.#twins.set(id, [candidate]);
+      this.#joinPools(candidate);
+      return candidate;
+    }
     const before = twins[0];
     twins.push(candidate);
     twins.sort(youngestFirst);

@@ -13,9 +13,10 @@
  * @see D. Knuth, "The Art of Computer Programming", volume 3, 6.4: algorithm L, and R for deletion.
  */
 export class HashTable<Key extends string | number, Value> {
-  #keys: (Key | undefined)[] = emptySlots(slotsMin);
-  #values: (Value | undefined)[] = emptySlots(slotsMin);
-  #hashes = new Int32Array(slotsMin);
+  /** Those of `noSlots`, which every table shares, until something is in it: there may be very many. */
+  #keys: (Key | undefined)[] = noSlots;
+  #values: (Value | undefined)[] = noSlots;
+  #hashes: Int32Array = noHashes;
   #size = 0;
 
   get size(): number {
@@ -31,6 +32,7 @@ export class HashTable<Key extends string | number, Value> {
   }
 
   set(key: Key, value: Value): void {
+    if (this.#keys === noSlots) this.#empty(slotsMin);
     const hash = hashOf(key);
     const slot = this.#slotOf(key, hash);
     if (this.#keys[slot] !== undefined) this.#values[slot] = value;
@@ -59,7 +61,9 @@ export class HashTable<Key extends string | number, Value> {
   }
 
   clear(): void {
-    this.#empty(slotsMin);
+    this.#keys = noSlots;
+    this.#values = noSlots;
+    this.#hashes = noHashes;
     this.#size = 0;
   }
 
@@ -126,6 +130,10 @@ const slotsMin = 16;
 
 /** A table does not become smaller than this: it would grow again. */
 const slotsKept = 1_024;
+
+/** Of tables with nothing in them; never written to. */
+const noSlots: undefined[] = emptySlots<undefined>(slotsMin);
+const noHashes: Int32Array = new Int32Array(slotsMin);
 
 function emptySlots<Item>(count: number): (Item | undefined)[] {
   return new Array<Item | undefined>(count).fill(undefined);

@@ -13,6 +13,9 @@ const slotsMin = 16;
 /** An empty buffer keeps an array up to this long. */
 const slotsKept = 1024;
 
+/** Of buffers that were never used; never written to. */
+const noSlots: undefined[] = emptySlots();
+
 export interface RingBufferOptions {
   /** Items held at a time, 1 or more. Default: no limit. */
   readonly itemsMax?: number;
@@ -20,7 +23,8 @@ export interface RingBufferOptions {
 
 export class RingBuffer<Item> implements Iterable<Item> {
   readonly #itemsMax: number;
-  #slots: (Item | undefined)[] = new Array(slotsMin).fill(undefined);
+  /** `noSlots`, which all share, until something is in it. */
+  #slots: (Item | undefined)[] = noSlots;
   #head = 0;
   #size = 0;
 
@@ -42,7 +46,8 @@ export class RingBuffer<Item> implements Iterable<Item> {
   /** @returns false when the buffer is full, and then the item was not taken. */
   push(item: Item): boolean {
     if (this.#size >= this.#itemsMax) return false;
-    if (this.#size === this.#slots.length) this.#grow();
+    if (this.#slots === noSlots) this.#slots = emptySlots();
+    else if (this.#size === this.#slots.length) this.#grow();
     this.#slots[(this.#head + this.#size) & (this.#slots.length - 1)] = item;
     this.#size++;
     return true;
@@ -84,8 +89,12 @@ export class RingBuffer<Item> implements Iterable<Item> {
   }
 
   #empty(): void {
-    this.#slots = new Array(slotsMin).fill(undefined);
+    this.#slots = emptySlots();
     this.#head = 0;
     this.#size = 0;
   }
+}
+
+function emptySlots(): undefined[] {
+  return new Array<undefined>(slotsMin).fill(undefined);
 }

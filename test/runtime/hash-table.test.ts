@@ -63,6 +63,16 @@ test("a burst is followed by the usual few, one after the other", () => {
   expect(table.has(1)).toBe(false);
 });
 
+test("tables that have nothing in them share nothing that one of them could change", () => {
+  const [one, other] = [new HashTable<number, string>(), new HashTable<number, string>()];
+  one.set(1, "a");
+  expect(other.get(1)).toBeUndefined();
+  one.clear();
+  other.set(2, "b");
+  expect([one.get(2), one.size, other.get(2)]).toEqual([undefined, 0, "b"]);
+  expect(one.delete(2)).toBeUndefined();
+});
+
 test("undefined is a value like any other", () => {
   const table = new HashTable<string, number | undefined>();
   table.set("a", undefined);

@@ -46,3 +46,11 @@ test("a limit below one is refused", () => {
   expect(() => new RingBuffer({ itemsMax: 0 })).toThrow("itemsMax: 0");
   expect(() => new RingBuffer({ itemsMax: Number.NaN })).toThrow("itemsMax: NaN");
 });
+
+test("buffers that were never used share nothing that one of them could change", () => {
+  const [one, other] = [new RingBuffer<string>(), new RingBuffer<string>()];
+  one.push("a");
+  expect([other.peek(), other.size, other.shift()]).toEqual([undefined, 0, undefined]);
+  other.push("b");
+  expect([...one, ...other]).toEqual(["a", "b"]);
+});

@@ -17,17 +17,21 @@ interface Receiver {
   readonly queue: string;
   readonly options: ReceiveOptions;
   readonly batches: AsyncQueue<readonly Delivery[]>;
-  /** Deliveries that arrived and are not settled, by position: claimed when a session begins. */
-  readonly held: HashTable<number, Claim>;
+  /**
+   * Deliveries that arrived and are not settled, by position: claimed when a session begins. Made with
+   * the first: most receivers of many agents are idle.
+   */
+  held: HashTable<number, Claim> | undefined;
   /** What the present chunk brought. */
-  batch: Delivery[];
+  batch: Delivery[] | undefined;
   stopListening?: () => void;
 }
 
 export class Deliveries implements SessionPart {
   readonly #connection: HubConnection;
   readonly #receivers = new Map<number, Receiver>();
-  readonly #byQueue = new Map<string, Set<Receiver>>();
+  /** Who holds a delivery, by its fence: there may be very many receivers of one queue. */
+  readonly #holders = new HashTable<number, Receiver>();
   /** Receivers with something in `batch`. */
   readonly #filled: Receiver[] = [];
   #numbers = 0;
@@ -48,18 +52,21 @@ export class Deliveries implements SessionPart {
   ): AsyncIterable<readonly Delivery[]> {
     const { failure } = this.#connection;
     const batches = new AsyncQueue<readonly Delivery[]>({ onStop: () => this.#cancel(receiver) });
-    const held = new HashTable<number, Claim>();
-    for (const claim of options.claims ?? []) held.set(claim.position, claim);
     const number = ++this.#numbers;
-    const receiver: Receiver = { number, queue, options, batches, held, batch: [] };
+    const receiver: Receiver = {
+      number,
+      queue,
+      options,
+      batches,
+      held: undefined,
+      batch: undefined,
+    };
+    for (const claim of options.claims ?? []) this.#hold(receiver, claim);
     if (failure !== undefined) {
       batches.fail(failure);
       return batches;
     }
     this.#receivers.set(number, receiver);
-    const others = this.#byQueue.get(queue);
-    if (others === undefined) this.#byQueue.set(queue, new Set([receiver]));
-    else others.add(receiver);
     const { output } = this.#connection;
     if (output !== undefined) this.#announce(receiver, output);
     receiver.stopListening = onAbort(signal, () => {
@@ -72,13 +79,10 @@ export class Deliveries implements SessionPart {
 
   /** The delivery of this settlement is no longer in hand. */
   release({ queue, position, fence }: Claim): void {
-    const receivers = this.#byQueue.get(queue);
-    if (receivers === undefined) return;
-    for (const { held } of receivers) {
-      if (held.get(position)?.fence !== fence) continue;
-      held.delete(position);
-      return;
-    }
+    const receiver = this.#holders.get(fence);
+    if (receiver?.queue !== queue || receiver.held?.get(position)?.fence !== fence) return;
+    receiver.held.delete(position);
+    this.#holders.delete(fence);
   }
 
   begun(output: FrameOutput): void {
@@ -93,12 +97,12 @@ export class Deliveries implements SessionPart {
       batches.fail(error);
     }
     this.#receivers.clear();
-    this.#byQueue.clear();
+    this.#holders.clear();
   }
 
   #announce({ number, queue, options, held }: Receiver, output: FrameOutput): void {
     const { credit, consumer } = options;
-    const claims = held.values();
+    const claims = held?.values() ?? [];
     const hearsNotices = options.onNotice !== undefined;
     writeReceive(output.data, { receiver: number, queue, credit, consumer, claims, hearsNotices });
     output.written();
@@ -109,9 +113,18 @@ export class Deliveries implements SessionPart {
     // On its way when the receiver stopped; the hub takes it back by itself.
     if (receiver === undefined) return;
     const delivery = readDeliver(frame, receiver.queue);
-    receiver.held.set(delivery.position, delivery);
-    if (receiver.batch.length === 0) this.#filled.push(receiver);
-    receiver.batch.push(delivery);
+    this.#hold(receiver, delivery);
+    if (receiver.batch !== undefined) receiver.batch.push(delivery);
+    else {
+      receiver.batch = [delivery];
+      this.#filled.push(receiver);
+    }
+  }
+
+  #hold(receiver: Receiver, claim: Claim): void {
+    receiver.held ??= new HashTable();
+    receiver.held.set(claim.position, claim);
+    this.#holders.set(claim.fence, receiver);
   }
 
   #notice(frame: Frame): void {
@@ -122,8 +135,8 @@ export class Deliveries implements SessionPart {
   #yield(): void {
     if (this.#filled.length === 0) return;
     for (const receiver of this.#filled.splice(0)) {
-      receiver.batches.push(receiver.batch);
-      receiver.batch = [];
+      receiver.batches.push(receiver.batch ?? []);
+      receiver.batch = undefined;
     }
   }
 
@@ -146,12 +159,9 @@ export class Deliveries implements SessionPart {
 
   /** @returns false when it was forgotten before. */
   #forget(receiver: Receiver): boolean {
-    const { number, queue } = receiver;
-    if (!this.#receivers.delete(number)) return false;
+    if (!this.#receivers.delete(receiver.number)) return false;
     receiver.stopListening?.();
-    const others = this.#byQueue.get(queue);
-    others?.delete(receiver);
-    if (others?.size === 0) this.#byQueue.delete(queue);
+    for (const { fence } of receiver.held?.values() ?? []) this.#holders.delete(fence);
     return true;
   }
 }

@@ -257,7 +257,8 @@ export class Exchange {
         name: topic,
         to: [],
         options,
-        ...speaker,
+        from: speaker.from,
+        cause: speaker.cause,
       });
       return envelope;
     };

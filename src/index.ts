@@ -87,8 +87,13 @@ export type {
 export { exportStore } from "./network/export-store.ts";
 export type { JoinOptions } from "./network/join.ts";
 export { join } from "./network/join.ts";
-export type { MailboxInfo, MailboxList } from "./network/mailboxes.ts";
+export type {
+  BrowseOptions,
+  MailboxInfo,
+  MailboxList,
+  WaitingMessage,
+} from "./network/mailboxes.ts";
 export type { Network, WaitForOptions } from "./network/network.ts";
-export type { AgentInfo, AgentStatus } from "./routing/card.ts";
+export type { AgentInfo, AgentStatus, ProcessCard } from "./routing/card.ts";
 export type { AgentQuery } from "./routing/registry.ts";
 export type { Strategy } from "./routing/strategies.ts";

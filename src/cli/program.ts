@@ -7,22 +7,37 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { errorInfo } from "../errors.ts";
+import { addAgents } from "./commands/agents.ts";
+import { addDead } from "./commands/dead.ts";
 import { addExport } from "./commands/export.ts";
+import { addPublish } from "./commands/publish.ts";
+import { addQueues } from "./commands/queues.ts";
+import { addRequest } from "./commands/request.ts";
+import { addSend } from "./commands/send.ts";
+import { addStream } from "./commands/stream.ts";
+import { addSubscribe } from "./commands/subscribe.ts";
+import { addTrack } from "./commands/track.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-codes.ts";
+import type { AddCommand } from "./shell/command.ts";
+import { errorText } from "./shell/output.ts";
 import { jsonLine, type Terminal } from "./terminal.ts";
 
-/** Adds a command; its action hands its exit code to `ended`. */
-export type AddCommand = (
-  program: Command,
-  terminal: Terminal,
-  ended: (code: ExitCode) => void,
-) => void;
+/** In the order in which help shows them. */
+const commands: readonly AddCommand[] = [
+  addAgents,
+  addRequest,
+  addStream,
+  addSend,
+  addTrack,
+  addPublish,
+  addSubscribe,
+  addQueues,
+  addDead,
+  addExport,
+];
 
-const commands: readonly AddCommand[] = [addExport];
-
-/** Runs one command. @param args - without the program's own name. */
-export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  let code: ExitCode = exitCodes.done;
+/** All commands. @param ended - is told the exit code of the one that ran. */
+export function buildProgram(terminal: Terminal, ended: (code: ExitCode) => void): Command {
   const program = new Command("colloquy")
     .description("The communication fabric for agents, from a shell.")
     .version(version())
@@ -32,12 +47,17 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
       writeOut: (text) => void terminal.out.write(text),
       writeErr: (text) => void terminal.err.write(text),
     });
-  for (const add of commands) {
-    add(program, terminal, (ended) => {
-      code = ended;
-    });
-  }
-  for (const command of program.commands) command.copyInheritedSettings(program);
+  for (const add of commands) add(program, terminal, ended);
+  inherit(program);
+  return program;
+}
+
+/** Runs one command. @param args - without the program's own name. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.done;
+  const program = buildProgram(terminal, (ended) => {
+    code = ended;
+  });
   try {
     await program.parseAsync([...args], { from: "user" });
     return code;
@@ -46,11 +66,17 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
       return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUsage;
     }
     const info = errorInfo(error);
-    const text = args.includes("--json")
-      ? jsonLine({ error: info })
-      : `${info.code}: ${info.message}`;
-    terminal.err.write(`${text}\n`);
+    terminal.err.write(
+      `${args.includes("--json") ? jsonLine({ error: info }) : errorText(info)}\n`,
+    );
     return exitCodeOf(error);
+  }
+}
+
+function inherit(command: Command): void {
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command);
+    inherit(child);
   }
 }
 

@@ -1,10 +1,14 @@
-/** Where a command writes: results to `out`, everything about them to `err`. */
+/** Where a command reads and writes: results to `out`, everything about them to `err`. */
 import { once } from "node:events";
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 export interface Terminal {
   readonly out: Writable;
   readonly err: Writable;
+  /** What `-` stands for, and where questions are answered. Default: nothing to read. */
+  readonly input?: Readable;
+  /** Aborts when the command is to end: Ctrl-C. */
+  readonly signal?: AbortSignal;
 }
 
 /** Resolves when the stream can take more, so that a slow reader does not fill the memory. */
@@ -14,7 +18,22 @@ export async function writeLine(stream: Writable, line: string): Promise<void> {
 
 /** JSON with byte arrays as `{ "base64": ... }`. */
 export function jsonLine(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
+  const line = JSON.stringify(value, (_key, part: unknown) =>
     part instanceof Uint8Array ? { base64: Buffer.from(part).toString("base64") } : part,
-  );
+  ) as string | undefined;
+  return line ?? "null";
+}
+
+/** True where a person looks. */
+export function isTerminal(stream: Readable | Writable): boolean {
+  return (stream as { readonly isTTY?: boolean }).isTTY === true;
+}
+
+/** Characters of a line; undefined where nobody looks, and lines may be as long as they are. */
+export function columnsOf(stream: Writable): number | undefined {
+  return isTerminal(stream) ? (stream as { readonly columns?: number }).columns : undefined;
+}
+
+export function rowsOf(stream: Writable): number | undefined {
+  return isTerminal(stream) ? (stream as { readonly rows?: number }).rows : undefined;
 }

@@ -1,4 +1,5 @@
 /** The way into a fabric: one line says which broker carries it, the rest of a program stays the same. */
+import { hostname } from "node:os";
 import type { Broker } from "../broker/broker.ts";
 import { openHubBroker } from "../broker/hub.ts";
 import { openMemoryBroker } from "../broker/memory.ts";
@@ -14,7 +15,7 @@ import { throwIfAborted, withAbort } from "../runtime/abort.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
 import { type AutomaticReplayOptions, automaticReplay } from "./automatic-replay.ts";
-import { homeDirectory } from "./home-directory.ts";
+import { storeDirectory } from "./home-directory.ts";
 import { Network } from "./network.ts";
 
 export interface JoinOptions {
@@ -26,6 +27,8 @@ export interface JoinOptions {
   readonly name?: string;
   /** Keeps fabrics apart that share a broker. Default: "default". */
   readonly space?: string;
+  /** Of an embedded store: make it where there is none. False: NOT_FOUND instead. Default: true. */
+  readonly create?: boolean;
   /** Copy payloads also between agents of one process, as a process boundary would. Default: false. */
   readonly copy?: boolean;
   /** Of large payloads. */
@@ -62,7 +65,7 @@ export interface JoinOptions {
  *   memory:            this process only, nothing kept
  *   unix:PATH          a hub on a Unix socket
  *
- * @throws INVALID_OPTION for a URL it does not know, AGENT_UNREACHABLE, STORE_FAILED, CANCELLED.
+ * @throws INVALID_OPTION for a URL it does not know, NOT_FOUND with `create: false`, AGENT_UNREACHABLE, STORE_FAILED, CANCELLED.
  */
 export async function join(
   urlOrOptions?: string | JoinOptions,
@@ -90,6 +93,7 @@ export async function join(
       clock,
       random,
       space,
+      process: { name: options.name ?? defaultName(), host: hostname(), pid: process.pid },
       copy,
       compression,
       limits,
@@ -121,7 +125,7 @@ function openBroker(
       if (rest !== "") throw invalidOption("url", url, '"memory:" and nothing else');
       return Promise.resolve(openMemoryBroker({ clock }));
     case "embedded":
-      return openEmbedded(rest === "" ? homeDirectory(process.cwd()) : rest, common);
+      return openEmbedded(storeDirectory(rest, process.cwd(), options.create ?? true), common);
     case "unix":
       if (rest === "") throw invalidOption("url", url, "unix: and the path of a socket");
       return openHubBroker({ ...common, connect: connectUnix(rest) });

@@ -1,10 +1,39 @@
 /** The durable mailboxes of a space. They outlive the agents that work them. */
-import type { MailboxInfo as MailboxPort } from "../broker/broker.ts";
+import type { Attempts, MailboxInfo as MailboxPort, StoredMessage } from "../broker/broker.ts";
+import { wholeNumber } from "../delivery/policy.ts";
+import { formatReceiptId } from "../exchange/commands/receipt.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { type Address, assertAddress } from "../message/address.ts";
+import type { Envelope } from "../message/envelope.ts";
+import { decodeMessage } from "../message/envelope-codec.ts";
+import { decodePayload } from "../message/payload.ts";
 
 export interface MailboxInfo extends Omit<MailboxPort, "queue"> {
   readonly address: string;
+}
+
+/** A message in a mailbox, as looking finds it. */
+export interface WaitingMessage {
+  /** Counts up within the mailbox. */
+  readonly position: number;
+  /** For `net.track`; undefined where the message cannot be decoded. */
+  readonly receiptId: string | undefined;
+  /** "scheduled": not before `notBeforeMs`. "offered": in somebody's hands. */
+  readonly state: "queued" | "scheduled" | "offered";
+  readonly attempts: Attempts;
+  /** Wall clock, milliseconds. */
+  readonly notBeforeMs: number | undefined;
+  /** Undefined where it cannot be decoded. */
+  readonly message: Envelope | undefined;
+  readonly payload: unknown;
+}
+
+export interface BrowseOptions {
+  /** Those with a higher position. Default: 0, all. */
+  readonly after?: number;
+  /** So many at most; 0 or more. Default: no limit. */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
 }
 
 export class MailboxList {
@@ -29,9 +58,41 @@ export class MailboxList {
     });
   }
 
+  /**
+   * What waits in a mailbox, in order of position; looking changes nothing. Of one that was never
+   * declared, nothing.
+   *
+   * @throws INVALID_ADDRESS, INVALID_OPTION, CANCELLED.
+   */
+  async *browse(address: Address, options: BrowseOptions = {}): AsyncGenerator<WaitingMessage> {
+    assertAddress(address);
+    const { after = 0, limit, signal = new AbortController().signal } = options;
+    wholeNumber("after", after, 0, Number.MAX_SAFE_INTEGER);
+    if (limit !== undefined) wholeNumber("limit", limit, 0, Number.MAX_SAFE_INTEGER);
+    if (limit === 0) return;
+    const { broker, space } = this.#exchange.site;
+    const queue = space.queue(address);
+    const range = limit === undefined ? { after } : { after, limit };
+    for await (const batch of broker.queues.browse(queue, range, signal)) {
+      for (const stored of batch) yield shown(queue, stored);
+    }
+  }
+
   /** Removes mailboxes with everything that waits in them. */
   async remove(...addresses: readonly Address[]): Promise<void> {
     const { broker, space } = this.#exchange.site;
     await broker.queues.remove(addresses.map((address) => space.queue(address)));
+  }
+}
+
+function shown(queue: string, stored: StoredMessage): WaitingMessage {
+  const { position, state, attempts, notBeforeMs, frame } = stored;
+  const about = { position, state, attempts, notBeforeMs };
+  try {
+    const { envelope, payload } = decodeMessage(frame);
+    const receiptId = formatReceiptId({ queue, position, messageId: envelope.id });
+    return { ...about, receiptId, message: envelope, payload: decodePayload(payload) };
+  } catch {
+    return { ...about, receiptId: undefined, message: undefined, payload: undefined };
   }
 }

@@ -19,7 +19,7 @@ import { Space } from "../exchange/space.ts";
 import { KeyedState, OrderedHistory } from "../exchange/state.ts";
 import type { CompressionOptions } from "../message/compression.ts";
 import type { Sender } from "../message/envelope.ts";
-import type { AgentInfo } from "../routing/card.ts";
+import type { AgentInfo, ProcessCard } from "../routing/card.ts";
 import { type AgentQuery, Registry } from "../routing/registry.ts";
 import { cancelledError, onAbort, throwIfAborted } from "../runtime/abort.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -38,6 +38,8 @@ export interface NetworkOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly space: string;
+  /** What it is shown as to people. */
+  readonly process?: ProcessCard;
   readonly copy: boolean;
   readonly compression: CompressionOptions;
   readonly limits: CausalityLimits;
@@ -112,7 +114,7 @@ export class Network {
       announce: (agent) => this.#announce(agent),
       release: (agent) => this.#release(agent),
     };
-    this.#presence = new Presence(this.#site, storeOf(broker));
+    this.#presence = new Presence(this.#site, storeOf(broker), options.process);
     this.store = new KeyedState(this.#site);
     this.log = new OrderedHistory(this.#site);
     this.dead = new DeadLetters(this.#site);

@@ -2,8 +2,9 @@
  * Who is there. Each process keeps two kinds of volatile entries in the broker's store and watches
  * those of all others:
  *
- *   presence/INSTANCE/lease      ends by itself 5 s after its last renewal; { links, loads }: how often
- *                                the process has found the broker again, and its agents' load
+ *   presence/INSTANCE/lease      ends by itself 5 s after its last renewal; { links, loads, process }: how
+ *                                often the process has found the broker again, its agents' load, and
+ *                                its name, host and pid, for people
  *   presence/INSTANCE/cards/N    up to 256 agents' cards; counts only while the lease is there, and
  *                                ends by itself 10 min after it was last written
  *
@@ -16,7 +17,7 @@ import type { Store, StoreChange, StorePutOutcome, StoreWrite } from "../broker/
 import { errorFromInfo } from "../errors.ts";
 import { packValue, unpackValue } from "../exchange/packed.ts";
 import type { Site } from "../exchange/site.ts";
-import type { AgentCard } from "../routing/card.ts";
+import type { AgentCard, ProcessCard } from "../routing/card.ts";
 import type { Timer } from "../runtime/clock.ts";
 
 export const leaseMs = 5_000;
@@ -42,6 +43,7 @@ interface Instance {
 interface Lease {
   readonly links: number;
   readonly loads: Readonly<Record<string, number>>;
+  readonly process?: ProcessCard;
 }
 
 export class Presence {
@@ -53,14 +55,17 @@ export class Presence {
   readonly #changed = new Set<number>();
   readonly #instances = new Map<string, Instance>();
   readonly #prefix: string;
+  readonly #process: ProcessCard | undefined;
   #flushing: Promise<void> | undefined;
   #renewal: Timer | undefined;
   #rewrite: Timer | undefined;
   #links = 0;
   #closed = false;
 
-  constructor(site: Site, store: Store) {
+  constructor(site: Site, store: Store, process: ProcessCard | undefined) {
     this.#site = site;
+    this.#process = process;
+    if (process !== undefined) site.registry.describe(site.instance, process);
     this.#store = store;
     this.#prefix = site.space.presenceKey("");
   }
@@ -138,7 +143,13 @@ export class Presence {
       // What could not be written before.
       if (this.#changed.size > 0) this.#flush().catch((error: unknown) => this.#fail(error));
     });
-    const value = packValue({ links: this.#links, loads });
+    const process = this.#process;
+    const lease: Lease = {
+      links: this.#links,
+      loads,
+      ...(process === undefined ? {} : { process }),
+    };
+    const value = packValue(lease);
     await this.#store.put([
       { key: this.#own("lease"), value, ttlMs: leaseMs, volatile: true, bound: true },
     ]);
@@ -208,13 +219,14 @@ export class Presence {
       this.#site.registry.lose(name);
       return;
     }
-    const { links, loads } = value as Lease;
+    const { links, loads, process } = value as Lease;
     const known = instance ?? newInstance();
     this.#instances.set(name, known);
     const missed = known.leased && known.links !== links;
     known.links = links;
     known.doubt?.cancel();
     known.doubt = undefined;
+    if (process !== undefined) this.#site.registry.describe(name, process);
     if (!known.leased) {
       known.leased = true;
       this.#apply(name);

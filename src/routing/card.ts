@@ -16,10 +16,20 @@ export interface AgentCard {
 
 export type AgentStatus = "active" | "draining" | "unhealthy";
 
+/** The process that agents live in, for people. */
+export interface ProcessCard {
+  /** What it joined with. */
+  readonly name: string;
+  readonly host: string;
+  readonly pid: number;
+}
+
 /** An agent as the registry shows it. */
 export interface AgentInfo extends AgentCard {
   /** The process life it belongs to. */
   readonly instance: string;
   /** Handlers running, as far as this process knows. */
   readonly load: number;
+  /** Undefined where its process does not say. */
+  readonly process: ProcessCard | undefined;
 }

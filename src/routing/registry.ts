@@ -8,7 +8,7 @@
 import { ColloquyError } from "../errors.ts";
 import type { Address } from "../message/address.ts";
 import { Candidate } from "./candidate.ts";
-import type { AgentCard, AgentInfo } from "./card.ts";
+import type { AgentCard, AgentInfo, ProcessCard } from "./card.ts";
 import { chooseBy, type Strategy } from "./strategies.ts";
 
 interface Pool {
@@ -38,6 +38,7 @@ export class Registry {
   /** By address: `type:...` and `skill:...`. */
   readonly #pools = new Map<string, Pool>();
   readonly #byInstance = new Map<string, Map<string, Candidate>>();
+  readonly #processes = new Map<string, ProcessCard>();
   readonly #listeners = new Set<RegistryListener>();
   readonly #instanceListeners = new Set<InstanceListener>();
 
@@ -81,9 +82,15 @@ export class Registry {
     this.#tell();
   }
 
+  /** Says what process `instance` is. */
+  describe(instance: string, process: ProcessCard): void {
+    this.#processes.set(instance, process);
+  }
+
   /** Forgets every agent of a process that gives no sign of life any more. */
   lose(instance: string): void {
     this.remove(instance);
+    this.#processes.delete(instance);
     for (const listener of this.#instanceListeners) listener.lost(instance);
   }
 
@@ -135,7 +142,9 @@ export class Registry {
   find(query: AgentQuery = {}): readonly AgentInfo[] {
     const found: AgentInfo[] = [];
     for (const [candidate] of this.#twins.values()) {
-      if (candidate !== undefined && matches(candidate.card, query)) found.push(info(candidate));
+      if (candidate === undefined || !matches(candidate.card, query)) continue;
+      const { card, instance, load } = candidate;
+      found.push({ ...card, instance, load, process: this.#processes.get(instance) });
     }
     return found;
   }
@@ -243,10 +252,6 @@ function matches(card: AgentCard, { id, type, capability }: AgentQuery): boolean
   if (id !== undefined && card.id !== id) return false;
   if (type !== undefined && card.type !== type) return false;
   return capability === undefined || card.capabilities.includes(capability);
-}
-
-function info(candidate: Candidate): AgentInfo {
-  return { ...candidate.card, instance: candidate.instance, load: candidate.load };
 }
 
 function noEligible(address: string, members: readonly Candidate[] = []): ColloquyError {

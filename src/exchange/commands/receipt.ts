@@ -211,7 +211,8 @@ function outcomeOf(state: MessageState): Outcome {
   }
 }
 
-function formatReceiptId({ queue, position, messageId }: Locator): string {
+/** What `parseReceiptId` reads. */
+export function formatReceiptId({ queue, position, messageId }: Locator): string {
   return `${position.toString(36)},${messageId},${queue}`;
 }
 

@@ -1,0 +1,100 @@
+/** A command's place in the fabric: it joins, does its work, and leaves again, whatever happens. */
+import { type Command, Option } from "commander";
+import type { Agent } from "../../agent/agent.ts";
+import { ColloquyError } from "../../errors.ts";
+import { join } from "../../network/join.ts";
+import type { Network } from "../../network/network.ts";
+import { onAbort, withAbort } from "../../runtime/abort.ts";
+import { systemClock } from "../../runtime/clock.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import type { Terminal } from "../terminal.ts";
+import { duration } from "./values.ts";
+
+export interface FabricFlags {
+  readonly json?: true;
+  readonly url?: string;
+  readonly space?: string;
+  /** Milliseconds. */
+  readonly timeout?: number;
+}
+
+/** The options that every command has which looks at a fabric. */
+export function fabricOptions(command: Command): Command {
+  return command
+    .option("--json", "write JSON, one value a line")
+    .option("--url <url>", "the fabric; else COLLOQUY_URL, else the nearest .colloquy upwards")
+    .option("--space <name>", "the space to look into (default: default)")
+    .addOption(
+      new Option("--timeout <duration>", "give up after so long, with exit code 3").argParser(
+        duration,
+      ),
+    );
+}
+
+export interface FabricVisit {
+  readonly net: Network;
+  /** Aborts on Ctrl-C and when `--timeout` has passed. */
+  readonly signal: AbortSignal;
+}
+
+export interface VisitOptions {
+  /** It goes on until it is ended: Ctrl-C is its proper end. */
+  readonly endless?: boolean;
+  /** `--timeout` limits the work itself, in its own way; not the whole visit. */
+  readonly ownTimeout?: boolean;
+}
+
+/**
+ * Joins what the flags name, without ever making a store. Where no other process has the store open,
+ * this one does as long as the work takes, as any that joins would, and hands it over at the end.
+ *
+ * @throws NOT_FOUND where there is no store, TIMEOUT, CANCELLED, and what `work` throws.
+ */
+export async function visitFabric(
+  flags: FabricFlags,
+  terminal: Terminal,
+  work: (visit: FabricVisit) => Promise<ExitCode>,
+  options: VisitOptions = {},
+): Promise<ExitCode> {
+  const limit = new AbortController();
+  const timer = options.ownTimeout ? undefined : limitAfter(flags.timeout, limit);
+  const forget = onAbort(terminal.signal, () => limit.abort(new Error("interrupted")));
+  const { signal } = limit;
+  let net: Network | undefined;
+  try {
+    net = await join({
+      ...(flags.url === undefined ? {} : { url: flags.url }),
+      ...(flags.space === undefined ? {} : { space: flags.space }),
+      name: "colloquy",
+      create: false,
+      drainOnSignals: false,
+      signal,
+      onError: (error, where) => {
+        const text = error instanceof Error ? error.message : String(error);
+        terminal.err.write(`colloquy: ${where}: ${text}\n`);
+      },
+    });
+    return await withAbort(work({ net, signal }), signal);
+  } catch (error) {
+    if (signal.reason instanceof ColloquyError) throw signal.reason;
+    if (signal.aborted && options.endless === true && net !== undefined) return exitCodes.done;
+    throw error;
+  } finally {
+    timer?.cancel();
+    forget();
+    await net?.close();
+  }
+}
+
+/** Who asks, sends and publishes on behalf of the person at the shell. */
+export function visitor(net: Network, id = `shell-${process.pid}`): Promise<Agent> {
+  return net.agent(id, { type: "shell" });
+}
+
+function limitAfter(ms: number | undefined, limit: AbortController) {
+  if (ms === undefined) return undefined;
+  return systemClock.setTimer(ms, () => {
+    const message = `not done after ${ms} ms`;
+    limit.abort(new ColloquyError("TIMEOUT", message, { details: { timeoutMs: ms } }));
+  });
+}

@@ -1,0 +1,48 @@
+/** What options and arguments are made of: parsed where they enter, refused with what would be right. */
+import { InvalidArgumentError } from "commander";
+import { isAddress } from "../../message/address.ts";
+
+const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** Milliseconds of 500ms, 5s, 2m, 1h, 7d. */
+export function duration(text: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
+  const ms = Number(amount) * units[unit as keyof typeof units];
+  if (ms > 0) return ms;
+  throw new InvalidArgumentError("A duration above 0 with its unit: 500ms, 5s, 2m, 1h or 7d.");
+}
+
+/** A point in time, ISO 8601, or a duration from now; as milliseconds since 1970. */
+export function moment(nowMs: () => number): (text: string) => number {
+  return (text) => {
+    const ms = Date.parse(text);
+    if (/^\d{4}-/.test(text) && Number.isFinite(ms)) return ms;
+    try {
+      return nowMs() + duration(text);
+    } catch {
+      throw new InvalidArgumentError("A time, 2030-01-31T08:00:00Z, or a duration from now, 90s.");
+    }
+  };
+}
+
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`A whole number, ${least} or more.`);
+  };
+}
+
+/** Several of them, for an argument that may be repeated. */
+export function each<Value>(
+  parse: (text: string) => Value,
+): (text: string, before: readonly Value[] | undefined) => readonly Value[] {
+  return (text, before) => [...(before ?? []), parse(text)];
+}
+
+/** agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE. */
+export function address(text: string): `agent:${string}` {
+  // The kinds that a command does not take are refused by what it calls.
+  if (isAddress(text)) return text as `agent:${string}`;
+  throw new InvalidArgumentError("An address: agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE.");
+}

@@ -13,18 +13,40 @@ const timeoutMs = 120_000;
 const sockets = `colloquy-${process.getuid?.()}`;
 
 test(
-  "a short run books every order exactly once, although two processes are killed",
+  "a short run books every order exactly once, although two processes are killed; kept, it can be looked at",
   async () => {
-    const run = await runMain("--days", "300");
-    expect(run.exitCode, `${run.stdout}\n${run.stderr}`).toBe(0);
-    expect(run.stdout).toMatch(/killing the ledger \(process \d+\), which owns the store/);
-    expect(run.stdout).toMatch(/[\d.,]+ ms from SIGKILL to the first durable acknowledgement/);
-    expect(run.stdout).toContain("✓ every order was booked\n");
-    expect(run.stdout).toContain("✓ no order was booked twice\n");
-    expect(run.stdout).toContain("✓ the ledger's accounts equal the replay's\n");
-    expect(run.stdout).not.toContain("✗");
-    expect(run.stdout).toMatch(/PASSED in [\d.]+ s/);
-    expect(run.stderr).toBe("");
+    const desk = startDesk("--days", "300", "--keep");
+    const said = await desk.until("Ctrl-C");
+    expect(said).toMatch(/killing the ledger \(process \d+\), which owns the store/);
+    expect(said).toMatch(/[\d.,]+ ms from SIGKILL to the first durable acknowledgement/);
+    expect(said).toContain("✓ every order was booked\n");
+    expect(said).toContain("✓ no order was booked twice\n");
+    expect(said).toContain("✓ the ledger's accounts equal the replay's\n");
+    expect(said).not.toContain("✗");
+    expect(said).toMatch(/PASSED in [\d.]+ s/);
+
+    const [, url = ""] = /COLLOQUY_URL=(\S+)/.exec(await desk.until("--help")) ?? [];
+    const [agents, queues, statement, dead] = await Promise.all([
+      colloquy(url, "agents"),
+      colloquy(url, "queues", "--json"),
+      colloquy(url, "request", "agent:ledger", "ledger.statement", "--json"),
+      colloquy(url, "dead", "list"),
+    ]);
+    expect(agents.stdout).toMatch(/execution-2 +execution +active +0\/\d+ +execution\.ts \d+ on /);
+    expect(queues.stdout).toContain('{"address":"agent:ledger","waiting":0');
+    expect(JSON.parse(statement.stdout)).toMatchObject({ accounts: [{}, {}, {}] });
+    expect(dead).toMatchObject({ exitCode: 0, stdout: "", stderr: "no dead letters\n" });
+
+    const nonsense = ["send", "type:execution", "execution.executeOrder", '{"id": 7}'];
+    const sent = await colloquy(url, ...nonsense, "--wait");
+    expect(sent).toMatchObject({ exitCode: 1, stderr: "" });
+    expect(sent.stdout).toMatch(/^failed\n {2}INVALID_MESSAGE: /);
+    const [id = ""] = (await colloquy(url, ...nonsense)).stdout.split("\n");
+    const tracked = await colloquy(url, "track", id, "--follow", "--json");
+    expect(tracked.exitCode, tracked.stderr).toBe(1);
+    expect(tracked.stdout).toMatch(/"state":"failed".*\n$/);
+
+    expect(await desk.interrupt()).toEqual({ exitCode: 0, errors: "" });
   },
   timeoutMs,
 );
@@ -69,4 +91,43 @@ test("--help says what there is, and wrong usage is refused with what would be r
 
 function runMain(...parameters: readonly string[]) {
   return runNode(main, { workingDirectory: tmpdir(), timeoutMs, parameters });
+}
+
+function colloquy(url: string, ...parameters: readonly string[]) {
+  const program = absolute("src/cli/main.ts");
+  const all = [...parameters, "--url", url];
+  return runNode(program, { workingDirectory: tmpdir(), timeoutMs, parameters: all });
+}
+
+function startDesk(...parameters: readonly string[]) {
+  const child = spawn(process.execPath, [...sourceFlags, main, ...parameters], { detached: true });
+  const group = -(child.pid as number);
+  onTestFinished(() => {
+    if (child.exitCode === null) process.kill(group, "SIGKILL");
+  });
+  let said = "";
+  let errors = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    said += chunk;
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    errors += chunk;
+  });
+  const closed = once(child, "close");
+  return {
+    /** What was said so far, once `text` is in it. */
+    async until(text: string): Promise<string> {
+      while (!said.includes(text)) {
+        const [exitCode] = await Promise.race([once(child.stdout, "data").then(() => []), closed]);
+        if (exitCode !== undefined) throw new Error(`it ended with ${exitCode}: ${said}${errors}`);
+      }
+      return said;
+    },
+    /** Ctrl-C: the whole group gets it. */
+    async interrupt(): Promise<{ exitCode: unknown; errors: string }> {
+      process.kill(group, "SIGINT");
+      const [exitCode] = (await closed) as [unknown];
+      return { exitCode, errors };
+    },
+  };
 }

@@ -1,13 +1,12 @@
 /** Sets the stage, lets the desk run, judges what it did, and clears everything away. */
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
-import { fileURLToPath } from "node:url";
 import { join } from "colloquy";
 import { readMarket } from "../rules/market.ts";
 import { ledger, others } from "./cast.ts";
 import { allPassed, checksOf } from "./checks.ts";
+import { keepRunning } from "./keep.ts";
 import { Processes } from "./processes.ts";
 import { report, verdict } from "./report.ts";
 import { runDesk } from "./run.ts";
@@ -24,12 +23,15 @@ const paceMs = 4;
 /** A desk where nothing happens for so long has failed. */
 const standstillMsMax = 30_000;
 
+/** Ctrl-C. */
+const interrupted = new Error("interrupted");
+
 /** @returns whether everything came out as it should. */
 export async function conduct(options: ConductOptions, terminal: Terminal): Promise<boolean> {
   const directory = await mkdtemp(path(tmpdir(), "colloquy-trading-desk-"));
   const ending = new AbortController();
   const end = (why: string) => ending.abort(new Error(why));
-  const interrupt = () => end("interrupted");
+  const interrupt = () => ending.abort(interrupted);
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   const processes = new Processes(directory, (name) => end(`${name} ended by itself`));
   try {
@@ -73,19 +75,14 @@ async function perform(
     const checks = checksOf(run, bars);
     terminal.say(report(run, bars, checks));
     terminal.say(verdict(run, checks, performance.now() - startedMs));
-    if (keep) await keepRunning(processes.url, terminal, signal);
+    if (keep) {
+      await keepRunning(stage, bars);
+      if (signal.reason !== interrupted) throw signal.reason;
+    }
     return allPassed(checks);
   } finally {
     clearTimeout(standstill);
     await processes.endAll();
     await net.close();
   }
-}
-
-async function keepRunning(url: string, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const program = fileURLToPath(new URL("../explore.ts", import.meta.url));
-  const command = [process.execPath, ...process.execArgv, program, url].join(" ");
-  terminal.say(`\nThe desk goes on running until Ctrl-C. To look at it from another terminal:\n`);
-  terminal.say(`  ${command}`);
-  if (!signal.aborted) await once(signal, "abort");
 }

@@ -65,6 +65,7 @@ export type {
   StoredChange,
   StoredValue,
 } from "./exchange/state.ts";
+export type { AgentActivity, ProcessActivity } from "./exchange/survey.ts";
 export type { Address } from "./message/address.ts";
 export type { CompressionOptions } from "./message/compression.ts";
 export type { Ancestor, Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
@@ -93,7 +94,7 @@ export type {
   MailboxList,
   WaitingMessage,
 } from "./network/mailboxes.ts";
-export type { Network, WaitForOptions } from "./network/network.ts";
+export type { ActivityOptions, Network, WaitForOptions } from "./network/network.ts";
 export type { AgentInfo, AgentStatus, ProcessCard } from "./routing/card.ts";
 export type { AgentQuery } from "./routing/registry.ts";
 export type { Strategy } from "./routing/strategies.ts";

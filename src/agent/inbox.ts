@@ -2,6 +2,7 @@
 import type { RateLimit } from "../delivery/rate-limit.ts";
 import { letThrough } from "../delivery/refusals.ts";
 import { ColloquyError } from "../errors.ts";
+import { Activity, type ActivityFigures, noActivity } from "../exchange/activity.ts";
 import { isPast } from "../exchange/causality/deadline.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { noHandler, notResumable, pastDeadline } from "../exchange/failures.ts";
@@ -36,6 +37,8 @@ export class Inbox implements LocalAgent, Place {
   readonly #rateLimit: RateLimit | undefined;
   /** Made with the first handler that runs. */
   #ending: AbortController | undefined;
+  /** Made with the first handler that runs. */
+  #activity: Activity | undefined;
   #running = 0;
   #advancing = false;
   #idle: Deferred | undefined;
@@ -57,6 +60,10 @@ export class Inbox implements LocalAgent, Place {
 
   get queued(): number {
     return this.#waiting.size;
+  }
+
+  get activity(): ActivityFigures {
+    return this.#activity?.figures ?? noActivity;
   }
 
   /** Handlers running and work waiting for one. */
@@ -138,6 +145,8 @@ export class Inbox implements LocalAgent, Place {
     }
     this.#running++;
     this.#exchange.site.counters.started++;
+    this.#activity ??= new Activity(this.#exchange.site.clock);
+    const began = this.#activity.begin();
     work.started();
     if (handler.resumable && work.kind === "stream") work.beResumable?.();
     const context = new HandlerContext(work, this.#exchange, this.#self, this);
@@ -145,37 +154,38 @@ export class Inbox implements LocalAgent, Place {
     try {
       result = handler.run(work.input, context);
     } catch (error) {
-      return this.#fail(work, context, error);
+      return this.#fail(work, context, error, began);
     }
     if (isPromise(result)) {
       result.then(
-        (value) => this.#succeed(work, context, value),
-        (error: unknown) => this.#fail(work, context, error),
+        (value) => this.#succeed(work, context, value, began),
+        (error: unknown) => this.#fail(work, context, error, began),
       );
-    } else this.#succeed(work, context, result);
+    } else this.#succeed(work, context, result, began);
   }
 
-  #succeed(work: Work, context: HandlerContext, result: unknown): void {
+  #succeed(work: Work, context: HandlerContext, result: unknown, began: number): void {
     const ending = isChunks(result)
       ? work.answerWith(result, () => context.takeEffects())
       : work.succeed(result, context.takeEffects());
-    if (ending === undefined) return this.#end(work);
+    if (ending === undefined) return this.#end(work, began, false);
     const end = () => {
       // Of chunks that came to no end nobody took what was staged.
       context.takeEffects();
-      this.#end(work);
+      this.#end(work, began, false);
     };
     ending.then(end, end);
   }
 
-  #fail(work: Work, context: HandlerContext, error: unknown): void {
+  #fail(work: Work, context: HandlerContext, error: unknown, began: number): void {
     context.takeEffects();
     const passedOn = work.kind !== "command" && context.failedWith(error);
     work.fail(passedOn ? letThrough(error, this.id) : error);
-    this.#end(work);
+    this.#end(work, began, true);
   }
 
-  #end(work: Work): void {
+  #end(work: Work, began: number, failed: boolean): void {
+    this.#activity?.end(began, failed);
     this.#running--;
     this.#exchange.deadlocks.callers.leave(this.id, work);
     if (this.#waiting.size > 0) this.#advance();

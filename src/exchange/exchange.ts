@@ -54,6 +54,7 @@ import { RemoteCalls } from "./requests/remote-calls.ts";
 import type { Call, StreamReply } from "./requests/stream.ts";
 import type { Site } from "./site.ts";
 import type { Speaker } from "./speaker.ts";
+import { Survey } from "./survey.ts";
 import { LocalTopics } from "./topics.ts";
 import type { LocalAgent } from "./work.ts";
 
@@ -65,6 +66,7 @@ export class Exchange {
   readonly #agents = new Map<string, LocalAgent>();
   readonly #declaring = new Map<string, Promise<void>>();
   readonly deadlocks: Deadlocks;
+  readonly survey: Survey;
   readonly #admission: Admission;
   readonly #calls: RemoteCalls;
   readonly #incoming: Incoming;
@@ -82,6 +84,7 @@ export class Exchange {
       agentAt: (address) => this.#agents.get(address),
       requestOf: (id) => this.#incoming.find(id),
     });
+    this.survey = new Survey(site, () => this.#agents.values());
     this.#admission = new Admission(site, this.deadlocks.callers);
     this.#calls = new RemoteCalls(site);
     this.#incoming = new Incoming(site, (address) => this.#agents.get(address));
@@ -288,6 +291,7 @@ export class Exchange {
   close(): void {
     this.#closed = true;
     this.deadlocks.close();
+    this.survey.close();
     const error = closed("the network");
     this.#incoming.close(error);
     this.#calls.close(error);
@@ -427,6 +431,8 @@ export class Exchange {
       else if (kind !== "control") return;
       else if (name === "waits") this.deadlocks.onQuestion(message);
       else if (name === "waiting") this.deadlocks.onAnswer(message);
+      else if (name === "survey") this.survey.onQuestion(message);
+      else if (name === "surveyed") this.survey.onAnswer(message);
       else if (toHandler.has(name)) this.#incoming.onControl(message);
       else this.#calls.onMessage(message);
     } catch (error) {

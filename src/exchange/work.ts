@@ -5,6 +5,7 @@
 import type { Claim, Lane } from "../broker/broker.ts";
 import type { ColloquyError, TimeoutOutcome } from "../errors.ts";
 import type { Envelope, Priority } from "../message/envelope.ts";
+import type { ActivityFigures } from "./activity.ts";
 import type { Mandate, Run } from "./causality/mandate.ts";
 import type { WorkReference } from "./causality/waits.ts";
 import type { StagedEffect } from "./effects.ts";
@@ -95,6 +96,7 @@ export interface LocalAgent {
   readonly running: number;
   /** Work that waits for a free handler. */
   readonly queued: number;
+  readonly activity: ActivityFigures;
   /** Takes the work, sooner or later; every outcome, refusals too, goes to the work itself. */
   accept(work: Work): void;
 }

@@ -10,13 +10,14 @@ import type { CausalityLimits } from "../exchange/causality/limits.ts";
 import { parseReceiptId, Receipt } from "../exchange/commands/receipt.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
-import type { AttachOptions } from "../exchange/options.ts";
+import { type AttachOptions, positive } from "../exchange/options.ts";
 import { askToCancel, attachTo } from "../exchange/requests/attaching.ts";
 import { Operations } from "../exchange/requests/operations.ts";
 import type { CancelOutcome, StreamReply } from "../exchange/requests/stream.ts";
 import { type Counters, newCounters, type Site, type Timed } from "../exchange/site.ts";
 import { Space } from "../exchange/space.ts";
 import { KeyedState, OrderedHistory } from "../exchange/state.ts";
+import type { ProcessActivity } from "../exchange/survey.ts";
 import type { CompressionOptions } from "../message/compression.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentInfo, ProcessCard } from "../routing/card.ts";
@@ -55,6 +56,12 @@ export interface NetworkOptions {
 export interface WaitForOptions {
   /** How many must be there, 1 or more. Default: 1. */
   readonly count?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ActivityOptions {
+  /** How long a process may take to answer, milliseconds. Default: 1,000. */
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -178,6 +185,20 @@ export class Network {
   /** Those that match everything in `query`. */
   find(query: AgentQuery): readonly AgentInfo[] {
     return this.#site.registry.find(query);
+  }
+
+  /**
+   * What goes on in every process that has agents: its counters, and what its agents have done, with
+   * latencies. They are asked for it now; one that does not answer in time is left out.
+   *
+   * @throws CANCELLED, INVALID_OPTION.
+   */
+  async activity(options: ActivityOptions = {}): Promise<readonly ProcessActivity[]> {
+    const { timeoutMs = 1_000, signal } = options;
+    positive("timeoutMs", timeoutMs);
+    throwIfAborted(signal);
+    const instances = this.#site.registry.instances();
+    return this.#exchange.survey.ask(instances, timeoutMs, signal);
   }
 
   /**

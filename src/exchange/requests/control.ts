@@ -25,6 +25,8 @@
  *   waits      any → any             what do these requests wait for, in your process? ids; the
  *                                    correlationId is the question's
  *   waiting    any → any             what waits is answered with: see causality/probes.ts
+ *   survey     any → any             what goes on in your process? the correlationId is the question's
+ *   surveyed   any → any             what survey is answered with: see survey.ts
  *   present    either → either       nothing; whoever sends it wants to know whether it is heard
  *
  * cancel, leave, look and inquiry carry { sentAgoMs }: how long ago the request was sent; leave also
@@ -53,6 +55,8 @@ export type ControlName =
   | "answer"
   | "waits"
   | "waiting"
+  | "survey"
+  | "surveyed"
   | "present";
 
 /** Those that go to the handler's end; all others go the other way. */

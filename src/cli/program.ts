@@ -16,6 +16,7 @@ import { addRequest } from "./commands/request.ts";
 import { addSend } from "./commands/send.ts";
 import { addStream } from "./commands/stream.ts";
 import { addSubscribe } from "./commands/subscribe.ts";
+import { addTop } from "./commands/top.ts";
 import { addTrack } from "./commands/track.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-codes.ts";
 import type { AddCommand } from "./shell/command.ts";
@@ -25,6 +26,7 @@ import { jsonLine, type Terminal } from "./terminal.ts";
 /** In the order in which help shows them. */
 const commands: readonly AddCommand[] = [
   addAgents,
+  addTop,
   addRequest,
   addStream,
   addSend,

@@ -12,7 +12,7 @@ export interface ActivityFigures {
   readonly failed: number;
   /** From start to end of a handler, milliseconds, of the latest 10 to 20 seconds; undefined when none ended. */
   readonly averageMs: number | undefined;
-  /** The same, at most 10% off. */
+  /** The same; up to 10% too much, never too little. */
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
 }
@@ -24,7 +24,7 @@ const unmeasured = -1;
 
 export class Activity {
   readonly #clock: Clock;
-  #handled = 0;
+  #ended = 0;
   #failed = 0;
   /** Starts until the next one that is measured; every `#stride`th is. */
   #skip = 1;
@@ -46,15 +46,17 @@ export class Activity {
   }
 
   end(began: number, failed: boolean): void {
+    this.#ended++;
+    if (!failed && began === unmeasured) return;
     if (failed) this.#failed++;
-    else this.#handled++;
     if (began !== unmeasured) this.#measure(began);
   }
 
   get figures(): ActivityFigures {
     this.#turn(this.#clock.monotonicMs());
     const { averageMs, p50Ms, p99Ms } = this.#latest.with(this.#previous);
-    return { handled: this.#handled, failed: this.#failed, averageMs, p50Ms, p99Ms };
+    const handled = this.#ended - this.#failed;
+    return { handled, failed: this.#failed, averageMs, p50Ms, p99Ms };
   }
 
   #measure(beganMs: number): void {
@@ -68,10 +70,9 @@ export class Activity {
   #turn(nowMs: number): void {
     const ageMs = nowMs - this.#windowStartMs;
     if (ageMs < windowMs) return;
-    const ended = this.#handled + this.#failed;
-    this.#stride = Math.max(1, Math.floor((ended - this.#endedBefore) / measuredMax));
+    this.#stride = Math.max(1, Math.floor((this.#ended - this.#endedBefore) / measuredMax));
     this.#skip = Math.min(this.#skip, this.#stride);
-    this.#endedBefore = ended;
+    this.#endedBefore = this.#ended;
     this.#windowStartMs = nowMs;
     const oldest = this.#previous;
     this.#previous = ageMs < 2 * windowMs ? this.#latest : new LatencyHistogram();

@@ -26,16 +26,22 @@ test(
     expect(said).toMatch(/PASSED in [\d.]+ s/);
 
     const [, url = ""] = /COLLOQUY_URL=(\S+)/.exec(await desk.until("--help")) ?? [];
-    const [agents, queues, statement, dead] = await Promise.all([
+    const [agents, queues, statement, dead, top] = await Promise.all([
       colloquy(url, "agents"),
       colloquy(url, "queues", "--json"),
       colloquy(url, "request", "agent:ledger", "ledger.statement", "--json"),
       colloquy(url, "dead", "list"),
+      colloquy(url, "top", "--once"),
     ]);
     expect(agents.stdout).toMatch(/execution-2 +execution +active +0\/\d+ +execution\.ts \d+ on /);
     expect(queues.stdout).toContain('{"address":"agent:ledger","waiting":0');
     expect(JSON.parse(statement.stdout)).toMatchObject({ accounts: [{}, {}, {}] });
     expect(dead).toMatchObject({ exitCode: 0, stdout: "", stderr: "no dead letters\n" });
+
+    expect(top.stdout).toMatch(/9 processes {2}\d+ agents {2}\d+ mailboxes {2}0 dead/);
+    expect(top.stdout).toMatch(
+      /risk-1 +active +\d+\/\d+ +[1-9][\d.]* +0 +[\d.]+ +[\d.]+ +[\d,]+ +0 +risk\.ts/,
+    );
 
     const nonsense = ["send", "type:execution", "execution.executeOrder", '{"id": 7}'];
     const sent = await colloquy(url, ...nonsense, "--wait");

@@ -34,6 +34,7 @@ function howToLook(url: string): string {
 
   export COLLOQUY_URL=${url}
   ${colloquy} agents
+  ${colloquy} top
   ${colloquy} queues
   ${colloquy} request agent:ledger ${Ledger.statement.name}
   ${colloquy} --help`;

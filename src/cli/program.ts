@@ -8,6 +8,8 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { errorInfo } from "../errors.ts";
 import { addAgents } from "./commands/agents.ts";
+import { addBench } from "./commands/bench.ts";
+import { addCompletion } from "./commands/completion.ts";
 import { addDead } from "./commands/dead.ts";
 import { addExport } from "./commands/export.ts";
 import { addPublish } from "./commands/publish.ts";
@@ -35,7 +37,9 @@ const commands: readonly AddCommand[] = [
   addSubscribe,
   addQueues,
   addDead,
+  addBench,
   addExport,
+  addCompletion,
 ];
 
 /** All commands. @param ended - is told the exit code of the one that ran. */

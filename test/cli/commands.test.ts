@@ -256,6 +256,23 @@ test("what is published is heard, until enough has come or the time is up", asyn
   });
 });
 
+test("bench measures, and leaves nothing behind", async () => {
+  for (const where of [url, "memory:"]) {
+    const bench = ["bench", "--for", "30ms", "--in-flight", "4", "--url", where];
+    const rows = jsonLines((await shell([...bench, "--json"])).stdout) as { perSecond: number }[];
+    expect(rows).toMatchObject([
+      { what: "request", inFlight: 1 },
+      { what: "request", inFlight: 4 },
+      { what: "publish", inFlight: 4 },
+      { what: "send", inFlight: 1 },
+      { what: "send", inFlight: 4 },
+    ]);
+    for (const { perSecond } of rows) expect(perSecond).toBeGreaterThan(0);
+  }
+  const left = (await net.mailboxes.list()).filter(({ address }) => address.includes("bench"));
+  expect(left).toEqual([]);
+});
+
 describe("a store", () => {
   test("is looked at when nobody runs, and left as it was", async () => {
     const closed = `embedded:${joinPath(place, "closed")}`;

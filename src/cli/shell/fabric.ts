@@ -62,18 +62,7 @@ export async function visitFabric(
   const { signal } = limit;
   let net: Network | undefined;
   try {
-    net = await join({
-      ...(flags.url === undefined ? {} : { url: flags.url }),
-      ...(flags.space === undefined ? {} : { space: flags.space }),
-      name: "colloquy",
-      create: false,
-      drainOnSignals: false,
-      signal,
-      onError: (error, where) => {
-        const text = error instanceof Error ? error.message : String(error);
-        terminal.err.write(`colloquy: ${where}: ${text}\n`);
-      },
-    });
+    net = await joinFabric(flags, terminal, signal);
     return await withAbort(work({ net, signal }), signal);
   } catch (error) {
     if (signal.reason instanceof ColloquyError) throw signal.reason;
@@ -84,6 +73,26 @@ export async function visitFabric(
     forget();
     await net?.close();
   }
+}
+
+/** For a command that needs more than one member; it has to close this one. */
+export function joinFabric(
+  flags: FabricFlags,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<Network> {
+  return join({
+    ...(flags.url === undefined ? {} : { url: flags.url }),
+    ...(flags.space === undefined ? {} : { space: flags.space }),
+    name: "colloquy",
+    create: false,
+    drainOnSignals: false,
+    signal,
+    onError: (error, where) => {
+      const text = error instanceof Error ? error.message : String(error);
+      terminal.err.write(`colloquy: ${where}: ${text}\n`);
+    },
+  });
 }
 
 /** Who asks, sends and publishes on behalf of the person at the shell. */

@@ -38,7 +38,8 @@ export function examplesIn(help: string): readonly string[] {
 /** The arguments of the call of `colloquy` in a command line; quotes are understood, and nothing else. */
 export function argumentsOf(line: string): readonly string[] {
   const words: string[] = [];
-  for (const [, single, double, plain = ""] of line.matchAll(/'([^']*)'|"([^"]*)"|([^\s'"]+)/g)) {
+  const [, called = line] = /\$\((.+)\)/.exec(line) ?? [];
+  for (const [, single, double, plain = ""] of called.matchAll(/'([^']*)'|"([^"]*)"|([^\s'"]+)/g)) {
     const begun = words.includes("colloquy");
     if (begun && /^[|&;<>]+$/.test(plain)) break;
     words.push(single ?? double ?? plain);

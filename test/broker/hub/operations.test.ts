@@ -466,3 +466,28 @@ test("a hub passes a PUBLISH on as it came, but for the number", () => {
   expect(left.flags).toBe(frameAt(came).flags);
   expect(left.bytes.length).toBe(came.length);
 });
+
+test("a frame of a few bytes cannot make the other end walk through more than 4,096 messages", () => {
+  const many = (count: number, from = 1): Awaited[] =>
+    Array.from({ length: count }, (_, index) => ({ number: from + index, position: from + index }));
+  let asked = 0;
+  const frames = roundTripAll((writer) => writeAwait(writer, "jobs", many(10_000)));
+  for (const frame of frames) readAwait(frame, () => asked++);
+  expect([frames.length, asked]).toEqual([3, 10_000]);
+
+  let told = 0;
+  const numbers = many(10_000).map(({ number }) => number);
+  const finals = roundTripAll((writer) => writeFinal(writer, numbers));
+  for (const frame of finals) readFinal(frame, () => told++);
+  expect([finals.length, told]).toEqual([3, 10_000]);
+
+  // Two runs that only together are too many.
+  const [whole] = roundTripAll((writer) => {
+    writeAwait(writer, "jobs", [...many(2_048), ...many(2_048, 5_000)]);
+  }) as [Frame];
+  const { chunk, headerStart } = whole;
+  new DataView(chunk.buffer, chunk.byteOffset).setUint32(headerStart + 2 + 4 + 4 + 16, 2_049);
+  expect(() => readAwait(whole, () => {})).toThrow(
+    expect.objectContaining({ code: "INVALID_MESSAGE" }),
+  );
+});

@@ -4,7 +4,8 @@
  *   AWAIT  queue text16, runs u32, run*           run = number u64, position u64, count u32
  *   FINAL  runs u32, run*                         run = number u64, count u32
  *
- * Within a run numbers and positions count up together. Each number is a TRACK with `wait` of its own
+ * A frame has at most 4,096 messages in at most 256 runs: a few bytes must not make the other end walk
+ * through millions. Within a run numbers and positions count up together. Each number is a TRACK with `wait` of its own
  * (see track.ts): taken back by UNTRACK, answered by TRACKED or, where the message is done and left no
  * result, in a run of a FINAL.
  */
@@ -16,8 +17,8 @@ import { invalidMessage } from "../../../message/invalid.ts";
 /** Runs in one frame: a header has its limit. */
 const runsMax = 256;
 
-/** Messages in one run: what one end may make the other walk through for one frame. */
-const runMessagesMax = 1_000_000;
+/** Messages in one frame: what one end may make the other walk through, within 50 ms. */
+const frameMessagesMax = 4_096;
 
 export interface Awaited {
   readonly number: number;
@@ -30,11 +31,12 @@ export function writeAwait(writer: FrameWriter, queue: string, awaited: readonly
     writer.text16(queue);
     const countAt = writer.length;
     writer.uint32(0);
+    const end = Math.min(awaited.length, next + frameMessagesMax);
     let runs = 0;
-    for (; next < awaited.length && runs < runsMax; runs++) {
+    for (; next < end && runs < runsMax; runs++) {
       const { number, position } = awaited[next] as Awaited;
       const first = next++;
-      while (next < awaited.length && continues(awaited, first, next)) next++;
+      while (next < end && continues(awaited, first, next)) next++;
       writer.uint53(number);
       writer.uint53(position);
       writer.uint32(next - first);
@@ -58,10 +60,12 @@ export function readAwait(
 ): void {
   const reader = new ByteReader(frame.chunk, frame.headerStart, frame.payloadStart);
   const queue = reader.recurringText16("queue");
+  let left = frameMessagesMax;
   for (let runs = reader.uint32("runs"); runs > 0; runs--) {
     const number = reader.uint53("number");
     const position = reader.uint53("position");
-    const count = readCount(reader);
+    const count = readCount(reader, left);
+    left -= count;
     for (let index = 0; index < count; index++) ask(number + index, queue, position + index);
   }
 }
@@ -71,11 +75,12 @@ export function writeFinal(writer: FrameWriter, numbers: readonly number[]): voi
     const frame = writer.begin(frameTypes.FINAL);
     const countAt = writer.length;
     writer.uint32(0);
+    const end = Math.min(numbers.length, next + frameMessagesMax);
     let runs = 0;
-    for (; next < numbers.length && runs < runsMax; runs++) {
+    for (; next < end && runs < runsMax; runs++) {
       const number = numbers[next] as number;
       const first = next++;
-      while (numbers[next] === number + next - first) next++;
+      while (next < end && numbers[next] === number + next - first) next++;
       writer.uint53(number);
       writer.uint32(next - first);
     }
@@ -87,15 +92,18 @@ export function writeFinal(writer: FrameWriter, numbers: readonly number[]): voi
 
 export function readFinal(frame: Frame, tell: (number: number) => void): void {
   const reader = new ByteReader(frame.chunk, frame.headerStart, frame.payloadStart);
+  let left = frameMessagesMax;
   for (let runs = reader.uint32("runs"); runs > 0; runs--) {
     const number = reader.uint53("number");
-    const count = readCount(reader);
+    const count = readCount(reader, left);
+    left -= count;
     for (let index = 0; index < count; index++) tell(number + index);
   }
 }
 
-function readCount(reader: ByteReader): number {
+/** @param left - messages that the frame may still have. */
+function readCount(reader: ByteReader, left: number): number {
   const count = reader.uint32("count");
-  if (count > runMessagesMax) throw invalidMessage("count", `up to ${runMessagesMax}`);
+  if (count > left) throw invalidMessage("count", `up to ${frameMessagesMax} in one frame`);
   return count;
 }

@@ -43,7 +43,8 @@ interface Instance {
 interface Lease {
   readonly links: number;
   readonly loads: Readonly<Record<string, number>>;
-  readonly process?: ProcessCard;
+  /** As a process of whatever version or language has written it. */
+  readonly process?: unknown;
 }
 
 export class Presence {
@@ -226,7 +227,7 @@ export class Presence {
     known.links = links;
     known.doubt?.cancel();
     known.doubt = undefined;
-    if (process !== undefined) this.#site.registry.describe(name, process);
+    if (isProcessCard(process)) this.#site.registry.describe(name, process);
     if (!known.leased) {
       known.leased = true;
       this.#apply(name);
@@ -268,6 +269,12 @@ export class Presence {
   #fail(error: unknown): void {
     if (!this.#closed) this.#site.onError(error, "presence");
   }
+}
+
+function isProcessCard(value: unknown): value is ProcessCard {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, host, pid } = value as Partial<ProcessCard>;
+  return typeof name === "string" && typeof host === "string" && typeof pid === "number";
 }
 
 function newInstance(): Instance {

@@ -97,8 +97,9 @@ export class Hub implements SessionHost {
 
   await(session: Session, hello: Hello): void {
     const { clock } = this;
-    const { reconnectGraceMs, deathCheckMs } = this.limits;
-    const endsMs = clock.monotonicMs() + reconnectGraceMs;
+    const { reconnectGraceMs, remoteReconnectGraceMs, deathCheckMs } = this.limits;
+    const graceMs = session.local ? reconnectGraceMs : remoteReconnectGraceMs;
+    const endsMs = clock.monotonicMs() + graceMs;
     const look = (): void => {
       if (session.finished) return;
       const dead = hello.host === this.#host && isProcessDead(hello.process);

@@ -7,7 +7,22 @@ export {
 } from "../broker/hub.ts";
 export type { AcceptLink, Connect, Link, Listener } from "../link/link.ts";
 export { MessagePortLink } from "../link/message-port.ts";
+export {
+  connectTcp,
+  type ListenTcpOptions,
+  listenTcp,
+  type TcpAddress,
+} from "../link/tcp.ts";
+export type { ClientTls, Pem, ServerTls } from "../link/tls.ts";
 export { connectUnix, listenUnix } from "../link/unix.ts";
+export { connectWebSocket, type WebSocketAddress } from "../link/websocket.ts";
+export {
+  type ListenWebSocketOptions,
+  listenWebSocket,
+  type TakeUpgrade,
+  type WebSocketIntakeOptions,
+  webSocketIntake,
+} from "../link/websocket-listener.ts";
 export { type Clock, systemClock } from "../runtime/clock.ts";
 export { type Random, systemRandom } from "../runtime/random.ts";
 export { type EmbeddedBroker, type EmbeddedOptions, openEmbedded } from "./embedded.ts";

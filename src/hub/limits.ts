@@ -12,6 +12,8 @@ export interface HubLimits {
   readonly silenceMsMax: number;
   /** How long a session whose link broke keeps what it holds. Default: 1,000. */
   readonly reconnectGraceMs: number;
+  /** The same where the link was not local, and a network may be away for a while. Default: 5,000. */
+  readonly remoteReconnectGraceMs: number;
   /** How often it is checked meanwhile whether its process still lives. Default: 25. */
   readonly deathCheckMs: number;
   /** Bytes that wait for a slow client before live publications to it are dropped. Default: 4 MiB. */
@@ -38,6 +40,7 @@ const defaultLimits: HubLimits = {
   helloTimeoutMs: 5_000,
   silenceMsMax: 30_000,
   reconnectGraceMs: 1_000,
+  remoteReconnectGraceMs: 5_000,
   deathCheckMs: 25,
   liveBacklogBytesMax: 4 * 2 ** 20,
   deliveryBacklogBytesMax: 2 ** 20,

@@ -95,6 +95,11 @@ export class Session implements SessionContext {
     return this.#host.probe;
   }
 
+  /** Its link is, or was, within one machine. */
+  get local(): boolean {
+    return this.#link.local ?? true;
+  }
+
   get finished(): boolean {
     return this.#state === "finished";
   }

@@ -5,6 +5,8 @@
 export interface Link {
   /** Who is at the other end, for people: a path or host and port. */
   readonly peer: string;
+  /** Both ends are on one machine, with no network between that may stall or come back. Absent: yes. */
+  readonly local?: boolean;
   /**
    * Queues `chunk`, which the caller must not change until the link is `idle`. Never throws; after the link has
    * ended the chunk is dropped.

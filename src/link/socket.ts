@@ -11,16 +11,23 @@ const highWaterMark = 256 * 1024;
 /** Chunks that may wait for the reader, each at most 64 KiB, before the socket is no longer read. */
 const waitingChunksMax = 16;
 
+export interface SocketLinkOptions {
+  readonly peer: string;
+  readonly local: boolean;
+}
+
 export class SocketLink implements Link {
   readonly peer: string;
+  readonly local: boolean;
   readonly #socket: Socket;
   readonly #chunks: AsyncQueue<Uint8Array>;
   readonly #closed = new Deferred();
   #drained: Deferred | undefined;
 
   /** @param socket - connected, with nobody else listening to its events. */
-  constructor(socket: Socket, peer: string) {
+  constructor(socket: Socket, { peer, local }: SocketLinkOptions) {
     this.peer = peer;
+    this.local = local;
     this.#socket = socket;
     this.#chunks = new AsyncQueue({
       onRead: () => {

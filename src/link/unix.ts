@@ -6,9 +6,9 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createConnection, createServer, type Server } from "node:net";
 import { dirname } from "node:path";
-import { ColloquyError } from "../errors.ts";
-import { cancelledError, onAbort } from "../runtime/abort.ts";
-import type { AcceptLink, Connect, Link, Listener } from "./link.ts";
+import { ColloquyError, isColloquyError } from "../errors.ts";
+import type { AcceptLink, Connect, Listener } from "./link.ts";
+import { listenAt, openLink } from "./opening.ts";
 import { SocketLink } from "./socket.ts";
 
 /** Bytes of a socket's path that every system takes: `sun_path` has 104 on macOS, 108 on Linux. */
@@ -20,25 +20,8 @@ export const unixPathBytesMax = 100;
  */
 export function connectUnix(path: string): Connect {
   checkPath(path);
-  return (signal) =>
-    new Promise<Link>((resolve, reject) => {
-      const socket = createConnection({ path });
-      const forget = onAbort(signal, () => {
-        socket.destroy();
-        reject(cancelledError(signal));
-      });
-      const refuse = (cause: Error) => {
-        forget();
-        const message = `nobody listens at ${path}: ${cause.message}`;
-        reject(new ColloquyError("AGENT_UNREACHABLE", message, { cause }));
-      };
-      socket.once("error", refuse);
-      socket.once("connect", () => {
-        forget();
-        socket.off("error", refuse);
-        resolve(new SocketLink(socket, path));
-      });
-    });
+  const options = { peer: path, local: true };
+  return (signal) => openLink(() => createConnection({ path }), "connect", options, signal);
 }
 
 /**
@@ -50,31 +33,26 @@ export function connectUnix(path: string): Connect {
 export async function listenUnix(path: string, accept: AcceptLink): Promise<Listener> {
   checkPath(path);
   const file = !path.startsWith("\\\\");
-  const server = createServer((socket) => accept(new SocketLink(socket, `${path} (connected)`)));
+  const server = createServer((socket) => {
+    accept(new SocketLink(socket, { peer: `${path} (connected)`, local: true }));
+  });
   try {
     if (file) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     if (file) await rm(path, { force: true });
-    await listening(server, path);
+    await listenAt(server, { path }, path);
     if (file) await chmod(path, 0o600);
-    // A connection that could not be taken (no descriptor left) fails for the one who connects.
-    server.on("error", () => {});
   } catch (cause) {
     server.close();
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `cannot listen at ${path}: ${why}`;
-    throw new ColloquyError("AGENT_UNREACHABLE", message, { cause });
+    throw unusable(path, cause);
   }
   return { address: path, close: () => closed(server) };
 }
 
-function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ path, backlog: 511 }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
+function unusable(path: string, cause: unknown): ColloquyError {
+  if (isColloquyError(cause)) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `cannot listen at ${path}: ${why}`;
+  return new ColloquyError("AGENT_UNREACHABLE", message, { cause });
 }
 
 /** Node removes the socket's file itself; open connections must not hold `close` back. */

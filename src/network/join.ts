@@ -9,13 +9,14 @@ import { type Switch, switched } from "../delivery/policy.ts";
 import { type CausalityLimits, checkLimits } from "../exchange/causality/limits.ts";
 import { invalidOption, positive } from "../exchange/options.ts";
 import { openEmbedded } from "../hub/embedded.ts";
-import { connectUnix } from "../link/unix.ts";
+import type { ClientTls } from "../link/tls.ts";
 import { type CompressionOptions, checkCompression } from "../message/compression.ts";
 import { throwIfAborted, withAbort } from "../runtime/abort.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
 import { type AutomaticReplayOptions, automaticReplay } from "./automatic-replay.ts";
 import { storeDirectory } from "./home-directory.ts";
+import { hubAddress } from "./hub-url.ts";
 import { Network } from "./network.ts";
 
 export interface JoinOptions {
@@ -29,6 +30,8 @@ export interface JoinOptions {
   readonly space?: string;
   /** Of an embedded store: make it where there is none. False: NOT_FOUND instead. Default: true. */
   readonly create?: boolean;
+  /** For tls:// and wss://: whom to trust, and what to show. Default: the authorities that Node knows. */
+  readonly tls?: ClientTls;
   /** Copy payloads also between agents of one process, as a process boundary would. Default: false. */
   readonly copy?: boolean;
   /** Of large payloads. */
@@ -64,6 +67,8 @@ export interface JoinOptions {
  *   embedded:PATH      the store in that directory
  *   memory:            this process only, nothing kept
  *   unix:PATH          a hub on a Unix socket
+ *   tcp://HOST:PORT    a hub over TCP; tls:// under TLS 1.3. Default port: 4481
+ *   ws://HOST:PORT     a hub over a WebSocket; wss:// under TLS 1.3
  *
  * @throws INVALID_OPTION for a URL it does not know, NOT_FOUND with `create: false`, AGENT_UNREACHABLE, STORE_FAILED, CANCELLED.
  */
@@ -126,11 +131,12 @@ function openBroker(
       return Promise.resolve(openMemoryBroker({ clock }));
     case "embedded":
       return openEmbedded(storeDirectory(rest, process.cwd(), options.create ?? true), common);
-    case "unix":
-      if (rest === "") throw invalidOption("url", url, "unix: and the path of a socket");
-      return openHubBroker({ ...common, connect: connectUnix(rest) });
-    default:
-      throw invalidOption("url", url, "embedded:, embedded:PATH, memory: or unix:PATH");
+    default: {
+      const hub = hubAddress(url, options.tls);
+      if (hub !== undefined) return openHubBroker({ ...common, ...hub });
+      const known = "embedded:, embedded:PATH, memory:, unix:PATH, tcp://, tls://, ws:// or wss://";
+      throw invalidOption("url", url, known);
+    }
   }
 }
 

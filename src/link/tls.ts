@@ -1,0 +1,79 @@
+/** What TLS needs to know: version 1.3 (RFC 8446) and nothing older, on both sides. */
+import { isIP } from "node:net";
+import {
+  type ConnectionOptions,
+  createSecureContext,
+  type SecureContextOptions,
+  type TlsOptions,
+} from "node:tls";
+import { ColloquyError } from "../errors.ts";
+
+/** PEM text, or its bytes. */
+export type Pem = string | Uint8Array;
+
+export interface ClientTls {
+  /** Who may have signed the hub's certificate, instead of the authorities that Node knows. */
+  readonly ca?: Pem;
+  /** The client's own certificate, for a hub that asks for one (mutual TLS). With `key`. */
+  readonly cert?: Pem;
+  readonly key?: Pem;
+  /** The name that the hub's certificate must have. Default: the host of the URL. */
+  readonly servername?: string;
+}
+
+export interface ServerTls {
+  readonly cert: Pem;
+  readonly key: Pem;
+  /** Ask clients for certificates, and take only those signed by these (mutual TLS). Default: ask nobody. */
+  readonly ca?: Pem;
+}
+
+/** @throws INVALID_OPTION when the certificates or the key cannot be used. */
+export function clientTls(tls: ClientTls, host: string): ConnectionOptions {
+  const { servername = isIP(host) === 0 ? host : undefined } = tls;
+  const options: ConnectionOptions = {
+    ...credentials(tls),
+    ...(servername === undefined ? {} : { servername }),
+    rejectUnauthorized: true,
+  };
+  checked(options);
+  return options;
+}
+
+/** @throws INVALID_OPTION when the certificates or the key cannot be used. */
+export function serverTls(tls: ServerTls): TlsOptions {
+  const options: TlsOptions = {
+    ...credentials(tls),
+    ...(tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }),
+  };
+  checked(options);
+  return options;
+}
+
+function credentials({ ca, cert, key }: ClientTls): SecureContextOptions {
+  if ((cert === undefined) !== (key === undefined)) throw invalidTls("cert and key go together");
+  return {
+    minVersion: "TLSv1.3",
+    ...(ca === undefined ? {} : { ca: pem(ca) }),
+    ...(cert === undefined ? {} : { cert: pem(cert) }),
+    ...(key === undefined ? {} : { key: pem(key) }),
+  };
+}
+
+function pem(text: Pem): string | Buffer {
+  return typeof text === "string" ? text : Buffer.from(text);
+}
+
+/** Now, and not with the first connection. */
+function checked(options: SecureContextOptions): void {
+  try {
+    createSecureContext(options);
+  } catch (cause) {
+    throw invalidTls(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function invalidTls(why: string, cause?: unknown): ColloquyError<"INVALID_OPTION"> {
+  const message = `tls: ${why}`;
+  return new ColloquyError("INVALID_OPTION", message, { cause, details: { field: "tls" } });
+}

@@ -1,0 +1,121 @@
+/**
+ * Where WebSockets come in. A browser lets any page open one to any address, loopback included, and
+ * says in the Origin header whose page it is (RFC 6455, section 10.2): pages are refused unless their
+ * origin is expected. Programs send no Origin; who they are is for `HubOptions.authenticate`.
+ */
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import { ColloquyError } from "../errors.ts";
+import { checkHostPort, hostPortText } from "./host-port.ts";
+import type { AcceptLink, Listener } from "./link.ts";
+import { listenAt } from "./opening.ts";
+import { type ServerTls, serverTls } from "./tls.ts";
+import { WebSocketLink, webSocketLimits } from "./websocket.ts";
+
+export interface WebSocketIntakeOptions {
+  /** Of the URL. Default: "/". */
+  readonly path?: string;
+  /** Origins of pages that may connect, as "https://desk.example"; "*" for any. Default: none. */
+  readonly origins?: readonly string[];
+}
+
+export interface ListenWebSocketOptions extends WebSocketIntakeOptions {
+  /** Default: "127.0.0.1". */
+  readonly host?: string;
+  /** 0 for any that is free: the listener's address tells which. */
+  readonly port: number;
+  /** Speak wss under TLS 1.3, and with `ca` ask clients for certificates. Default: no. */
+  readonly tls?: ServerTls;
+}
+
+/** Milliseconds that a stranger has to ask for a WebSocket, and bytes to do so. */
+const patienceMs = 5_000;
+const headBytesMax = 8_192;
+
+/** Takes over the sockets of requests to upgrade. */
+export type TakeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/** @throws INVALID_OPTION, AGENT_UNREACHABLE when it cannot listen there. */
+export async function listenWebSocket(
+  options: ListenWebSocketOptions,
+  accept: AcceptLink,
+): Promise<Listener> {
+  const { host = "127.0.0.1", port, path = "/", tls } = options;
+  checkHostPort({ host, port }, 0);
+  const scheme = tls === undefined ? "ws" : "wss";
+  const server = httpServer(tls);
+  server.on("upgrade", webSocketIntake(options, accept));
+  await listenAt(server, { host, port }, `${scheme}://${hostPortText({ host, port })}`);
+  const { port: chosen } = server.address() as AddressInfo;
+  return {
+    address: `${scheme}://${hostPortText({ host, port: chosen })}${path === "/" ? "" : path}`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+      return Promise.resolve();
+    },
+  };
+}
+
+/**
+ * For a server that also answers other requests: add what is returned to its "upgrade" event.
+ *
+ * @throws INVALID_OPTION naming an origin that is none.
+ */
+export function webSocketIntake(
+  { path = "/", origins = [] }: WebSocketIntakeOptions,
+  accept: AcceptLink,
+): TakeUpgrade {
+  const expected = new Set(origins.map(checkedOrigin));
+  const server = new WebSocketServer({ noServer: true, clientTracking: false, ...webSocketLimits });
+  return (request, socket, head) => {
+    socket.on("error", () => socket.destroy());
+    const { origin } = request.headers;
+    if (request.url?.split("?", 1)[0] !== path) return refuse(socket, "404 Not Found");
+    if (origin !== undefined && !expected.has("*") && !expected.has(origin)) {
+      return refuse(socket, "403 Forbidden");
+    }
+    const { remoteAddress = "", remotePort = 0 } = request.socket;
+    const scheme = "encrypted" in request.socket ? "wss" : "ws";
+    const from = `${scheme}://${hostPortText({ host: remoteAddress, port: remotePort })}`;
+    server.handleUpgrade(request, socket, head, (webSocket) => {
+      accept(new WebSocketLink(webSocket, from));
+    });
+  };
+}
+
+function httpServer(tls: ServerTls | undefined): Server {
+  const bounds = {
+    maxHeaderSize: headBytesMax,
+    headersTimeout: patienceMs,
+    requestTimeout: patienceMs,
+    keepAliveTimeout: 1,
+    connectionsCheckingInterval: 1_000,
+    noDelay: true,
+  };
+  const server =
+    tls === undefined
+      ? createServer(bounds)
+      : createSecureServer({ ...serverTls(tls), ...bounds, handshakeTimeout: patienceMs });
+  server.on("request", (_request, response) => {
+    response.writeHead(426, { connection: "close", upgrade: "websocket" }).end();
+  });
+  server.on("clientError", (_error, socket) => socket.destroy());
+  return server;
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.once("finish", () => socket.destroy());
+}
+
+function checkedOrigin(origin: string): string {
+  if (origin === "*" || URL.parse(origin)?.origin === origin) return origin;
+  const message = `origins: ${origin} is not an origin such as https://desk.example`;
+  throw new ColloquyError("INVALID_OPTION", message, {
+    details: { field: "origins", value: origin },
+  });
+}

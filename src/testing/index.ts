@@ -5,6 +5,13 @@ export { brokerCases } from "./conformance/broker-cases.ts";
 export type { Abilities, ConformanceCase, Feature } from "./conformance/case.ts";
 export { casesFor } from "./conformance/case.ts";
 export type { OpenSubject, Subject } from "./conformance/subject.ts";
+export type {
+  FaultProxyOptions,
+  ProxyAdmission,
+  ProxyDirection,
+  ProxyEndpoint,
+} from "./fault-proxy.ts";
+export { FaultProxy } from "./fault-proxy.ts";
 export type { FaultRates, FaultyBrokerOptions } from "./faulty-broker.ts";
 export { faultyBroker } from "./faulty-broker.ts";
 export { limitedBroker } from "./limited-broker.ts";
@@ -12,6 +19,7 @@ export type { MemoryNetworkOptions } from "./memory-network.ts";
 export { MemoryNetwork } from "./memory-network.ts";
 export type { Conditions } from "./memory-pipe.ts";
 export { NullBroker } from "./null-broker.ts";
+export type { InjectedFault, ProxyWay } from "./proxy-pipe.ts";
 export type { FaultKind } from "./simulator/faults.ts";
 export { everyFault } from "./simulator/faults.ts";
 export type { AnyRecorded, Recorded, WorldEvent } from "./simulator/history.ts";

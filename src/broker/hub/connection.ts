@@ -58,6 +58,16 @@ interface Session {
 /** PINGs within the silence that a hub tolerates. */
 const pingsPerSilence = 6;
 
+/** What a hub says, or a client finds, when bytes were damaged on their way; or when one of them is wrong. */
+const damages: ReadonlySet<string> = new Set([
+  "INVALID_MESSAGE",
+  "INVALID_VERSION",
+  "MESSAGE_TOO_LARGE",
+]);
+
+/** So often in a row, it is no damage. */
+const damagesMax = 5;
+
 /** How long a link may take to write its last bytes to a hub that does not read. */
 const closeTimeoutMs = 1_000;
 
@@ -77,6 +87,8 @@ export class HubConnection {
   #goodbye: Frame | undefined;
   /** Ticks since anything arrived; counted, because a clock also runs while a process is stopped. */
   #silentTicks = 0;
+  /** Sessions in a row that ended over bytes that nobody understood. */
+  #damages = 0;
 
   constructor(options: HubConnectionOptions) {
     this.#options = options;
@@ -158,7 +170,9 @@ export class HubConnection {
       const cause = await this.#read(session);
       this.#lose(cause);
       // A session that breaks as soon as it begins must not be begun again at once, for ever.
-      failures = clock.monotonicMs() - begunMs >= backoff.maxMs ? 0 : failures + 1;
+      const lasted = clock.monotonicMs() - begunMs >= backoff.maxMs;
+      failures = lasted ? 0 : failures + 1;
+      if (lasted) this.#damages = 0;
       session = await this.#reconnect(cause === undefined ? 0 : failures);
     }
   }
@@ -172,7 +186,7 @@ export class HubConnection {
         return await this.#begin();
       } catch (error) {
         const failure = asColloquyError(error);
-        if (!failure.retryable) this.#end(failure);
+        if (this.#isForGood(failure)) this.#end(failure);
       }
     }
     return undefined;
@@ -233,8 +247,14 @@ export class HubConnection {
   #left(reason: ErrorInfo | undefined): ColloquyError | undefined {
     if (reason === undefined) return undefined;
     const error = errorFromInfo(reason);
-    if (!error.retryable) this.#end(error);
+    if (this.#isForGood(error)) this.#end(error);
     return error;
+  }
+
+  /** A hub that has welcomed this client before may have been told what it never said. */
+  #isForGood({ code, retryable }: ColloquyError): boolean {
+    if (retryable) return false;
+    return !damages.has(code) || ++this.#damages > damagesMax;
   }
 
   #dispatch(frame: Frame): void {

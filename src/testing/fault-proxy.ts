@@ -1,0 +1,174 @@
+/**
+ * A proxy for real sockets that plays the faults of a network, by seed: in front of a hub, or of
+ * anything else that listens on TCP or on a Unix socket.
+ *
+ *   client ◀── "to-client" ── proxy ◀── target        client ── "to-target" ──▶ proxy ──▶ target
+ *
+ * Every direction has a `ProxyWay`, whose faults hold for the connections that are open and those to
+ * come; `inject` plays one fault once. Whoever reads slowly holds the other side back: the proxy keeps
+ * one chunk of each direction, or the frame that it waits for the end of.
+ */
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { ColloquyError } from "../errors.ts";
+import { type Clock, systemClock } from "../runtime/clock.ts";
+import type { Random } from "../runtime/random.ts";
+import { type InjectedFault, ProxyPipe, type ProxyWay } from "./proxy-pipe.ts";
+
+/** Where somebody listens. */
+export type ProxyEndpoint =
+  | { readonly path: string }
+  | { readonly host?: string; readonly port: number };
+
+export type ProxyDirection = "to-target" | "to-client";
+
+export interface FaultProxyOptions {
+  readonly target: ProxyEndpoint;
+  /** Default: a free port of 127.0.0.1. */
+  readonly listen?: ProxyEndpoint;
+  /** Decides where chunks are cut and which bytes go wrong. */
+  readonly random: Random;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+}
+
+/** What becomes of somebody who connects; "half-open": taken, and never answered. */
+export type ProxyAdmission = "open" | "half-open" | "refuse";
+
+export class FaultProxy {
+  /** Of who connects from now on. */
+  admission: ProxyAdmission = "open";
+  readonly #options: FaultProxyOptions;
+  readonly #server: Server;
+  readonly #ways: Record<ProxyDirection, ProxyWay> = { "to-target": {}, "to-client": {} };
+  readonly #connections = new Set<Connection>();
+  #accepted = 0;
+
+  private constructor(options: FaultProxyOptions) {
+    this.#options = options;
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+  }
+
+  /** @throws AGENT_UNREACHABLE when it cannot listen there. */
+  static async open(options: FaultProxyOptions): Promise<FaultProxy> {
+    const proxy = new FaultProxy(options);
+    const { listen = { port: 0 } } = options;
+    await new Promise<void>((resolve, reject) => {
+      proxy.#server.once("error", (cause) => {
+        const message = `the proxy cannot listen: ${cause.message}`;
+        reject(new ColloquyError("AGENT_UNREACHABLE", message, { cause }));
+      });
+      proxy.#server.listen("path" in listen ? listen : { host: "127.0.0.1", ...listen }, resolve);
+    });
+    return proxy;
+  }
+
+  /** Of the proxy, when it listens on TCP; otherwise 0. */
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Connections that were ever taken. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  /** Sets the faults of a direction, in place of those it had; `{}` heals it. */
+  set(direction: ProxyDirection, way: ProxyWay): void {
+    this.#ways[direction] = way;
+    for (const { pipes } of this.#connections) pipes[direction].changed();
+  }
+
+  /** Plays a fault once, on what passes next in each connection that is open now. */
+  inject(direction: ProxyDirection, fault: InjectedFault): void {
+    for (const { pipes } of this.#connections) pipes[direction].inject(fault);
+  }
+
+  /**
+   * Ends every connection, for both sides.
+   *
+   * @param how - "fin": what was taken still arrives, then the end; "reset": at once, with RST on TCP.
+   */
+  cut(how: "fin" | "reset" = "reset"): void {
+    for (const connection of [...this.#connections]) connection.end(how);
+  }
+
+  /** Stops listening and resets what is open. */
+  async close(): Promise<void> {
+    this.cut("reset");
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+  }
+
+  #accept(client: Socket): void {
+    this.#accepted++;
+    // What breaks, breaks for both: see "close" below.
+    client.on("error", () => {});
+    if (this.admission === "refuse") {
+      reset(client);
+      return;
+    }
+    const connection = new Connection(client);
+    this.#connections.add(connection);
+    client.once("close", () => this.#connections.delete(connection));
+    if (this.admission === "half-open") return;
+    const { target, random, clock = systemClock } = this.#options;
+    const upstream = createConnection({ host: "127.0.0.1", ...target, allowHalfOpen: true });
+    const pipe = (from: Socket, to: Socket, direction: ProxyDirection): ProxyPipe =>
+      new ProxyPipe({ from, to, random, clock, way: () => this.#ways[direction] });
+    connection.open(upstream, {
+      "to-target": pipe(client, upstream, "to-target"),
+      "to-client": pipe(upstream, client, "to-client"),
+    });
+  }
+}
+
+class Connection {
+  readonly #client: Socket;
+  #upstream: Socket | undefined;
+  #pipes: Record<ProxyDirection, { changed(): void; inject(fault: InjectedFault): void }> = {
+    "to-target": nothing,
+    "to-client": nothing,
+  };
+
+  constructor(client: Socket) {
+    this.#client = client;
+  }
+
+  get pipes(): Record<ProxyDirection, { changed(): void; inject(fault: InjectedFault): void }> {
+    return this.#pipes;
+  }
+
+  open(upstream: Socket, pipes: Record<ProxyDirection, ProxyPipe>): void {
+    this.#upstream = upstream;
+    this.#pipes = pipes;
+    upstream.on("error", () => {});
+    this.#client.once("close", () => upstream.destroy());
+    upstream.once("close", () => this.#client.destroy());
+  }
+
+  end(how: "fin" | "reset"): void {
+    for (const socket of [this.#client, this.#upstream]) {
+      if (socket === undefined) continue;
+      if (how === "reset") reset(socket);
+      else {
+        socket.end();
+        socket.destroySoon();
+      }
+    }
+  }
+}
+
+const nothing = { changed: () => {}, inject: () => {} };
+
+/** On a Unix socket there is no RST; there it is destroyed. */
+function reset(socket: Socket): void {
+  if (socket.remoteAddress === undefined) socket.destroy();
+  else socket.resetAndDestroy();
+}

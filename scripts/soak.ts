@@ -1,7 +1,7 @@
 /**
  * Real processes under a steady load for a long time: a hub, two workers and two drivers that request,
- * publish, stream and send durable commands. Ends with 1 when memory or descriptors grow, or when
- * something is lost.
+ * publish, stream and send durable commands. Ends with 1 when memory or descriptors grow, when something
+ * is lost, or when the load could not be kept.
  *
  *   npm run soak -- --minutes 30 --load 0.7        writes docs/results/soak.md and soak.svg
  *
@@ -24,6 +24,8 @@ const mib = 2 ** 20;
 const growthBytesMax = 16 * mib;
 const growthShareMax = 0.1;
 const descriptorsMax = 2;
+/** Less than this of the load that was asked for is another experiment. */
+const keptShareMin = 0.9;
 
 const { values } = parseArgs({
   options: {
@@ -161,6 +163,9 @@ function conclude(
   if (total.done !== total.sent) wrong.push(`${total.sent} commands sent, ${total.done} done`);
   if (handled < total.done) wrong.push(`${total.done} commands done, ${handled} handled`);
   const workers = members.filter(({ role }) => role === "worker").length;
+  const offered = rate * (moments.at(-1)?.seconds ?? 0);
+  const kept = Math.max(0, 1 - total.behind / offered);
+  if (kept < keptShareMin) wrong.push(`only ${Math.round(kept * 100)}% of the load was kept`);
   const verdict = wrong.length === 0 ? "Flat, and nothing lost." : `Wrong: ${wrong.join("; ")}.`;
   const store = [half[0]?.storeBytes ?? 0, half.at(-1)?.storeBytes ?? 0].map(inMib).join(" → ");
   const calibrated =
@@ -189,7 +194,7 @@ has is in the resident memory.
 
 Of the whole run: ${total.operations} operations, ${total.failed} failed; ${total.sent} durable commands acknowledged, ${total.done}
 done, ${handled} handled; ${total.published} publications, ${heard} heard by ${workers} subscribers; ${total.behind} operations were not begun
-because 128 of a driver were in flight.
+because 128 of a driver were in flight. Calibration is counted in. Of the rate offered, ${Math.round(kept * 100)}% was kept.
 
 ![memory, descriptors and latency over time](soak.svg)
 `;

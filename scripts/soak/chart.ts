@@ -16,6 +16,7 @@ export function chart(panels: readonly Panel[]): string {
   const height = panels.length * panelHeight;
   const body = panels.map((panel, at) => drawPanel(panel, at * panelHeight)).join("\n");
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">
+<title>Soak: memory, descriptors, latency and store over time</title>
 <rect width="${width}" height="${height}" fill="white"/>
 ${body}
 </svg>

@@ -316,6 +316,26 @@ test(
 );
 
 test(
+  "bytes that a hub does not understand are taken for damage five times in a row, then for a mistake",
+  inWorld(async (world) => {
+    let sessions = 0;
+    await world.network.listen("picky", (link) => {
+      sessions++;
+      const writer = new FrameWriter();
+      const { capabilities } = world.broker;
+      writeWelcome(writer, { hub: "h", broker: "b", capabilities, silenceMsMax: 1_000 });
+      writeGoodbye(writer, { code: "INVALID_MESSAGE", message: "what?", retryable: false });
+      link.send(writer.take());
+    });
+    const client = await world.client("client", "picky");
+    const kinds: unknown[] = [];
+    for await (const status of client.statuses(never)) kinds.push(status);
+    expect(kinds.at(-1)).toMatchObject({ kind: "closed", cause: { code: "INVALID_MESSAGE" } });
+    expect(sessions).toBe(6);
+  }),
+);
+
+test(
   "a hub that takes the link and says nothing is AGENT_UNREACHABLE",
   inWorld(async (world) => {
     await world.network.listen("mute", () => {});

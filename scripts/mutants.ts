@@ -216,6 +216,15 @@ export const mutants: readonly Mutant[] = [
   mutantIn(
     "requests",
     mutant(
+      "late reply delivered: an answer to a request that has ended goes to another one",
+      "exchange/requests/remote-calls.ts",
+      '    const wait = this.#waits.get(correlationId ?? "");\n',
+      '    const wait = this.#waits.get(correlationId ?? "") ?? [...this.#waits.values()].find((it) => it.operation.instance === from.instance);\n',
+    ),
+  ),
+  mutantIn(
+    "requests",
+    mutant(
       "a request is sent again though it may have been started",
       "exchange/requests/incoming.ts",
       'const complete = this.#isComplete(data) && this.#foretold.get(id) !== "taken";',

@@ -69,7 +69,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "claims are not presented after a reconnect",
     "broker/hub/deliveries.ts",
-    "const claims = held.values();",
+    "const claims = held?.values() ?? [];",
     "const claims: Claim[] = [];",
   ),
   mutant(

@@ -1,7 +1,7 @@
 /** What a seed stands for: a scenario, how much of it, and what goes wrong. */
 import { ColloquyError } from "../../errors.ts";
 import { SeededRandom } from "../../runtime/random.ts";
-import { drawFaults, type Fault, owner, pick } from "./faults.ts";
+import { drawFaults, type Fault, owner } from "./faults.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { scenarios } from "./scenarios/scenarios.ts";
 
@@ -25,11 +25,18 @@ const messagesMin = 50;
 const messagesSpread = 30;
 const faultsMax = 4;
 
+/** Seeds take their turns at it, so that every range of seeds has its share of each scenario. */
+const turns: readonly Scenario[] = scenarios.flatMap((scenario) =>
+  Array.from({ length: scenario.share ?? 1 }, () => scenario),
+);
+
 /** @throws INVALID_OPTION for a scenario that there is not. */
 export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const random = new SeededRandom(seed * 2 ** 20);
-  const drawn = pick(random, scenarios);
-  const scenario = options.scenario === undefined ? drawn : scenarioNamed(options.scenario);
+  const scenario =
+    options.scenario === undefined
+      ? (turns[seed % turns.length] as Scenario)
+      : scenarioNamed(options.scenario);
   const messages = messagesMin + (random.uint32() % messagesSpread);
   const stage = scenario.stage(new SeededRandom(seed), messages);
   const all = drawFaults(random, {

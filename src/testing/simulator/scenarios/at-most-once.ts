@@ -9,6 +9,7 @@ import type { Scenario } from "./scenario.ts";
 export const atMostOnceScenario: Scenario = {
   name: "at-most-once",
   faults: everyFault,
+  share: 2,
   checkers: [atMostOnce, atLeastOnce, effectsOnce],
   stage(random, messages) {
     const [orders = []] = drawOrders(random, messages, 1, (draw) => ({

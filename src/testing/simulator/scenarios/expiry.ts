@@ -10,6 +10,7 @@ import type { Scenario } from "./scenario.ts";
 export const expiryScenario: Scenario = {
   name: "expiry",
   faults: ["kill", "kill-in-commit", "leave", "power-cut", "cut", "hang-up", "disk", "wall-clock"],
+  share: 2,
   checkers: [expiry, atLeastOnce, effectsOnce],
   stage(random, messages) {
     const [orders = []] = drawOrders(random, messages, 1, (draw) => ({

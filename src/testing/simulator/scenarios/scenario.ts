@@ -13,6 +13,8 @@ export interface Scenario {
   /** Whom they befall. Default: any process, and whoever runs the hub. */
   readonly targets?: readonly string[];
   readonly checkers: readonly Checker[];
+  /** How many seeds it gets for one of another scenario's. Default: 1. */
+  readonly share?: number;
   readonly limits?: Partial<EngineLimits>;
   /** @param messages - how many there are in all. */
   stage(random: Random, messages: number): Stage;

@@ -39,6 +39,7 @@ export type { ErrorCode, ErrorDetails, ErrorInfo, TimeoutOutcome } from "./error
 export { ColloquyError, isColloquyError } from "./errors.ts";
 export type { CausalityLimits } from "./exchange/causality/limits.ts";
 export type {
+  AnswerOptions,
   Outcome,
   Progress,
   Receipt,

@@ -23,7 +23,7 @@ export async function follow(receipt: Receipt, following: Following): Promise<Ou
     await onProgress(state);
     if (state.state !== "waiting-input" || ask === undefined) continue;
     const answer = await ask(state.question, signal);
-    if ((await receipt.answer(answer)) === "too-late")
+    if ((await receipt.answer(answer, { number: state.number })) === "too-late")
       remark("somebody else has answered", terminal);
   }
   return receipt.settled({ signal });

@@ -42,6 +42,14 @@ export interface ReceiptCancelOptions {
   readonly reason?: string;
 }
 
+export interface AnswerOptions {
+  /**
+   * The question that is answered, as its state said it. Without it, whatever is asked at the moment,
+   * which may no longer be what the answerer saw: an answer that seemed to fail may have been taken.
+   */
+  readonly number?: number;
+}
+
 export type RescindOutcome = "rescinded" | "too-late" | "unreachable";
 
 /** Where a message lies. */
@@ -153,18 +161,26 @@ export class Receipt<Result = unknown> {
    * Answers what the handler has asked; resolves once the answer is safe.
    *
    * @returns "too-late" when the message is final, or somebody else has answered.
-   * @throws CONFLICT when it asks nothing, SERIALIZATION_ERROR.
+   * @throws CONFLICT when it asks nothing, or has not asked `number`; SERIALIZATION_ERROR.
    */
-  async answer(value: unknown): Promise<"accepted" | "too-late"> {
+  async answer(value: unknown, options: AnswerOptions = {}): Promise<"accepted" | "too-late"> {
     const { queue, position } = this.#locator;
     const data = packValue(value);
+    const number = options.number ?? (await this.#openQuestion());
+    if (number === undefined) return "too-late";
+    const outcome = await this.#site.broker.queues.answer(queue, position, { number, data });
+    if (outcome !== "unknown") return outcome;
+    throw new ColloquyError("CONFLICT", `${this.messageId} has not asked question ${number}`, {
+      details: { field: "number", value: number },
+    });
+  }
+
+  /** @returns undefined when the message is final. */
+  async #openQuestion(): Promise<number | undefined> {
+    const { queue, position } = this.#locator;
     const state = await this.#site.broker.queues.track(queue, position);
-    if (state.state === "waiting-input") {
-      const answer = { number: state.number, data };
-      const outcome = await this.#site.broker.queues.answer(queue, position, answer);
-      return outcome === "accepted" ? "accepted" : "too-late";
-    }
-    if (!("attempts" in state)) return "too-late";
+    if (state.state === "waiting-input") return state.number;
+    if (!("attempts" in state)) return undefined;
     throw new ColloquyError("CONFLICT", `${this.messageId} is ${state.state} and asks nothing`, {
       details: { state: state.state },
     });

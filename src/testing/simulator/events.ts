@@ -22,6 +22,14 @@ export type OrderEvent =
   | { readonly kind: "acknowledged"; readonly id: string; readonly receipt: string }
   | { readonly kind: "refused"; readonly id: string; readonly code: string }
   | { readonly kind: "started"; readonly id: string; readonly attempt: number }
+  /** What its handler asked in the middle of the work was answered. */
+  | {
+      readonly kind: "given";
+      readonly id: string;
+      readonly attempt: number;
+      readonly question: string;
+      readonly answer: string;
+    }
   | { readonly kind: "returned" | "threw"; readonly id: string; readonly attempt: number }
   /** What its receipt says in the end. */
   | { readonly kind: "settled"; readonly id: string; readonly state: string }

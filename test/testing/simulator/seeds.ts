@@ -55,6 +55,12 @@ export const knownSeeds: Readonly<Record<string, PlanOptions & { readonly seed: 
     messages: 4,
     faults: [0, 1, 3],
   },
+  "waiting-input: an answer that had seemed to fail was given to the next question as well": {
+    seed: 27,
+    scenario: "questions",
+    messages: 3,
+    faults: [0, 1, 2, 3],
+  },
   "requests: a started one was called not-started once that had been forgotten": {
     seed: 2074,
     scenario: "requests",

@@ -8,6 +8,7 @@ import { keyOrderScenario } from "./key-order.ts";
 import { longTurnsScenario } from "./long-turns.ts";
 import { mailboxChurnScenario } from "./mailbox-churn.ts";
 import { prioritiesScenario } from "./priorities.ts";
+import { questionsScenario } from "./questions.ts";
 import { requestsScenario } from "./requests.ts";
 import type { Scenario } from "./scenario.ts";
 import { scheduleScenario } from "./schedule.ts";
@@ -29,4 +30,5 @@ export const scenarios: readonly Scenario[] = [
   requestsScenario,
   conflictsScenario,
   mailboxChurnScenario,
+  questionsScenario,
 ];

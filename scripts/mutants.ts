@@ -240,15 +240,6 @@ export const mutants: readonly Mutant[] = [
       "",
     ),
   ),
-  mutantIn(
-    "requests",
-    mutant(
-      "a late reply is delivered to somebody else who waits",
-      "exchange/requests/remote-calls.ts",
-      'this.#waits.get(correlationId ?? "");',
-      'this.#waits.get(correlationId ?? "") ?? [...this.#waits.values()][0];',
-    ),
-  ),
   mutant(
     "what is started is taken back",
     `${engine}/cancel.ts`,

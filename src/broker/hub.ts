@@ -15,6 +15,7 @@ import { HubConnection } from "./hub/connection.ts";
 import { Deliveries } from "./hub/deliveries.ts";
 import { Intake } from "./hub/intake.ts";
 import { HubLog } from "./hub/log.ts";
+import { credentialCharactersMax } from "./hub/operations/greeting.ts";
 import { HubQueues } from "./hub/queues.ts";
 import { Settlements } from "./hub/settlements.ts";
 import { HubStore } from "./hub/store.ts";
@@ -27,6 +28,8 @@ export interface HubBrokerOptions {
   readonly random: Random;
   /** Who connects, for people. */
   readonly name: string;
+  /** Shown to the hub's authenticator, such as a token; at most 8,192 characters. Default: none. */
+  readonly credential?: string;
   readonly limits?: Partial<HubBrokerLimits>;
 }
 
@@ -78,14 +81,16 @@ class LinkedBroker implements HubBroker {
   readonly #store: Store;
   readonly #log: Log;
 
-  constructor({ connect, clock, random, name, limits = {} }: HubBrokerOptions) {
+  constructor({ connect, clock, random, name, credential, limits = {} }: HubBrokerOptions) {
+    checkCredential(credential);
+    const shown = credential === undefined ? {} : { credential };
     const { backoffMinMs, backoffMaxMs, welcomeTimeoutMs, ...intakeLimits } = checked(limits);
     const { id, host } = processIdentity();
     const connection = new HubConnection({
       connect,
       clock,
       random,
-      hello: { incarnation: ulidSource(clock, random)(), name, process: id, host },
+      hello: { incarnation: ulidSource(clock, random)(), name, process: id, host, ...shown },
       backoff: { minMs: backoffMinMs, maxMs: backoffMaxMs },
       welcomeTimeoutMs,
     });
@@ -138,6 +143,13 @@ class LinkedBroker implements HubBroker {
   close(): Promise<void> {
     return this.#connection.close();
   }
+}
+
+function checkCredential(credential: string | undefined): void {
+  if (credential === undefined) return;
+  if (typeof credential === "string" && credential.length <= credentialCharactersMax) return;
+  const message = `credential: it is no text of at most ${credentialCharactersMax} characters`;
+  throw new ColloquyError("INVALID_OPTION", message, { details: { field: "credential" } });
 }
 
 function checked(limits: Partial<HubBrokerLimits>): HubBrokerLimits {

@@ -9,11 +9,14 @@
  *                   suspended ── grace over, process dead ──▶ abandoned: it may have been started
  */
 
+import type { Broker } from "../broker/broker.ts";
 import type { Hello } from "../broker/hub/operations/greeting.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Link } from "../link/link.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { isProcessDead, processIdentity } from "../runtime/process.ts";
+import { type Authenticate, type Identity, localIdentity } from "./authentication.ts";
+import { type Action, AuthorisedBroker } from "./authorisation.ts";
 import { checkHubLimits, type HubLimits } from "./limits.ts";
 import type { Probe } from "./probe.ts";
 import { Session, type SessionHost } from "./session.ts";
@@ -25,10 +28,15 @@ export interface HubOptions {
   /** Names this life of the hub; a ULID. */
   readonly id: string;
   /**
-   * Decides who may have a session: rejects with the reason to be told. Default: whoever could open
-   * the link, which on a Unix socket is its owner.
+   * Says who a client is, or rejects with the reason to be told. Default: whoever could open the link,
+   * which on a Unix socket is its owner.
    */
-  readonly authenticate?: (hello: Hello, link: Link) => Promise<void>;
+  readonly authenticate?: Authenticate;
+  /**
+   * Whether a client may do something: asked with the concrete subject each time, see `Action`. What
+   * it may not is FORBIDDEN; what needs no answer goes nowhere. Default: everything.
+   */
+  readonly authorise?: (identity: Identity, action: Action, subject: string) => boolean;
   readonly limits?: Partial<HubLimits>;
   /** Called at points where tests stop the process. */
   readonly probe?: Probe;
@@ -44,6 +52,7 @@ export class Hub implements SessionHost {
   readonly limits: HubLimits;
   readonly probe: Probe | undefined;
   readonly #authenticate: HubOptions["authenticate"];
+  readonly #authorise: HubOptions["authorise"];
   /** Links that have not said who they are. */
   readonly #strangers = new Set<Session>();
   /** By incarnation; suspended ones included. */
@@ -59,6 +68,7 @@ export class Hub implements SessionHost {
     this.clock = options.clock;
     this.probe = options.probe;
     this.#authenticate = options.authenticate;
+    this.#authorise = options.authorise;
     this.limits = checkHubLimits(options.limits);
     this.#tick();
   }
@@ -67,25 +77,42 @@ export class Hub implements SessionHost {
     return this.#sessions.size;
   }
 
-  /** Serves whoever is at the other end of `link` until it ends. */
-  accept(link: Link): void {
+  /**
+   * Serves whoever is at the other end of `link` until it ends.
+   *
+   * @param identity - whose link it is, where that is known already: nobody is asked then.
+   */
+  accept(link: Link, identity?: Identity): void {
     if (this.#closed || this.#strangers.size >= this.limits.strangersMax) {
       link.destroy();
       return;
     }
-    const session = new Session(this, link);
+    const session = new Session(this, link, identity);
     this.#strangers.add(session);
     void session.run().then(() => this.#strangers.delete(session));
   }
 
-  async authenticate(hello: Hello, link: Link): Promise<void> {
-    await this.#authenticate?.(hello, link);
+  async authenticate(hello: Hello, link: Link): Promise<Identity> {
+    return (await this.#authenticate?.(hello, link)) ?? localIdentity;
   }
 
-  /** @throws CLOSED, and RATE_LIMITED when there are as many sessions as there may be. */
+  connect(name: string, identity: Identity): Broker {
+    const broker = this.broker.connect(name);
+    const authorise = this.#authorise;
+    if (authorise === undefined) return broker;
+    return new AuthorisedBroker(broker, (action, subject) => authorise(identity, action, subject));
+  }
+
+  /**
+   * @throws CLOSED, RATE_LIMITED when there are as many sessions as there may be, FORBIDDEN when the
+   *   incarnation is somebody else's.
+   */
   admit(session: Session, incarnation: string): Session | undefined {
     if (this.#closed) throw new ColloquyError("CLOSED", "the hub is closing", { retryable: true });
     const predecessor = this.#sessions.get(incarnation);
+    if (predecessor !== undefined && predecessor.identity?.name !== session.identity?.name) {
+      throw new ColloquyError("FORBIDDEN", "hello.incarnation: it is another client's");
+    }
     const { sessionsMax } = this.limits;
     if (predecessor === undefined && this.#sessions.size >= sessionsMax) {
       throw new ColloquyError("RATE_LIMITED", `sessionsMax ${sessionsMax} is reached`);

@@ -25,6 +25,14 @@ export {
 } from "../link/websocket-listener.ts";
 export { type Clock, systemClock } from "../runtime/clock.ts";
 export { type Random, systemRandom } from "../runtime/random.ts";
+export {
+  type Authenticate,
+  checkExposure,
+  type Identity,
+  localIdentity,
+  sharedToken,
+} from "./authentication.ts";
+export type { Action } from "./authorisation.ts";
 export { type EmbeddedBroker, type EmbeddedOptions, openEmbedded } from "./embedded.ts";
 export { Hub, type HubOptions } from "./hub.ts";
 export type { HubLimits } from "./limits.ts";

@@ -10,7 +10,9 @@ import {
   writeLoud,
   writePublish,
   writeQuiet,
+  writeSubscriptionRefused,
 } from "../broker/hub/operations/topics.ts";
+import { errorInfo, isColloquyError } from "../errors.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
 import type { FrameWriter } from "../message/frame-writer.ts";
 import { assertPattern, assertTopic } from "../message/topic.ts";
@@ -119,7 +121,13 @@ export class SessionTopics implements SessionPort {
       writeNumbered(this.#session.output.control, frameTypes.SUBSCRIBED, number);
       this.#session.output.written();
     });
-    this.#session.guard(told);
+    const refused = told.catch((error: unknown) => {
+      if (!isColloquyError(error, "FORBIDDEN")) throw error;
+      this.#subscriptions.delete(number);
+      writeSubscriptionRefused(this.#session.output.data, number, errorInfo(error));
+      this.#session.output.written();
+    });
+    this.#session.guard(refused);
   }
 
   #listen(pattern: string, number: number, signal: AbortSignal): Promise<void> {

@@ -20,6 +20,7 @@ import { type Frame, type FrameType, frameTypes } from "../message/frame.ts";
 import { FrameParser } from "../message/frame-parser.ts";
 import { invalidMessage } from "../message/invalid.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { Identity } from "./authentication.ts";
 import { BoundEntries } from "./bound-entries.ts";
 import type { HubLimits } from "./limits.ts";
 import type { Probe } from "./probe.ts";
@@ -30,18 +31,18 @@ import type { SessionContext, SessionPort } from "./session-port.ts";
 import { SessionSettlements } from "./session-settlements.ts";
 import { SessionTopics } from "./session-topics.ts";
 import { SessionTracks } from "./session-tracks.ts";
-import type { SharedBroker } from "./shared-broker.ts";
 import { WorkInProgress } from "./work-in-progress.ts";
 
 /** What a session needs of the hub that serves it. */
 export interface SessionHost {
   readonly id: string;
-  readonly broker: SharedBroker;
   readonly clock: Clock;
   readonly limits: HubLimits;
   readonly probe: Probe | undefined;
   /** Rejects, with the reason to be told, to refuse a session. */
-  authenticate(hello: Hello, link: Link): Promise<void>;
+  authenticate(hello: Hello, link: Link): Promise<Identity>;
+  /** The broker object of one session, which does what its identity may. */
+  connect(name: string, identity: Identity): Broker;
   /**
    * Takes in a session that has said who it is.
    *
@@ -74,6 +75,7 @@ export class Session implements SessionContext {
   readonly #host: SessionHost;
   readonly #link: Link;
   readonly #parser = new FrameParser(strangerLimits);
+  #identity: Identity | undefined;
   readonly #handlers: (((frame: Frame) => void) | undefined)[] = new Array(256).fill(undefined);
   readonly #work = new WorkInProgress();
   #membership: Membership | undefined;
@@ -81,7 +83,9 @@ export class Session implements SessionContext {
   #saidGoodbye = false;
   #silentTicks = 0;
 
-  constructor(host: SessionHost, link: Link) {
+  /** @param identity - of the client, where it is known without asking. */
+  constructor(host: SessionHost, link: Link, identity?: Identity) {
+    this.#identity = identity;
     this.#host = host;
     this.#link = link;
     this.output = new FrameOutput(link, host.clock);
@@ -98,6 +102,11 @@ export class Session implements SessionContext {
   /** Its link is, or was, within one machine. */
   get local(): boolean {
     return this.#link.local ?? true;
+  }
+
+  /** Whose session it is; undefined until that is known. */
+  get identity(): Identity | undefined {
+    return this.#identity;
   }
 
   get finished(): boolean {
@@ -210,10 +219,10 @@ export class Session implements SessionContext {
 
   async #greet(frame: Frame): Promise<void> {
     const hello = readHello(frame);
-    await this.#host.authenticate(hello, this.#link);
+    this.#identity ??= await this.#host.authenticate(hello, this.#link);
     const predecessor = this.#host.admit(this, hello.incarnation);
     predecessor?.suspend();
-    const broker = this.#host.broker.connect(hello.name);
+    const broker = this.#host.connect(hello.name, this.#identity);
     this.#parser.limits = sessionLimits;
     this.handle(frameTypes.PONG, () => {});
     this.handleInOrder(frameTypes.PING, (ping) => {

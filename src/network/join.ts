@@ -32,6 +32,8 @@ export interface JoinOptions {
   readonly create?: boolean;
   /** For tls:// and wss://: whom to trust, and what to show. Default: the authorities that Node knows. */
   readonly tls?: ClientTls;
+  /** Shown to a hub that asks who comes. Default: the environment's COLLOQUY_TOKEN, then none. */
+  readonly token?: string;
   /** Copy payloads also between agents of one process, as a process boundary would. Default: false. */
   readonly copy?: boolean;
   /** Of large payloads. */
@@ -133,7 +135,9 @@ function openBroker(
       return openEmbedded(storeDirectory(rest, process.cwd(), options.create ?? true), common);
     default: {
       const hub = hubAddress(url, options.tls);
-      if (hub !== undefined) return openHubBroker({ ...common, ...hub });
+      const credential = options.token ?? process.env["COLLOQUY_TOKEN"];
+      const shown = credential === undefined ? {} : { credential };
+      if (hub !== undefined) return openHubBroker({ ...common, ...hub, ...shown });
       const known = "embedded:, embedded:PATH, memory:, unix:PATH, tcp://, tls://, ws:// or wss://";
       throw invalidOption("url", url, known);
     }

@@ -160,6 +160,7 @@ test(
     {
       authenticate: async ({ name }) => {
         if (name === "stranger") throw new ColloquyError("UNAUTHORIZED", "who are you?");
+        return { name };
       },
     },
     async (world) => {

@@ -2,7 +2,7 @@
  * Live fan-out, as a client sees it. The hub knows one subscription per pattern, however many in this
  * process share it, and sends each publication once for it.
  */
-import type { ColloquyError } from "../../errors.ts";
+import { type ColloquyError, errorFromInfo } from "../../errors.ts";
 import type { FrameOutput } from "../../link/frame-output.ts";
 import { type Frame, frameTypes } from "../../message/frame.ts";
 import { assertPattern, assertTopic, isExact } from "../../message/topic.ts";
@@ -17,6 +17,7 @@ import {
   readPublishNumber,
   readPublishTopic,
   readQuiet,
+  readSubscribed,
   writePublish,
   writeSubscribe,
 } from "./operations/topics.ts";
@@ -55,7 +56,10 @@ export class Subscriptions implements Topics, SessionPart {
       this.#questions.take(readNumbered(frame))?.onUnheard?.();
     });
     connection.handle(frameTypes.SUBSCRIBED, (frame) => {
-      this.#byNumber.get(readNumbered(frame))?.inForce.resolve();
+      const { number, refusal } = readSubscribed(frame);
+      const subscription = this.#byNumber.get(number);
+      if (refusal === undefined) subscription?.inForce.resolve();
+      else if (subscription !== undefined) this.#refused(subscription, errorFromInfo(refusal));
     });
     connection.handle(frameTypes.DROPPED, (frame) => {
       this.#droppedCount += readNumbered(frame);
@@ -137,6 +141,14 @@ export class Subscriptions implements Topics, SessionPart {
     if (output === undefined) return;
     writeNumbered(output.control, frameTypes.HEEDED, number);
     output.written();
+  }
+
+  #refused(subscription: Subscription, error: ColloquyError): void {
+    this.#byNumber.delete(subscription.number);
+    this.#byPattern.delete(subscription.pattern);
+    subscription.receivers = [];
+    subscription.inForce.promise.catch(() => {});
+    subscription.inForce.reject(error);
   }
 
   #open(pattern: string): Subscription {

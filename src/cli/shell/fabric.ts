@@ -1,4 +1,5 @@
 /** A command's place in the fabric: it joins, does its work, and leaves again, whatever happens. */
+import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import type { Agent } from "../../agent/agent.ts";
 import { ColloquyError } from "../../errors.ts";
@@ -13,6 +14,9 @@ import { duration } from "./values.ts";
 export interface FabricFlags {
   readonly json?: true;
   readonly url?: string;
+  readonly token?: string;
+  /** Path of certificates that are trusted. */
+  readonly ca?: string;
   readonly space?: string;
   /** Milliseconds. */
   readonly timeout?: number;
@@ -23,6 +27,8 @@ export function fabricOptions(command: Command): Command {
   return command
     .option("--json", "write JSON, one value a line")
     .option("--url <url>", "the fabric; else COLLOQUY_URL, else the nearest .colloquy upwards")
+    .option("--token <token>", "shown to a hub that asks who comes; else COLLOQUY_TOKEN")
+    .option("--ca <file>", "PEM file of the authority that signed the hub's certificate")
     .option("--space <name>", "the space to look into (default: default)")
     .addOption(
       new Option("--timeout <duration>", "give up after so long, with exit code 3").argParser(
@@ -83,6 +89,8 @@ export function joinFabric(
 ): Promise<Network> {
   return join({
     ...(flags.url === undefined ? {} : { url: flags.url }),
+    ...(flags.token === undefined ? {} : { token: flags.token }),
+    ...(flags.ca === undefined ? {} : { tls: { ca: readFileSync(flags.ca) } }),
     ...(flags.space === undefined ? {} : { space: flags.space }),
     name: "colloquy",
     create: false,

@@ -21,6 +21,9 @@ import type { Capabilities } from "../../broker.ts";
 /** Raised when one side could misread the other. */
 export const protocolVersion = 1;
 
+/** Of a HELLO's credential: with it, the header stays below what a stranger may send. */
+export const credentialCharactersMax = 8_192;
+
 export interface Hello {
   /** One life of one client; a second session of the same incarnation takes the first one's place. */
   readonly incarnation: string;
@@ -29,6 +32,8 @@ export interface Hello {
   /** Process id, and what it is unique in: see runtime/process.ts. */
   readonly process: number;
   readonly host: string;
+  /** What the client shows of itself to be let in, for the hub's authenticator; at most 8,192 characters. */
+  readonly credential?: string;
 }
 
 export interface Welcome {
@@ -48,12 +53,20 @@ export function writeHello(writer: FrameWriter, hello: Hello): void {
 /** @throws INVALID_VERSION when the client speaks another version, INVALID_MESSAGE when it is no HELLO. */
 export function readHello(frame: Frame): Hello {
   const header = readVersioned(frame, frameTypes.HELLO, "HELLO");
-  const { incarnation, name, process, host } = header;
+  const { incarnation, name, process, host, credential } = header;
   if (!isName(incarnation)) throw invalidMessage("hello.incarnation", nameLimit);
   if (!isName(name)) throw invalidMessage("hello.name", nameLimit);
   if (!isName(host)) throw invalidMessage("hello.host", nameLimit);
   if (!Number.isSafeInteger(process)) throw invalidMessage("hello.process", "a process id");
-  return { incarnation, name, host, process: process as number };
+  const known = { incarnation, name, host, process: process as number };
+  if (credential === undefined) return known;
+  if (typeof credential !== "string" || credential.length > credentialCharactersMax) {
+    throw invalidMessage(
+      "hello.credential",
+      `a text of at most ${credentialCharactersMax} characters`,
+    );
+  }
+  return { ...known, credential };
 }
 
 export function writeWelcome(writer: FrameWriter, welcome: Welcome): void {

@@ -2,7 +2,7 @@
  * Live fan-out on the wire.
  *
  *   SUBSCRIBE    subscription u64, pattern text8
- *   SUBSCRIBED   subscription u64                     the subscription is in force
+ *   SUBSCRIBED   subscription u64 [error text16]      the subscription is in force; or is not, and why
  *   UNSUBSCRIBE  subscription u64
  *   PUBLISH      number u64, topic text8; payload     to the hub; number above 0: say so if unheard
  *                subscription u64, topic text8; ...   to a client: the subscription it matched
@@ -16,10 +16,12 @@
  * PUBLISH with the flag CONTROL passes data that waits. Its payload is opaque. A hub passes a PUBLISH
  * on as it came, flags and what it does not know at the end of the header included, but for the number.
  */
+import type { ErrorInfo } from "../../../errors.ts";
 import { ByteReader, readUint53 } from "../../../message/byte-reader.ts";
 import { type Frame, frameFlags, frameTypes } from "../../../message/frame.ts";
 import type { FrameWriter } from "../../../message/frame-writer.ts";
 import { invalidMessage } from "../../../message/invalid.ts";
+import { readError, writeError } from "./error.ts";
 
 export function writeSubscribe(writer: FrameWriter, subscription: number, pattern: string): void {
   const frame = writer.begin(frameTypes.SUBSCRIBE);
@@ -71,6 +73,26 @@ export function readPublishTopic(frame: Frame): string {
 
 export function isControl(frame: Frame): boolean {
   return (frame.flags & frameFlags.CONTROL) !== 0;
+}
+
+/** SUBSCRIBED with the reason why not behind its number. */
+export function writeSubscriptionRefused(
+  writer: FrameWriter,
+  number: number,
+  error: ErrorInfo,
+): void {
+  const frame = writer.begin(frameTypes.SUBSCRIBED);
+  writer.uint53(number);
+  writeError(writer, error);
+  writer.endHeader(frame);
+  writer.end(frame);
+}
+
+export function readSubscribed(frame: Frame): { number: number; refusal: ErrorInfo | undefined } {
+  const reader = headerOf(frame);
+  const number = reader.uint53("subscription");
+  const refused = frame.payloadStart - frame.headerStart > 8;
+  return { number, refusal: refused ? readError(reader) : undefined };
 }
 
 export function writeQuiet(writer: FrameWriter, topic: string): void {

@@ -1,0 +1,250 @@
+/**
+ * What a client may do: a broker that asks before it does anything, in the one place that everything a
+ * session does goes through. It is asked about what is concretely meant: a topic, a pattern, a mailbox,
+ * a key, a prefix, a stream.
+ *
+ *   publish SUBJECT     a topic               enqueue, receive, declare, remove, track, cancel, answer,
+ *   subscribe SUBJECT   a pattern               browse SUBJECT          a mailbox
+ *   get, put SUBJECT    a key                 mailboxes, dead-letters   ""
+ *   list, watch SUBJECT a prefix              append, read SUBJECT      a stream
+ */
+import type {
+  Broker,
+  BrokerStatus,
+  Capabilities,
+  Effect,
+  EnqueueOutcome,
+  Log,
+  Publication,
+  Queues,
+  Settlement,
+  SettleOutcome,
+  Store,
+  Topics,
+} from "../broker/broker.ts";
+import { ColloquyError, errorInfo } from "../errors.ts";
+
+export type Action =
+  | "publish"
+  | "subscribe"
+  | "enqueue"
+  | "receive"
+  | "declare"
+  | "remove"
+  | "mailboxes"
+  | "track"
+  | "cancel"
+  | "answer"
+  | "browse"
+  | "dead-letters"
+  | "get"
+  | "put"
+  | "list"
+  | "watch"
+  | "append"
+  | "read";
+
+/** Whether it may be done. Must be quick, and not throw. */
+export type Allows = (action: Action, subject: string) => boolean;
+
+export class AuthorisedBroker implements Broker {
+  readonly #broker: Broker;
+  readonly topics: Topics;
+  readonly queues: Queues;
+  readonly store: Store | undefined;
+  readonly log: Log | undefined;
+
+  constructor(broker: Broker, allows: Allows) {
+    this.#broker = broker;
+    this.topics = authorisedTopics(broker.topics, allows);
+    this.queues = authorisedQueues(broker.queues, allows);
+    this.store = broker.store && authorisedStore(broker.store, allows);
+    this.log = broker.log && authorisedLog(broker.log, allows);
+  }
+
+  get name(): string {
+    return this.#broker.name;
+  }
+
+  get capabilities(): Capabilities {
+    return this.#broker.capabilities;
+  }
+
+  statuses(signal: AbortSignal): AsyncIterable<BrokerStatus> {
+    return this.#broker.statuses(signal);
+  }
+
+  close(): Promise<void> {
+    return this.#broker.close();
+  }
+}
+
+function forbidden(action: Action, subject: string): ColloquyError<"FORBIDDEN"> {
+  return new ColloquyError("FORBIDDEN", `${action} ${subject} is not allowed`, {
+    details: { action, subject },
+  });
+}
+
+function authorisedTopics(topics: Topics, allows: Allows): Topics {
+  const check = checker(allows);
+  /** What needs no answer goes nowhere, as if nobody listened. */
+  const mayGo = (publication: Publication): boolean => {
+    if (allows("publish", publication.topic)) return true;
+    publication.onUnheard?.();
+    return false;
+  };
+  return {
+    publish: (publications) => topics.publish(publications.filter(mayGo)),
+    subscribe: async (pattern, receive, signal) => {
+      check("subscribe", pattern);
+      await topics.subscribe(pattern, receive, signal);
+    },
+    ...(topics.overhear === undefined
+      ? {}
+      : {
+          overhear: async (pattern, receive, signal) => {
+            check("subscribe", pattern);
+            await topics.overhear?.(pattern, receive, signal);
+          },
+        }),
+    // Without a look-out a client publishes what nobody hears, and is told each time.
+  };
+}
+
+function authorisedQueues(queues: Queues, allows: Allows): Queues {
+  const check = checker(allows);
+  return {
+    declare: async (names) => {
+      for (const name of names) check("declare", name);
+      await queues.declare(names);
+    },
+    remove: async (names) => {
+      for (const name of names) check("remove", name);
+      await queues.remove(names);
+    },
+    mailboxes: async () => {
+      check("mailboxes", "");
+      return queues.mailboxes();
+    },
+    enqueue: async (queue, messages, signal) => {
+      if (allows("enqueue", queue)) return queues.enqueue(queue, messages, signal);
+      const error = errorInfo(forbidden("enqueue", queue));
+      return messages.map((): EnqueueOutcome => ({ kind: "rejected", error }));
+    },
+    receive: async function* (queue, options, signal) {
+      check("receive", queue);
+      yield* queues.receive(queue, options, signal);
+    },
+    settle: (settlements) => settleAllowed(queues, settlements, allows),
+    // Only who has received a message can say anything of it: the fence is the proof.
+    report: (reports) => queues.report(reports),
+    cancel: async (queue, position, options) => {
+      check("cancel", queue);
+      return queues.cancel(queue, position, options);
+    },
+    answer: async (queue, position, answer) => {
+      check("answer", queue);
+      return queues.answer(queue, position, answer);
+    },
+    track: async (queue, position, options) => {
+      check("track", queue);
+      return queues.track(queue, position, options);
+    },
+    browse: async function* (queue, range, signal) {
+      check("browse", queue);
+      yield* queues.browse(queue, range, signal);
+    },
+    deadLetters: async function* (range, signal) {
+      check("dead-letters", "");
+      yield* queues.deadLetters(range, signal);
+    },
+    replay: async (numbers) => {
+      check("dead-letters", "");
+      return queues.replay(numbers);
+    },
+    purge: async (numbers) => {
+      check("dead-letters", "");
+      return queues.purge(numbers);
+    },
+  };
+}
+
+/** A settlement with a forbidden effect is refused as a whole: an effect is made with its message or not at all. */
+async function settleAllowed(
+  queues: Queues,
+  settlements: readonly Settlement[],
+  allows: Allows,
+): Promise<readonly SettleOutcome[]> {
+  const refusals = settlements.map(({ effects }) => refusalOf(effects ?? [], allows));
+  if (refusals.every((refusal) => refusal === undefined)) return queues.settle(settlements);
+  const allowed = settlements.filter((_, index) => refusals[index] === undefined);
+  const outcomes = [...(allowed.length === 0 ? [] : await queues.settle(allowed))];
+  return refusals.map((error) =>
+    error === undefined
+      ? (outcomes.shift() as SettleOutcome)
+      : { kind: "refused", error: errorInfo(error) },
+  );
+}
+
+function refusalOf(effects: readonly Effect[], allows: Allows): ColloquyError | undefined {
+  for (const effect of effects) {
+    const [action, subject] = asked(effect);
+    if (!allows(action, subject)) return forbidden(action, subject);
+  }
+  return undefined;
+}
+
+function asked(effect: Effect): readonly [Action, string] {
+  switch (effect.kind) {
+    case "enqueue":
+      return ["enqueue", effect.queue];
+    case "publish":
+      return ["publish", effect.topic];
+    case "put":
+      return ["put", effect.key];
+    case "append":
+      return ["append", effect.stream];
+  }
+}
+
+function authorisedStore(store: Store, allows: Allows): Store {
+  const check = checker(allows);
+  return {
+    get: async (keys) => {
+      for (const key of keys) check("get", key);
+      return store.get(keys);
+    },
+    put: async (writes, signal) => {
+      for (const { key } of writes) check("put", key);
+      return store.put(writes, signal);
+    },
+    list: async function* (prefix, signal) {
+      check("list", prefix);
+      yield* store.list(prefix, signal);
+    },
+    watch: async (prefix, change, signal) => {
+      check("watch", prefix);
+      await store.watch(prefix, change, signal);
+    },
+  };
+}
+
+function authorisedLog(log: Log, allows: Allows): Log {
+  const check = checker(allows);
+  return {
+    append: async (stream, entries, at, signal) => {
+      check("append", stream);
+      return log.append(stream, entries, at, signal);
+    },
+    read: async function* (stream, from, options, signal) {
+      check("read", stream);
+      yield* log.read(stream, from, options, signal);
+    },
+  };
+}
+
+function checker(allows: Allows): (action: Action, subject: string) => void {
+  return (action, subject) => {
+    if (!allows(action, subject)) throw forbidden(action, subject);
+  };
+}

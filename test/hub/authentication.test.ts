@@ -1,0 +1,219 @@
+/** Who may come in, and what they may do there, over real sockets. */
+import { afterEach, expect, test } from "vitest";
+import type { Broker, QueuedMessage } from "../../src/broker/broker.ts";
+import { openHubBroker } from "../../src/broker/hub.ts";
+import { openMemoryBroker } from "../../src/broker/memory.ts";
+import { checkExposure, localIdentity, sharedToken } from "../../src/hub/authentication.ts";
+import { Hub, type HubOptions } from "../../src/hub/hub.ts";
+import { join } from "../../src/index.ts";
+import type { Link } from "../../src/link/link.ts";
+import { connectTcp, listenTcp } from "../../src/link/tcp.ts";
+import { listenWebSocket } from "../../src/link/websocket-listener.ts";
+import { systemClock as clock } from "../../src/runtime/clock.ts";
+import { systemRandom as random } from "../../src/runtime/random.ts";
+
+const token = "correct horse battery staple";
+const never = new AbortController().signal;
+const opened: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of opened.splice(0).toReversed()) await close();
+});
+
+test("a shared token lets in who knows it, and refuses at once who does not", async () => {
+  const { accept } = openHub({ authenticate: sharedToken(token) });
+  const tcp = await listening(listenTcp({ port: 0 }, accept));
+  const ws = await listening(listenWebSocket({ port: 0 }, accept));
+  for (const url of [tcp, ws]) {
+    for (const wrong of [undefined, "wrong", `${token} `]) {
+      const options = wrong === undefined ? {} : { token: wrong };
+      await expect(join(url, options)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+    }
+    const net = await join(url, { token, drainOnSignals: false });
+    const agent = await net.agent(`agent-${url.slice(0, 3)}`);
+    agent.handle("echo", (input) => input);
+    expect(await agent.request(`agent:agent-${url.slice(0, 3)}`, "echo", 1)).toBe(1);
+    await net.close();
+  }
+});
+
+test("a client that is refused when it comes again is told, and does not try for ever", async () => {
+  let open = true;
+  const check = sharedToken(token);
+  const { accept, links } = openHub({
+    authenticate: (hello, link) =>
+      open ? check(hello, link) : sharedToken(`${token}!`)(hello, link),
+  });
+  const net = await join(await listening(listenTcp({ port: 0 }, accept)), {
+    token,
+    drainOnSignals: false,
+  });
+  opened.push(() => net.close());
+  const agent = await net.agent("agent");
+  open = false;
+  for (const link of links) link.destroy();
+  await expect(agent.send("agent:agent", "X")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+});
+
+test("whoever comes by a listener that vouches for them is asked nothing", async () => {
+  const { hub } = openHub({ authenticate: sharedToken(token) });
+  const url = await listening(listenTcp({ port: 0 }, (link) => hub.accept(link, localIdentity)));
+  const net = await join(url, { drainOnSignals: false });
+  await net.close();
+});
+
+test("what is not allowed is FORBIDDEN, each operation by itself, and the session goes on", async () => {
+  const asked: string[] = [];
+  const { accept } = openHub({
+    authenticate: async ({ credential = "" }) => ({ name: credential }),
+    authorise: ({ name }, action, subject) => {
+      asked.push(`${name} ${action} ${subject}`);
+      return name === "root" || subject.startsWith("mine");
+    },
+  });
+  const url = await listening(listenTcp({ port: 0 }, accept));
+  const root = await client(url, "root");
+  const guest = await client(url, "guest");
+  await root.queues.declare(["yours", "mine"]);
+  await root.queues.enqueue("yours", [message("1")]);
+  const forbidden = { code: "FORBIDDEN" };
+
+  await expect(guest.topics.subscribe("yours.>", () => {}, never)).rejects.toMatchObject(forbidden);
+  await expect(guest.queues.declare(["yours"])).rejects.toMatchObject(forbidden);
+  await expect(guest.queues.remove(["yours"])).rejects.toMatchObject(forbidden);
+  await expect(guest.queues.mailboxes()).rejects.toMatchObject(forbidden);
+  expect(await guest.queues.enqueue("yours", [message("2")])).toMatchObject([
+    { kind: "rejected", error: forbidden },
+  ]);
+  await expect(first(guest.queues.receive("yours", receiving, never))).rejects.toMatchObject(
+    forbidden,
+  );
+  await expect(guest.queues.cancel("yours", 1)).rejects.toMatchObject(forbidden);
+  await expect(guest.queues.track("yours", 1)).rejects.toMatchObject(forbidden);
+  await expect(
+    guest.queues.answer("yours", 1, { number: 1, data: bytes("!") }),
+  ).rejects.toMatchObject(forbidden);
+  await expect(first(guest.queues.browse("yours", {}, never))).rejects.toMatchObject(forbidden);
+  await expect(first(guest.queues.deadLetters({}, never))).rejects.toMatchObject(forbidden);
+  await expect(guest.queues.replay([1])).rejects.toMatchObject(forbidden);
+  await expect(guest.queues.purge([1])).rejects.toMatchObject(forbidden);
+  await expect(guest.store?.get(["yours"])).rejects.toMatchObject(forbidden);
+  const put = guest.store?.put([{ key: "mine" }, { key: "yours" }]);
+  await expect(put).rejects.toMatchObject(forbidden);
+  await expect(first(guest.store?.list("", never))).rejects.toMatchObject(forbidden);
+  await expect(guest.store?.watch("", () => {}, never)).rejects.toMatchObject(forbidden);
+  await expect(guest.log?.append("yours", [bytes("!")])).rejects.toMatchObject(forbidden);
+  await expect(first(guest.log?.read("yours", 1, {}, never))).rejects.toMatchObject(forbidden);
+
+  const heard: string[] = [];
+  await root.topics.subscribe(">", (topic) => heard.push(topic), never);
+  const unheard = new Promise<void>((resolve) => {
+    guest.topics.publish([{ topic: "yours.news", frame: bytes("!"), onUnheard: resolve }]);
+  });
+  await unheard;
+  guest.topics.publish([{ topic: "mine.news", frame: bytes("!") }]);
+  await guest.queues.enqueue("mine", [message("3")]);
+  const [delivery] = (await first(guest.queues.receive("mine", receiving, never))) ?? [];
+  const settle = (stream: string) =>
+    guest.queues.settle([
+      {
+        queue: "mine",
+        position: delivery?.position ?? 0,
+        fence: delivery?.fence ?? 0,
+        outcome: { kind: "done" },
+        effects: [{ kind: "append", stream, entries: [bytes("!")] }],
+      },
+    ]);
+  expect(await settle("yours")).toMatchObject([{ kind: "refused", error: forbidden }]);
+  expect(heard).toEqual(["mine.news"]);
+  expect(asked).toContain("guest subscribe yours.>");
+  // Nothing of it has happened.
+  expect(await root.queues.mailboxes()).toMatchObject([{ waiting: 1 }, {}]);
+  expect(await first(root.log?.read("yours", 1, {}, never))).toBeUndefined();
+});
+
+test("nobody takes the place of another client by knowing its incarnation", async () => {
+  const { accept } = openHub({
+    authenticate: async ({ credential = "" }) => ({ name: credential }),
+  });
+  const url = await listening(listenTcp({ port: 0 }, accept));
+  const { hostname: host, port } = new URL(url.replace("tcp", "http"));
+  const zeros = { float: () => 0, uint32: () => 0 };
+  const still = { ...clock, nowMs: () => 0 };
+  const options = (credential: string) => ({
+    connect: connectTcp({ host, port: Number(port) }),
+    clock: Object.assign(Object.create(clock), still),
+    random: zeros,
+    name: credential,
+    credential,
+  });
+  const victim = await openHubBroker(options("victim"));
+  opened.push(() => victim.close());
+  await expect(openHubBroker(options("thief"))).rejects.toMatchObject({ code: "FORBIDDEN" });
+  await victim.queues.declare(["still-here"]);
+});
+
+test("a host that others reach is refused without an authenticator, and tokens that can be guessed too", () => {
+  for (const host of ["0.0.0.0", "::", "192.168.1.5", "hub.example", "128.0.0.1"]) {
+    expect(() => checkExposure(host, false), host).toThrow(
+      expect.objectContaining({ code: "INVALID_OPTION", message: expect.stringMatching(/token/) }),
+    );
+    checkExposure(host, true);
+  }
+  for (const host of ["127.0.0.1", "127.8.9.1", "::1", "localhost"]) checkExposure(host, false);
+  expect(() => sharedToken("short")).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));
+});
+
+test("a credential that is too long is refused before it is sent", async () => {
+  const connect = connectTcp({ host: "127.0.0.1", port: 1 });
+  const credential = "x".repeat(8_193);
+  await expect(
+    openHubBroker({ connect, clock, random, name: "client", credential }),
+  ).rejects.toMatchObject({ code: "INVALID_OPTION", details: { field: "credential" } });
+});
+
+const receiving = { credit: 1, consumer: "test" };
+
+function openHub(options: Pick<HubOptions, "authenticate" | "authorise">) {
+  const broker = openMemoryBroker();
+  const hub = new Hub({ broker, clock, id: "hub", ...options });
+  const links: Link[] = [];
+  opened.push(async () => {
+    await hub.close();
+    await broker.close();
+  });
+  const accept = (link: Link) => {
+    links.push(link);
+    hub.accept(link);
+  };
+  return { hub, accept, links };
+}
+
+async function listening(
+  starting: Promise<{ address: string; close(): Promise<void> }>,
+): Promise<string> {
+  const listener = await starting;
+  opened.push(() => listener.close());
+  return listener.address;
+}
+
+async function client(url: string, credential: string): Promise<Broker> {
+  const { hostname: host, port } = new URL(url.replace("tcp", "http"));
+  const connect = connectTcp({ host, port: Number(port) });
+  const broker = await openHubBroker({ connect, clock, random, name: credential, credential });
+  opened.push(() => broker.close());
+  return broker;
+}
+
+async function first<Item>(items: AsyncIterable<Item> | undefined): Promise<Item | undefined> {
+  if (items !== undefined) for await (const item of items) return item;
+  return undefined;
+}
+
+function message(id: string): QueuedMessage {
+  return { frame: bytes(id), lane: 2, guarantee: "at-least-once", id };
+}
+
+function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}

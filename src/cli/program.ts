@@ -4,9 +4,9 @@
  * A command writes its results to standard output and everything about them to standard error, takes
  * `--json`, and returns an exit code: 0 done, 1 failed, 2 wrong usage, 3 timed out.
  */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { errorInfo } from "../errors.ts";
+import { packageVersion } from "../runtime/version.ts";
 import { addAgents } from "./commands/agents.ts";
 import { addBench } from "./commands/bench.ts";
 import { addCompletion } from "./commands/completion.ts";
@@ -16,6 +16,7 @@ import { addPublish } from "./commands/publish.ts";
 import { addQueues } from "./commands/queues.ts";
 import { addRequest } from "./commands/request.ts";
 import { addSend } from "./commands/send.ts";
+import { addServe } from "./commands/serve.ts";
 import { addStream } from "./commands/stream.ts";
 import { addSubscribe } from "./commands/subscribe.ts";
 import { addTop } from "./commands/top.ts";
@@ -27,6 +28,7 @@ import { jsonLine, type Terminal } from "./terminal.ts";
 
 /** In the order in which help shows them. */
 const commands: readonly AddCommand[] = [
+  addServe,
   addAgents,
   addTop,
   addRequest,
@@ -46,7 +48,7 @@ const commands: readonly AddCommand[] = [
 export function buildProgram(terminal: Terminal, ended: (code: ExitCode) => void): Command {
   const program = new Command("colloquy")
     .description("The communication fabric for agents, from a shell.")
-    .version(version())
+    .version(packageVersion())
     .exitOverride()
     .showHelpAfterError("(colloquy --help says more)")
     .configureOutput({
@@ -84,10 +86,4 @@ function inherit(command: Command): void {
     child.copyInheritedSettings(command);
     inherit(child);
   }
-}
-
-/** The package's, two folders up from the sources as from what is built of them. */
-function version(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { readonly version: string }).version;
 }

@@ -34,7 +34,7 @@ export interface HubLimits {
   readonly openMax: number;
 }
 
-const defaultLimits: HubLimits = {
+export const defaultHubLimits: HubLimits = {
   sessionsMax: 10_000,
   strangersMax: 256,
   helloTimeoutMs: 5_000,
@@ -52,12 +52,12 @@ const defaultLimits: HubLimits = {
 /** @throws INVALID_OPTION naming the limit that is no number above 0. */
 export function checkHubLimits(given: Partial<HubLimits> = {}): HubLimits {
   for (const [name, value] of Object.entries(given)) {
-    if (Object.hasOwn(defaultLimits, name) && value > 0 && Number.isFinite(value)) continue;
+    if (Object.hasOwn(defaultHubLimits, name) && value > 0 && Number.isFinite(value)) continue;
     throw new ColloquyError("INVALID_OPTION", `limits.${name}: ${value} is not above 0`, {
       details: { field: `limits.${name}`, value },
     });
   }
-  return { ...defaultLimits, ...given };
+  return { ...defaultHubLimits, ...given };
 }
 
 /** @throws QUEUE_FULL when a session has as many of something open as it may. */

@@ -1,5 +1,6 @@
 /** What options and arguments are made of: parsed where they enter, refused with what would be right. */
 import { InvalidArgumentError } from "commander";
+import type { HostPort } from "../../link/host-port.ts";
 import { isAddress } from "../../message/address.ts";
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -45,4 +46,22 @@ export function address(text: string): `agent:${string}` {
   // The kinds that a command does not take are refused by what it calls.
   if (isAddress(text)) return text as `agent:${string}`;
   throw new InvalidArgumentError("An address: agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE.");
+}
+
+const byteUnits = { "": 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;
+
+/** Bytes of 65536, 64KiB, 16MiB, 1GiB; above 0. */
+export function byteCount(text: string): number {
+  const [, amount, unit] = /^(\d+)(B|KiB|MiB|GiB|)$/.exec(text) ?? [];
+  const bytes = Number(amount) * byteUnits[unit as keyof typeof byteUnits];
+  if (bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
+  throw new InvalidArgumentError("A number of bytes above 0: 65536, 64KiB, 16MiB or 1GiB.");
+}
+
+/** PORT, HOST:PORT or [HOST]:PORT; without a host 127.0.0.1. Port 0 stands for any that is free. */
+export function hostPort(text: string): HostPort {
+  const [, six, four, digits] = /^(?:\[([^\]]+)\]:|([^:[\]]+):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (port <= 65_535) return { host: six ?? four ?? "127.0.0.1", port };
+  throw new InvalidArgumentError("A port, 0 to 65535, or a host and a port: 4480, [::1]:4480.");
 }

@@ -159,7 +159,7 @@ export class Access {
 }
 
 /** @throws STORE_FAILED when there is no such directory and none can be made. */
-function prepareDirectory(directory: string): void {
+export function prepareDirectory(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {

@@ -5,7 +5,7 @@ import type { Link } from "../../link/link.ts";
 import { MessagePortLink } from "../../link/message-port.ts";
 import { Deferred } from "../../runtime/deferred.ts";
 import { removeHubFile } from "./hub-file.ts";
-import type { OwnerLock } from "./owner-lock.ts";
+import type { Endpoint } from "./listening.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./worker-protocol.ts";
 
 /** Built code has only .js files, and nothing rewrites the name of a worker's file. */
@@ -21,16 +21,21 @@ const workerUrl = new URL(
  */
 const maxYoungGenerationSizeMb = 24;
 
+/** What is held as long as the worker runs. */
+export interface Lock {
+  release(): void;
+}
+
 export class Owner {
   readonly #worker: Worker;
-  readonly #lock: OwnerLock;
+  readonly #lock: Lock;
   readonly #options: WorkerOptions;
-  readonly #ready = new Deferred();
+  readonly #ready = new Deferred<readonly Endpoint[]>();
   readonly #ended = new Deferred<ColloquyError | undefined>();
   #failure: ColloquyError | undefined;
   #closing = false;
 
-  constructor(lock: OwnerLock, options: WorkerOptions) {
+  constructor(lock: Lock, options: WorkerOptions) {
     this.#lock = lock;
     this.#options = options;
     this.#worker = new Worker(workerUrl, {
@@ -39,7 +44,7 @@ export class Owner {
       resourceLimits: { maxYoungGenerationSizeMb },
     });
     this.#worker.on("message", (message: FromWorker) => {
-      if (message.kind === "ready") this.#ready.resolve();
+      if (message.kind === "ready") this.#ready.resolve(message.endpoints);
       else this.#failure = errorFromInfo(message.error);
     });
     this.#worker.on("error", (cause) => {
@@ -51,8 +56,8 @@ export class Owner {
     this.#ready.promise.catch(() => {});
   }
 
-  /** Resolves when the worker serves; rejects with the reason why it cannot. */
-  get ready(): Promise<void> {
+  /** Resolves when the worker serves, with what it listens at by option; rejects with the reason why it cannot. */
+  get ready(): Promise<readonly Endpoint[]> {
     return this.#ready.promise;
   }
 
@@ -65,7 +70,12 @@ export class Owner {
   link(): Link {
     const { port1, port2 } = new MessageChannel();
     this.#post({ kind: "link", port: port2 }, port2);
-    return new MessagePortLink(port1, this.#options.directory);
+    return new MessagePortLink(port1, this.#options.directory ?? "memory");
+  }
+
+  /** Readiness turns: the end is near. */
+  drain(): void {
+    this.#post({ kind: "drain" });
   }
 
   /** Hands over: ends the hub, closes the store, frees the lock. Safe to repeat; never rejects. */
@@ -85,7 +95,8 @@ export class Owner {
     if (!this.#closing) {
       this.#failure ??= new ColloquyError("INTERNAL_ERROR", "the thread of the store has ended");
     }
-    if (this.#closing) removeHubFile(this.#options.hubFile);
+    const { hubFile } = this.#options;
+    if (this.#closing && hubFile !== undefined) removeHubFile(hubFile);
     this.#lock.release();
     this.#ready.reject(this.#failure ?? new ColloquyError("CLOSED", "closed while opening"));
     this.#ended.resolve(this.#failure);

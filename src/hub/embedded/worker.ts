@@ -7,52 +7,108 @@ import { listenUnix } from "../../link/unix.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { systemRandom } from "../../runtime/random.ts";
 import { ulidSource } from "../../runtime/ulid.ts";
+import { packageVersion } from "../../runtime/version.ts";
+import { localIdentity, sharedToken } from "../authentication.ts";
+import type { HealthSource } from "../health.ts";
 import { Hub } from "../hub.ts";
+import { defaultHubLimits } from "../limits.ts";
 import type { Probe } from "../probe.ts";
 import { writeHubFile } from "./hub-file.ts";
-import { openSharedStore, type SharedStore } from "./shared-store.ts";
+import { isRemote, type Listening, listen } from "./listening.ts";
+import { openSharedMemory, openSharedStore, type SharedStore } from "./shared-store.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./worker-protocol.ts";
 
 /** How this process is named to itself, where a session's peer is shown. */
 const ownPeer = "the owner's own process";
 
+/** What runs here, in the order in which it was opened. */
+interface Running {
+  readonly store: SharedStore;
+  readonly hub: Hub;
+  readonly own: Listener | undefined;
+  readonly others: Listening;
+}
+
 async function serve(parent: MessagePort, options: WorkerOptions): Promise<void> {
   const probe = await loadProbe(options.probeModule);
-  const { reserveBytes } = options;
-  const store = openSharedStore(options.directory, {
-    clock: systemClock,
-    ...(reserveBytes === undefined ? {} : { reserveBytes }),
-  });
+  const { listen: more = {}, socket, hubFile, hubLimits } = options;
+  const store = openStore(options);
   probe?.("opened");
   const id = ulidSource(systemClock, systemRandom)();
   const hub = new Hub({
     broker: store,
     clock: systemClock,
     id,
+    ...(hubLimits === undefined ? {} : { limits: hubLimits }),
+    ...(more.token === undefined ? {} : { authenticate: sharedToken(more.token) }),
     ...(probe === undefined ? {} : { probe }),
   });
-  const listener = await listenUnix(options.socket, (link) => hub.accept(link));
-  writeHubFile(options.hubFile, { hub: id, socket: options.socket, process: process.pid });
+  const stage = { draining: false, closing: false };
+  const others = await listen(more, hub, healthOf(hub, store, stage));
+  const own =
+    socket === undefined
+      ? undefined
+      : await listenUnix(socket, (link) => hub.accept(link, localIdentity));
+  if (hubFile !== undefined && socket !== undefined) {
+    writeHubFile(hubFile, { hub: id, socket, process: process.pid });
+  }
   probe?.("listening");
-  const closing = { asked: false };
   parent.on("message", (message: ToWorker) => {
     if (message.kind === "link") {
-      hub.accept(new MessagePortLink(message.port, ownPeer));
+      hub.accept(new MessagePortLink(message.port, ownPeer), localIdentity);
       return;
     }
-    closing.asked = true;
-    close(listener, hub, store).then(() => parent.close(), fail);
+    stage.draining = true;
+    if (message.kind === "drain" || stage.closing) return;
+    stage.closing = true;
+    close({ store, hub, own, others }).then(() => parent.close(), fail);
   });
-  tell({ kind: "ready" });
+  tell({ kind: "ready", endpoints: others.endpoints });
   // A store that failed serves nobody; the next owner opens it anew and looks at what is there.
   const failure = await store.failed;
-  if (!closing.asked) fail(failure);
+  if (!stage.closing) fail(failure);
 }
 
-async function close(listener: Listener, hub: Hub, store: SharedStore): Promise<void> {
-  await listener.close();
+function openStore(options: WorkerOptions): SharedStore {
+  const { directory, reserveBytes, listen: more = {}, storeLimits } = options;
+  // Clients behind a network get as long to claim what they hold as their sessions would keep it.
+  const patience = { reconnectGraceMs: defaultHubLimits.remoteReconnectGraceMs };
+  const limits = { ...(isRemote(more) ? patience : {}), ...storeLimits };
+  if (directory === undefined) return openSharedMemory({ clock: systemClock, limits });
+  return openSharedStore(directory, {
+    clock: systemClock,
+    limits,
+    ...(reserveBytes === undefined ? {} : { reserveBytes }),
+  });
+}
+
+/** What is told of the hub; its clients and its durability are looked up each time. */
+function healthOf(
+  hub: Hub,
+  store: SharedStore,
+  stage: { readonly draining: boolean },
+): HealthSource {
+  const { capabilities } = store.connect("health");
+  const openedMs = systemClock.monotonicMs();
+  const version = packageVersion();
+  return () => ({
+    status: stage.draining ? "draining" : "ready",
+    version,
+    hub: hub.id,
+    process: process.pid,
+    uptimeMs: Math.round(systemClock.monotonicMs() - openedMs),
+    connections: hub.sessions,
+    durability: capabilities.durability,
+  });
+}
+
+/** Nobody else comes in, everybody is told, what they sent is kept; health is told until the end. */
+async function close({ store, hub, own, others }: Running): Promise<void> {
+  await own?.close();
+  await others.closeToClients();
   await hub.close();
   await store.close();
+  await others.close();
 }
 
 function fail(error: unknown): void {

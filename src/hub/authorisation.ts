@@ -17,12 +17,10 @@ import type {
   Log,
   Publication,
   Queues,
-  Settlement,
-  SettleOutcome,
   Store,
   Topics,
 } from "../broker/broker.ts";
-import { ColloquyError, errorInfo } from "../errors.ts";
+import { ColloquyError, type ErrorInfo, errorInfo } from "../errors.ts";
 
 export type Action =
   | "publish"
@@ -135,9 +133,19 @@ function authorisedQueues(queues: Queues, allows: Allows): Queues {
       check("receive", queue);
       yield* queues.receive(queue, options, signal);
     },
-    settle: (settlements) => settleAllowed(queues, settlements, allows),
-    // Only who has received a message can say anything of it: the fence is the proof.
-    report: (reports) => queues.report(reports),
+    // Fences count up, and could be guessed: only who may receive from a mailbox says what became of its messages.
+    settle: (settlements) =>
+      passAllowed(
+        settlements,
+        ({ queue, effects = [] }) => refusalOf([["receive", queue], ...effects.map(asked)], allows),
+        (allowed) => queues.settle(allowed),
+      ),
+    report: (reports) =>
+      passAllowed(
+        reports,
+        ({ queue }) => refusalOf([["receive", queue]], allows),
+        (allowed) => queues.report(allowed),
+      ),
     cancel: async (queue, position, options) => {
       check("cancel", queue);
       return queues.cancel(queue, position, options);
@@ -169,26 +177,33 @@ function authorisedQueues(queues: Queues, allows: Allows): Queues {
   };
 }
 
-/** A settlement with a forbidden effect is refused as a whole: an effect is made with its message or not at all. */
-async function settleAllowed(
-  queues: Queues,
-  settlements: readonly Settlement[],
-  allows: Allows,
-): Promise<readonly SettleOutcome[]> {
-  const refusals = settlements.map(({ effects }) => refusalOf(effects ?? [], allows));
-  if (refusals.every((refusal) => refusal === undefined)) return queues.settle(settlements);
-  const allowed = settlements.filter((_, index) => refusals[index] === undefined);
-  const outcomes = [...(allowed.length === 0 ? [] : await queues.settle(allowed))];
+type Refused = { readonly kind: "refused"; readonly error: ErrorInfo };
+
+/**
+ * Passes on what is allowed, and answers for the rest. A settlement with a forbidden effect is refused as
+ * a whole: an effect is made with its message or not at all.
+ */
+async function passAllowed<Item, Outcome>(
+  items: readonly Item[],
+  refusal: (item: Item) => ColloquyError | undefined,
+  pass: (allowed: readonly Item[]) => Promise<readonly Outcome[]>,
+): Promise<readonly (Outcome | Refused)[]> {
+  const refusals = items.map(refusal);
+  if (refusals.every((error) => error === undefined)) return pass(items);
+  const allowed = items.filter((_, index) => refusals[index] === undefined);
+  const outcomes = [...(allowed.length === 0 ? [] : await pass(allowed))];
   return refusals.map((error) =>
     error === undefined
-      ? (outcomes.shift() as SettleOutcome)
+      ? (outcomes.shift() as Outcome)
       : { kind: "refused", error: errorInfo(error) },
   );
 }
 
-function refusalOf(effects: readonly Effect[], allows: Allows): ColloquyError | undefined {
-  for (const effect of effects) {
-    const [action, subject] = asked(effect);
+function refusalOf(
+  questions: readonly (readonly [Action, string])[],
+  allows: Allows,
+): ColloquyError | undefined {
+  for (const [action, subject] of questions) {
     if (!allows(action, subject)) return forbidden(action, subject);
   }
   return undefined;

@@ -60,6 +60,7 @@ export class Hub implements SessionHost {
   readonly #host: string = processIdentity().host;
   #timer: Timer | undefined;
   #closed = false;
+  #refused = 0;
 
   /** @throws INVALID_OPTION naming the limit that is wrong. */
   constructor(options: HubOptions) {
@@ -71,6 +72,11 @@ export class Hub implements SessionHost {
     this.#authorise = options.authorise;
     this.limits = checkHubLimits(options.limits);
     this.#tick();
+  }
+
+  /** Operations that `authorise` has refused, publications included, which nobody is told of otherwise. */
+  get refused(): number {
+    return this.#refused;
   }
 
   get sessions(): number {
@@ -93,14 +99,23 @@ export class Hub implements SessionHost {
   }
 
   async authenticate(hello: Hello, link: Link): Promise<Identity> {
-    return (await this.#authenticate?.(hello, link)) ?? localIdentity;
+    if (this.#authenticate === undefined) return localIdentity;
+    const identity: Partial<Identity> | undefined = await this.#authenticate(hello, link);
+    // An authenticator that says nothing has let nobody in.
+    if (typeof identity?.name === "string") return { ...identity, name: identity.name };
+    throw new ColloquyError("UNAUTHORIZED", "the authenticator of this hub names nobody");
   }
 
   connect(name: string, identity: Identity): Broker {
     const broker = this.broker.connect(name);
     const authorise = this.#authorise;
     if (authorise === undefined) return broker;
-    return new AuthorisedBroker(broker, (action, subject) => authorise(identity, action, subject));
+    return new AuthorisedBroker(broker, (action, subject) => {
+      // Whatever a careless one gives beside true, a promise above all, allows nothing.
+      if (authorise(identity, action, subject) === true) return true;
+      this.#refused++;
+      return false;
+    });
   }
 
   /**

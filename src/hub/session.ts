@@ -13,12 +13,13 @@ import {
 } from "../broker/hub/operations/greeting.ts";
 import { sessionLimits, strangerLimits } from "../broker/hub/operations/limits.ts";
 import { readNumbered, writeNumbered } from "../broker/hub/operations/numbered.ts";
-import { type ErrorInfo, errorInfo, isColloquyError } from "../errors.ts";
+import { ColloquyError, type ErrorInfo, errorInfo, isColloquyError } from "../errors.ts";
 import { FrameOutput } from "../link/frame-output.ts";
 import type { Link } from "../link/link.ts";
 import { type Frame, type FrameType, frameTypes } from "../message/frame.ts";
 import { FrameParser } from "../message/frame-parser.ts";
 import { invalidMessage } from "../message/invalid.ts";
+import { withAbort } from "../runtime/abort.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Identity } from "./authentication.ts";
 import { BoundEntries } from "./bound-entries.ts";
@@ -138,11 +139,14 @@ export class Session implements SessionContext {
   /** Resolves when the link has ended and nothing of it is left to do. Never rejects. */
   async run(): Promise<void> {
     const { clock } = this.#host;
+    const patience = new AbortController();
     const timer = clock.setTimer(this.limits.helloTimeoutMs, () => {
-      if (this.#membership === undefined) this.destroy();
+      if (this.#membership !== undefined) return;
+      this.destroy();
+      patience.abort(new ColloquyError("CLOSED", "the client was not known in time"));
     });
     try {
-      await this.#read();
+      await this.#read(patience.signal);
     } catch (error) {
       if (isAboutHub(error)) this.destroy();
       else this.#refuse(errorInfo(error));
@@ -183,7 +187,8 @@ export class Session implements SessionContext {
     this.#link.destroy();
   }
 
-  async #read(): Promise<void> {
+  /** @param patience - aborts when an authenticator has taken too long; its place is for others then. */
+  async #read(patience: AbortSignal): Promise<void> {
     let greeting: Promise<void> | undefined;
     const receive = (frame: Frame): void => {
       if (this.#membership !== undefined) return this.#dispatch(frame);
@@ -200,7 +205,9 @@ export class Session implements SessionContext {
       this.#silentTicks = 0;
       this.#parser.push(value, receive);
       this.#submit();
-      if (this.#membership === undefined) await greeting;
+      if (this.#membership === undefined && greeting !== undefined) {
+        await withAbort(greeting, patience);
+      }
       await this.#work.below(this.limits.inProgressBytesMax);
       await this.output.below(this.limits.backlogBytesMax);
     }
@@ -220,6 +227,8 @@ export class Session implements SessionContext {
   async #greet(frame: Frame): Promise<void> {
     const hello = readHello(frame);
     this.#identity ??= await this.#host.authenticate(hello, this.#link);
+    // Meanwhile it may have been refused or given up: it must not be taken in as one that nobody ends.
+    if (this.finished) throw new ColloquyError("CLOSED", "the session has ended");
     const predecessor = this.#host.admit(this, hello.incarnation);
     predecessor?.suspend();
     const broker = this.#host.connect(hello.name, this.#identity);

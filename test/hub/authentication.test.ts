@@ -1,16 +1,25 @@
 /** Who may come in, and what they may do there, over real sockets. */
 import { afterEach, expect, test } from "vitest";
 import type { Broker, QueuedMessage } from "../../src/broker/broker.ts";
+import { writeHello } from "../../src/broker/hub/operations/greeting.ts";
 import { openHubBroker } from "../../src/broker/hub.ts";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
-import { checkExposure, localIdentity, sharedToken } from "../../src/hub/authentication.ts";
+import {
+  type Authenticate,
+  checkExposure,
+  type Identity,
+  localIdentity,
+  sharedToken,
+} from "../../src/hub/authentication.ts";
 import { Hub, type HubOptions } from "../../src/hub/hub.ts";
 import { join } from "../../src/index.ts";
 import type { Link } from "../../src/link/link.ts";
 import { connectTcp, listenTcp } from "../../src/link/tcp.ts";
 import { listenWebSocket } from "../../src/link/websocket-listener.ts";
+import { frameTypes } from "../../src/message/frame.ts";
 import { systemClock as clock } from "../../src/runtime/clock.ts";
 import { systemRandom as random } from "../../src/runtime/random.ts";
+import { RawClient, someone } from "./support/raw-client.ts";
 
 const token = "correct horse battery staple";
 const never = new AbortController().signal;
@@ -132,6 +141,90 @@ test("what is not allowed is FORBIDDEN, each operation by itself, and the sessio
   expect(await first(root.log?.read("yours", 1, {}, never))).toBeUndefined();
 });
 
+test("who may not receive from a mailbox cannot settle or report on its messages by guessing", async () => {
+  const { hub, accept } = openHub({
+    authenticate: async ({ credential = "" }) => ({ name: credential }),
+    authorise: ({ name }) => name === "root",
+  });
+  const url = await listening(listenTcp({ port: 0 }, accept));
+  const root = await client(url, "root");
+  const guest = await client(url, "guest");
+  await root.queues.declare(["yours"]);
+  await root.queues.enqueue("yours", [message("1")]);
+  const deliveries = root.queues.receive("yours", receiving, never)[Symbol.asyncIterator]();
+  const [delivery] = (await deliveries.next()).value ?? [];
+  const claim = { queue: "yours", position: delivery?.position ?? 0, fence: delivery?.fence ?? 0 };
+  const settlement = { ...claim, outcome: { kind: "done" } } as const;
+  const refused = [{ kind: "refused", error: { code: "FORBIDDEN" } }];
+  expect(await guest.queues.settle([settlement])).toMatchObject(refused);
+  expect(await guest.queues.report([{ ...claim, kind: "started" }])).toMatchObject(refused);
+  expect(hub.refused).toBe(2);
+  expect(await root.queues.settle([settlement])).toMatchObject([{ kind: "settled" }]);
+});
+
+test("an authenticator that names nobody lets nobody in, an authoriser that promises allows nothing", async () => {
+  const careless = async () => undefined;
+  const promises = async () => true;
+  const nobody = openHub({ authenticate: careless as unknown as Authenticate });
+  const closed = await listening(listenTcp({ port: 0 }, nobody.accept));
+  await expect(client(closed, "guest")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  const { accept } = openHub({ authorise: promises as unknown as () => boolean });
+  const guest = await client(await listening(listenTcp({ port: 0 }, accept)), "guest");
+  await expect(guest.queues.declare(["mine"])).rejects.toMatchObject({ code: "FORBIDDEN" });
+});
+
+test("an authenticator that does not answer costs its own client the place, and nobody else", async () => {
+  const { accept } = openHub({
+    authenticate: ({ credential = "" }) =>
+      credential === "slow" ? new Promise(() => {}) : Promise.resolve({ name: credential }),
+    limits: { strangersMax: 1, helloTimeoutMs: 50 },
+  });
+  const url = await listening(listenTcp({ port: 0 }, accept));
+  await expect(client(url, "slow")).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
+  const quick = await client(url, "quick");
+  await quick.queues.declare(["mine"]);
+});
+
+test("who is refused while it is being asked about is not taken in afterwards", async () => {
+  const answer = Promise.withResolvers<Identity>();
+  const { hub, accept } = openHub({ authenticate: () => answer.promise });
+  const { hostname: host, port } = new URL(
+    (await listening(listenTcp({ port: 0 }, accept))).replace("tcp", "http"),
+  );
+  const link = await connectTcp({ host, port: Number(port) })(never);
+  opened.push(async () => link.destroy());
+  const raw = new RawClient(link);
+  raw.write((writer) => {
+    writeHello(writer, someone);
+    writeHello(writer, someone);
+  });
+  await raw.until(frameTypes.GOODBYE);
+  await raw.ended;
+  answer.resolve({ name: "late" });
+  await answer.promise;
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(hub.sessions).toBe(0);
+});
+
+test("net.status is told each change: ready, lost, and refused for good with the reason", async () => {
+  let check = sharedToken(token);
+  const { accept, links } = openHub({ authenticate: (hello, link) => check(hello, link) });
+  const url = await listening(listenTcp({ port: 0 }, accept));
+  const net = await join(url, { token, drainOnSignals: false });
+  opened.push(() => net.close());
+  const statuses = net.statuses(never)[Symbol.asyncIterator]();
+  const next = async () => (await statuses.next()).value;
+  expect(await next()).toEqual({ kind: "ready" });
+  links[0]?.destroy();
+  expect(await next()).toMatchObject({ kind: "lost" });
+  expect(await next()).toEqual({ kind: "ready" });
+  check = sharedToken("another token than before");
+  links[1]?.destroy();
+  expect(await next()).toMatchObject({ kind: "lost" });
+  expect(await next()).toMatchObject({ kind: "closed", cause: { code: "UNAUTHORIZED" } });
+  expect(net.status).toMatchObject({ kind: "closed", cause: { code: "UNAUTHORIZED" } });
+});
+
 test("nobody takes the place of another client by knowing its incarnation", async () => {
   const { accept } = openHub({
     authenticate: async ({ credential = "" }) => ({ name: credential }),
@@ -174,7 +267,7 @@ test("a credential that is too long is refused before it is sent", async () => {
 
 const receiving = { credit: 1, consumer: "test" };
 
-function openHub(options: Pick<HubOptions, "authenticate" | "authorise">) {
+function openHub(options: Pick<HubOptions, "authenticate" | "authorise" | "limits">) {
   const broker = openMemoryBroker();
   const hub = new Hub({ broker, clock, id: "hub", ...options });
   const links: Link[] = [];

@@ -1,11 +1,12 @@
 /** The durable side of an agent: declares its mailboxes, takes commands from them, settles them. */
 import type { Delivery, Notice } from "../broker/broker.ts";
-import { defaultRetry, Retries } from "../delivery/retry.ts";
+import { defaultRetry, Retries, retryDelayMs } from "../delivery/retry.ts";
 import { type ColloquyError, errorInfo, isColloquyError } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { isRefusal } from "../exchange/failures.ts";
 import type { Address } from "../message/address.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
+import { sleep } from "../runtime/sleep.ts";
 import { type CommandHome, CommandWork } from "./command-work.ts";
 import { HeldCommands } from "./held-commands.ts";
 import type { Inbox } from "./inbox.ts";
@@ -13,6 +14,8 @@ import { Reports } from "./reporting.ts";
 import { Settlements } from "./settling.ts";
 
 const declareAgainMs = 1_000;
+/** Before a mailbox that broke off is received from again. */
+const leastPauseMs = 50;
 
 export class Mailboxes {
   readonly #exchange: Exchange;
@@ -98,20 +101,39 @@ export class Mailboxes {
     await Promise.all(this.#loops);
   }
 
+  /** Until it stops; what breaks off begins again after a pause, longer each time until something comes. */
   async #work(address: Address): Promise<void> {
-    const { broker, space, onError } = this.#exchange.site;
+    const { clock, random, onError } = this.#exchange.site;
+    const { signal } = this.#stop;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        await this.#receive(address, () => {
+          failures = 0;
+        });
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        onError(error, `mailbox ${address} of ${this.#inbox.id}`);
+        if (isRefusal(error) || isColloquyError(error, "CLOSED")) return;
+        failures++;
+        const delayMs = leastPauseMs + retryDelayMs(failures, defaultRetry, random);
+        await sleep(clock, delayMs, signal).catch(() => {});
+      }
+    }
+  }
+
+  async #receive(address: Address, received: () => void): Promise<void> {
+    const { broker, space } = this.#exchange.site;
     const options = {
       credit: this.#inbox.capacity,
       consumer: this.#inbox.id,
       onNotice: (notice: Notice) => this.#held.noticed(notice),
     };
-    const { signal } = this.#stop;
-    try {
-      for await (const batch of broker.queues.receive(space.queue(address), options, signal)) {
-        for (const delivery of batch) this.#take(delivery);
-      }
-    } catch (error) {
-      if (!signal.aborted) onError(error, `mailbox ${address} of ${this.#inbox.id}`);
+    const queue = space.queue(address);
+    for await (const batch of broker.queues.receive(queue, options, this.#stop.signal)) {
+      received();
+      for (const delivery of batch) this.#take(delivery);
     }
   }
 

@@ -5,6 +5,7 @@
  */
 import { ColloquyError } from "../errors.ts";
 import type { Connect } from "../link/link.ts";
+import { utf8Length } from "../message/text.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { processIdentity } from "../runtime/process.ts";
 import type { Random } from "../runtime/random.ts";
@@ -15,7 +16,7 @@ import { HubConnection } from "./hub/connection.ts";
 import { Deliveries } from "./hub/deliveries.ts";
 import { Intake } from "./hub/intake.ts";
 import { HubLog } from "./hub/log.ts";
-import { credentialCharactersMax } from "./hub/operations/greeting.ts";
+import { credentialBytesMax } from "./hub/operations/greeting.ts";
 import { HubQueues } from "./hub/queues.ts";
 import { Settlements } from "./hub/settlements.ts";
 import { HubStore } from "./hub/store.ts";
@@ -28,7 +29,7 @@ export interface HubBrokerOptions {
   readonly random: Random;
   /** Who connects, for people. */
   readonly name: string;
-  /** Shown to the hub's authenticator, such as a token; at most 8,192 characters. Default: none. */
+  /** Shown to the hub's authenticator, such as a token; at most 8,192 bytes of UTF-8. Default: none. */
   readonly credential?: string;
   readonly limits?: Partial<HubBrokerLimits>;
 }
@@ -147,8 +148,8 @@ class LinkedBroker implements HubBroker {
 
 function checkCredential(credential: string | undefined): void {
   if (credential === undefined) return;
-  if (typeof credential === "string" && credential.length <= credentialCharactersMax) return;
-  const message = `credential: it is no text of at most ${credentialCharactersMax} characters`;
+  if (typeof credential === "string" && utf8Length(credential) <= credentialBytesMax) return;
+  const message = `credential: it is no text of at most ${credentialBytesMax} bytes`;
   throw new ColloquyError("INVALID_OPTION", message, { details: { field: "credential" } });
 }
 

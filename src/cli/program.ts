@@ -11,10 +11,12 @@ import { addAgents } from "./commands/agents.ts";
 import { addBench } from "./commands/bench.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addDead } from "./commands/dead.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addExport } from "./commands/export.ts";
 import { addPublish } from "./commands/publish.ts";
 import { addQueues } from "./commands/queues.ts";
 import { addRequest } from "./commands/request.ts";
+import { addRun } from "./commands/run.ts";
 import { addSend } from "./commands/send.ts";
 import { addServe } from "./commands/serve.ts";
 import { addStream } from "./commands/stream.ts";
@@ -29,6 +31,7 @@ import { jsonLine, type Terminal } from "./terminal.ts";
 /** In the order in which help shows them. */
 const commands: readonly AddCommand[] = [
   addServe,
+  addRun,
   addAgents,
   addTop,
   addRequest,
@@ -40,6 +43,7 @@ const commands: readonly AddCommand[] = [
   addQueues,
   addDead,
   addBench,
+  addDoctor,
   addExport,
   addCompletion,
 ];

@@ -5,6 +5,9 @@ import { cancelledError, onAbort } from "../runtime/abort.ts";
 import type { Link } from "./link.ts";
 import { SocketLink, type SocketLinkOptions } from "./socket.ts";
 
+/** How long the other side may be silent until a link is open: the host, and its half of TLS. */
+const connectTimeoutMs = 10_000;
+
 /**
  * @param open - begins to connect.
  * @param ready - the event after which bytes may be sent.
@@ -29,11 +32,16 @@ export function openLink(
       const message = `nobody listens at ${options.peer}: ${cause.message}`;
       reject(new ColloquyError("AGENT_UNREACHABLE", message, { cause }));
     };
+    socket.setTimeout(connectTimeoutMs, () => {
+      refuse(new Error(`no answer for ${connectTimeoutMs} ms`));
+    });
     const vanish = () => refuse(new Error("the connection was closed"));
     socket.on("error", refuse);
     socket.once("close", vanish);
     socket.once(ready, () => {
       forget();
+      socket.setTimeout(0);
+      socket.removeAllListeners("timeout");
       socket.off("close", vanish);
       resolve(new SocketLink(socket, options));
       socket.off("error", refuse);

@@ -259,10 +259,11 @@ test("a host that others reach is refused without an authenticator, and tokens t
 
 test("a credential that is too long is refused before it is sent", async () => {
   const connect = connectTcp({ host: "127.0.0.1", port: 1 });
-  const credential = "x".repeat(8_193);
-  await expect(
-    openHubBroker({ connect, clock, random, name: "client", credential }),
-  ).rejects.toMatchObject({ code: "INVALID_OPTION", details: { field: "credential" } });
+  for (const credential of ["x".repeat(8_193), "€".repeat(2_731)]) {
+    await expect(
+      openHubBroker({ connect, clock, random, name: "client", credential }),
+    ).rejects.toMatchObject({ code: "INVALID_OPTION", details: { field: "credential" } });
+  }
 });
 
 const receiving = { credit: 1, consumer: "test" };

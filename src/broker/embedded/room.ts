@@ -64,7 +64,7 @@ export class Room {
 }
 
 /** The larger of 64 MiB and a twentieth of the disk, and no more than a quarter of it for the former. */
-function reserveOf(directory: string): number {
+export function reserveOf(directory: string): number {
   try {
     const { blocks, bsize } = statfsSync(directory);
     const bytes = blocks * bsize;

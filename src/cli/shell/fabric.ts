@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import type { Agent } from "../../agent/agent.ts";
 import { ColloquyError } from "../../errors.ts";
-import { join } from "../../network/join.ts";
+import { type JoinOptions, join } from "../../network/join.ts";
 import type { Network } from "../../network/network.ts";
 import { onAbort, withAbort } from "../../runtime/abort.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -86,6 +86,7 @@ export function joinFabric(
   flags: FabricFlags,
   terminal: Terminal,
   signal: AbortSignal,
+  more: Pick<JoinOptions, "create" | "name"> = {},
 ): Promise<Network> {
   return join({
     ...(flags.url === undefined ? {} : { url: flags.url }),
@@ -94,6 +95,7 @@ export function joinFabric(
     ...(flags.space === undefined ? {} : { space: flags.space }),
     name: "colloquy",
     create: false,
+    ...more,
     drainOnSignals: false,
     signal,
     onError: (error, where) => {

@@ -15,14 +15,14 @@ import type { Frame } from "../../../message/frame.ts";
 import { type FrameType, frameTypes } from "../../../message/frame.ts";
 import type { FrameWriter } from "../../../message/frame-writer.ts";
 import { invalidMessage, unknownVersion } from "../../../message/invalid.ts";
-import { decodeUtf8 } from "../../../message/text.ts";
+import { decodeUtf8, utf8Length } from "../../../message/text.ts";
 import type { Capabilities } from "../../broker.ts";
 
 /** Raised when one side could misread the other. */
 export const protocolVersion = 1;
 
-/** Of a HELLO's credential: with it, the header stays below what a stranger may send. */
-export const credentialCharactersMax = 8_192;
+/** UTF-8 bytes of a HELLO's credential: with it, the header stays below what a stranger may send. */
+export const credentialBytesMax = 8_192;
 
 export interface Hello {
   /** One life of one client; a second session of the same incarnation takes the first one's place. */
@@ -32,7 +32,7 @@ export interface Hello {
   /** Process id, and what it is unique in: see runtime/process.ts. */
   readonly process: number;
   readonly host: string;
-  /** What the client shows of itself to be let in, for the hub's authenticator; at most 8,192 characters. */
+  /** What the client shows of itself to be let in, for the hub's authenticator; at most 8,192 bytes of UTF-8. */
   readonly credential?: string;
 }
 
@@ -60,11 +60,8 @@ export function readHello(frame: Frame): Hello {
   if (!Number.isSafeInteger(process)) throw invalidMessage("hello.process", "a process id");
   const known = { incarnation, name, host, process: process as number };
   if (credential === undefined) return known;
-  if (typeof credential !== "string" || credential.length > credentialCharactersMax) {
-    throw invalidMessage(
-      "hello.credential",
-      `a text of at most ${credentialCharactersMax} characters`,
-    );
+  if (typeof credential !== "string" || utf8Length(credential) > credentialBytesMax) {
+    throw invalidMessage("hello.credential", `a text of at most ${credentialBytesMax} bytes`);
   }
   return { ...known, credential };
 }

@@ -1,0 +1,112 @@
+/** `colloquy run`: starts the agents of some modules, and keeps them until it is ended. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { ColloquyError } from "../../errors.ts";
+import type { Network } from "../../network/network.ts";
+import { onAbort } from "../../runtime/abort.ts";
+import { keepAlive } from "../../runtime/keep-alive.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { type AddCommand, examplesText } from "../shell/command.ts";
+import { type FabricFlags, fabricOptions, joinFabric } from "../shell/fabric.ts";
+import { remark } from "../shell/output.ts";
+import { jsonLine, type Terminal, writeLine } from "../terminal.ts";
+
+interface Flags extends FabricFlags {
+  readonly watch?: true;
+  readonly name?: string;
+}
+
+/** What a module exports by default. */
+type Start = (net: Network) => unknown;
+
+const notes = `
+A module exports by default a function that is given the network, and makes its agents there:
+
+  export default async function (net) {
+    const greeter = await net.agent("greeter");
+    greeter.handle("greet", (name) => \`Hello, \${name}!\`);
+  }
+
+TypeScript is run as it is, as far as its types can be erased. When all functions have returned, one line
+is written: "ready", then the agents. Ctrl-C and SIGTERM let running handlers end, and leave.
+With --watch the agents are started again whenever a file changes that a module imports.
+
+Exit codes: 0 ended in order; 1 a module failed; 2 wrong usage.`;
+
+export const addRun: AddCommand = (program, terminal, ended) => {
+  fabricOptions(program.command("run"))
+    .summary("start the agents of modules, and keep them")
+    .description("Join a fabric, start the agents of some modules, and keep them until ended.")
+    .argument("<module...>", "files that export a function by default")
+    .option("--watch", "start again when a file changes that they import")
+    .option("--name <name>", "of this process, for people (default: colloquy)")
+    .addHelpText(
+      "after",
+      examplesText(
+        ["colloquy run agents.ts", "colloquy run --watch --url tcp://hub.example agents.ts"],
+        notes,
+      ),
+    )
+    .action(async (modules: readonly string[], flags: Flags) => {
+      ended(await (flags.watch ? watch(terminal) : run(modules, flags, terminal)));
+    });
+};
+
+async function run(
+  modules: readonly string[],
+  flags: Flags,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { signal = new AbortController().signal } = terminal;
+  const name = flags.name === undefined ? {} : { name: flags.name };
+  const net = await joinFabric(flags, terminal, signal, { create: true, ...name });
+  const letGo = keepAlive();
+  try {
+    for (const module of modules) await (await startOf(module))(net);
+    const here = net.agents().filter(({ instance }) => instance === net.instance);
+    const agents = here.map(({ id }) => id).sort();
+    const ready = flags.json
+      ? jsonLine({ ready: true, process: process.pid, agents })
+      : ["ready", ...agents].join(" ");
+    await writeLine(terminal.out, ready);
+    await new Promise<void>((resolve) => onAbort(signal, resolve));
+    return exitCodes.done;
+  } finally {
+    letGo();
+    await net.close();
+  }
+}
+
+async function startOf(module: string): Promise<Start> {
+  let loaded: { readonly default?: unknown };
+  try {
+    loaded = await import(pathToFileURL(resolve(module)).href);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ColloquyError("HANDLER_FAILED", `${module}: ${why}`, { cause });
+  }
+  if (typeof loaded.default === "function") return loaded.default as Start;
+  throw new ColloquyError(
+    "INVALID_OPTION",
+    `${module}: it exports no function by default; see colloquy run --help`,
+    { details: { field: "module", value: module } },
+  );
+}
+
+/** The same command without `--watch`, in a process that Node starts again when what it imported changes. */
+async function watch(terminal: Terminal): Promise<ExitCode> {
+  const main = fileURLToPath(
+    new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url),
+  );
+  const args = process.argv.slice(2).filter((argument) => argument !== "--watch");
+  const flags = [...process.execArgv, "--watch", "--watch-preserve-output"];
+  const child = spawn(process.execPath, [...flags, main, ...args], { stdio: "inherit" });
+  const forget = onAbort(terminal.signal, () => child.kill("SIGTERM"));
+  const [code] = (await once(child, "exit")) as [number | null];
+  forget();
+  if (terminal.signal?.aborted === true || code === 0) return exitCodes.done;
+  remark(`the watched process has ended with code ${code}`, terminal);
+  return exitCodes.failed;
+}

@@ -1,0 +1,103 @@
+/** A hub: whether it can be reached, lets this client in, and what it promises to survive. */
+import { readFileSync } from "node:fs";
+import type { DurabilityClaim } from "../../../broker/broker.ts";
+import { type HubBroker, openHubBroker } from "../../../broker/hub.ts";
+import { type ErrorInfo, errorInfo } from "../../../errors.ts";
+import { hubAddress } from "../../../network/hub-url.ts";
+import { onAbort } from "../../../runtime/abort.ts";
+import { systemClock } from "../../../runtime/clock.ts";
+import { systemRandom } from "../../../runtime/random.ts";
+import type { FabricFlags } from "../fabric.ts";
+import { type Finding, fail, ok, warn } from "./finding.ts";
+
+/** How long a round trip may take before it is worth a warning, milliseconds. */
+const slowMs = 250;
+
+export async function checkHub(
+  url: string,
+  flags: FabricFlags,
+  signal: AbortSignal | undefined,
+): Promise<readonly Finding[]> {
+  let broker: HubBroker;
+  try {
+    broker = await open(url, flags);
+  } catch (error) {
+    return [refused(url, errorInfo(error))];
+  }
+  const forget = onAbort(signal, () => void broker.close());
+  try {
+    const beganMs = systemClock.monotonicMs();
+    const mailboxes = await broker.queues.mailboxes();
+    const tookMs = Math.ceil(systemClock.monotonicMs() - beganMs);
+    const dead = mailboxes.length === 0 ? "no mailboxes" : `${mailboxes.length} mailboxes`;
+    return [
+      ok("hub", `${url}, ${broker.name}`),
+      tookMs > slowMs
+        ? warn("round trip", `${tookMs} ms`, "look at the load of the hub, and the way to it")
+        : ok("round trip", `${tookMs} ms, ${dead}`),
+      durabilityFinding(broker.capabilities.durability),
+    ];
+  } catch (error) {
+    return [refused(url, errorInfo(error))];
+  } finally {
+    forget();
+    await broker.close();
+  }
+}
+
+function open(url: string, flags: FabricFlags): Promise<HubBroker> {
+  const tls = flags.ca === undefined ? undefined : { ca: readFileSync(flags.ca) };
+  const address = hubAddress(url, tls);
+  if (address === undefined) throw new Error(`${url} is no address of a hub`);
+  const credential = flags.token ?? process.env["COLLOQUY_TOKEN"];
+  return openHubBroker({
+    ...address,
+    ...(credential === undefined ? {} : { credential }),
+    clock: systemClock,
+    random: systemRandom,
+    name: "colloquy doctor",
+  });
+}
+
+function refused(url: string, { code, message }: ErrorInfo): Finding {
+  const found = `${url}: ${message}`;
+  switch (code) {
+    case "UNAUTHORIZED":
+      return fail("hub", found, "give the hub's token: --token, or COLLOQUY_TOKEN");
+    case "FORBIDDEN":
+      return warn("hub", found, "it is there; this client may not look further");
+    case "INVALID_VERSION":
+    case "INVALID_MESSAGE":
+      return fail(
+        "hub",
+        found,
+        "what listens there is no hub of this version: upgrade the older one",
+      );
+    case "RATE_LIMITED":
+      return fail("hub", found, "let the hub take more clients: --connections-max");
+    default:
+      return fail(
+        "hub",
+        found,
+        "start it, colloquy serve, or look for what is between: address, firewall, certificate",
+      );
+  }
+}
+
+function durabilityFinding({ level, evidence }: DurabilityClaim): Finding {
+  const because = Object.entries(evidence)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
+  switch (level) {
+    case "none":
+      return warn("durability", "nothing is kept", "for work that must last: serve a directory");
+    case "process":
+      return warn(
+        "durability",
+        `survives the end of processes, not of the system: ${because}`,
+        "keep the store on a disk of this machine that is flushed",
+      );
+    default:
+      return ok("durability", `${level}: ${because}`);
+  }
+}

@@ -10,9 +10,9 @@ import { AsyncQueue } from "../runtime/async-queue.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import type { Connect, Link } from "./link.ts";
 import { type ClientTls, clientTls } from "./tls.ts";
+import { webSocketMessageBytesMax } from "./websocket-message.ts";
 
-/** Bytes of one message, either way. A larger one ends the link with code 1009. */
-export const webSocketMessageBytesMax: number = 64 * 1024;
+export { webSocketMessageBytesMax };
 
 /** What one connection may hold before its bytes are passed on, whoever it is. */
 export const webSocketLimits: {

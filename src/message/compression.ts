@@ -2,17 +2,41 @@
  * Compression of payloads, by the two ends; a hub never opens one. Both directions are synchronous: a
  * payload is bounded, so the work is too, and messages cannot overtake one another while a thread
  * pool is busy. The only file that needs zlib.
+ *
+ * A page has no zlib: it sends payloads as they are, and reads with what its entry has brought along.
  */
-import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { invalidOption } from "../errors.ts";
+import { invalidOption, isColloquyError } from "../errors.ts";
+import { builtin } from "../runtime/builtin.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
 import { compressionBytesMin, payloadBytesMax } from "./limits.ts";
 import { type Compression, compressions, type EncodedPayload } from "./message.ts";
 
+const zlib = builtin("node:zlib");
+
 export type CompressionName = keyof typeof compressions;
 
+/** A decompressor may reserve this much memory for what it looks back at, as a power of two: 8 MiB. */
+const zstdWindowLogMax = 23;
+
+/** Where there is no zlib, the default and all that can be chosen is "none". */
+const defaultAlgorithm: CompressionName = zlib === undefined ? "none" : "zstd";
+
+/** Throws whatever it likes for damaged bytes, MESSAGE_TOO_LARGE once more than `bytesMax` would come out. */
+export type Decompressor = (
+  compression: Exclude<CompressionName, "none">,
+  bytes: Uint8Array,
+  bytesMax: number,
+) => Uint8Array;
+
+let decompressor: Decompressor | undefined = zlib && nativeDecompressor(zlib);
+
+/** For the entry of a page, once: what opens payloads where there is no zlib. */
+export function useDecompressor(portable: Decompressor): void {
+  decompressor ??= portable;
+}
+
 export interface CompressionOptions {
-  /** "zstd", "gzip" or "none". Default: "zstd". */
+  /** "zstd", "gzip" or "none", in a page only "none". Default: "zstd", in a page "none". */
   readonly algorithm?: CompressionName;
   /** Payloads of fewer bytes are sent as they are; 0 or more. Default: 8,192. */
   readonly bytesMin?: number;
@@ -20,9 +44,10 @@ export interface CompressionOptions {
 
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function checkCompression(options: CompressionOptions): CompressionOptions {
-  const { algorithm = "zstd", bytesMin = compressionBytesMin } = options;
-  if (!Object.hasOwn(compressions, algorithm)) {
-    throw invalidOption("compression.algorithm", algorithm, Object.keys(compressions).join(", "));
+  const { algorithm = defaultAlgorithm, bytesMin = compressionBytesMin } = options;
+  const names = zlib === undefined ? ["none"] : Object.keys(compressions);
+  if (!names.includes(algorithm)) {
+    throw invalidOption("compression.algorithm", algorithm, names.join(", "));
   }
   if (!(Number.isFinite(bytesMin) && bytesMin >= 0)) {
     throw invalidOption("compression.bytesMin", bytesMin, "a number, 0 or more");
@@ -30,16 +55,13 @@ export function checkCompression(options: CompressionOptions): CompressionOption
   return options;
 }
 
-/** A decompressor may reserve this much memory for what it looks back at, as a power of two: 8 MiB. */
-const zstdWindowLogMax = 23;
-
 /** Fast levels: on JSON the higher ones take several times as long for a few per cent. */
 const gzipLevel = 3;
 const zstdLevel = 1;
 
 /** False when the payload of this text is too short for `compressPayload` to touch it. */
 export function mayCompress(text: string, options: CompressionOptions): boolean {
-  const { algorithm = "zstd", bytesMin = compressionBytesMin } = options;
+  const { algorithm = defaultAlgorithm, bytesMin = compressionBytesMin } = options;
   return algorithm !== "none" && 3 * text.length >= bytesMin;
 }
 
@@ -48,16 +70,17 @@ export function compressPayload(
   payload: EncodedPayload,
   options: CompressionOptions = {},
 ): EncodedPayload {
-  const { algorithm = "zstd", bytesMin = compressionBytesMin } = options;
+  const { algorithm = defaultAlgorithm, bytesMin = compressionBytesMin } = options;
   const { bytes } = payload;
   if (
+    zlib === undefined ||
     algorithm === "none" ||
     bytes.length < bytesMin ||
     payload.compression !== compressions.none
   ) {
     return payload;
   }
-  const compressed = algorithm === "gzip" ? gzip(bytes) : zstd(bytes);
+  const compressed = algorithm === "gzip" ? gzip(zlib, bytes) : zstd(zlib, bytes);
   if (compressed.length > bytes.length - bytes.length / 8) return payload;
   return { codec: payload.codec, compression: compressions[algorithm], bytes: compressed };
 }
@@ -77,25 +100,37 @@ export function decompressPayload(
 }
 
 function decompress(compression: Compression, bytes: Uint8Array, bytesMax: number): Uint8Array {
-  // zlib refuses a limit of 0.
-  const maxOutputLength = Math.max(1, bytesMax);
+  if (decompressor === undefined) throw invalidMessage("payload", "an uncompressed payload");
   try {
-    if (compression === compressions.gzip) return gunzipSync(bytes, { maxOutputLength });
-    const params = { [constants.ZSTD_d_windowLogMax]: zstdWindowLogMax };
-    return zstdDecompressSync(bytes, { maxOutputLength, params });
+    return decompressor(compression === compressions.gzip ? "gzip" : "zstd", bytes, bytesMax);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") {
-      throw tooLarge("payload", bytesMax, "bytes after decompression");
-    }
+    if (isColloquyError(error, "MESSAGE_TOO_LARGE")) throw error;
     throw invalidMessage("payload", "undamaged compressed bytes");
   }
 }
 
-function gzip(bytes: Uint8Array): Uint8Array {
+type Zlib = NonNullable<typeof zlib>;
+
+function nativeDecompressor({ constants, gunzipSync, zstdDecompressSync }: Zlib): Decompressor {
+  const params = { [constants.ZSTD_d_windowLogMax]: zstdWindowLogMax };
+  return (compression, bytes, bytesMax) => {
+    // zlib refuses a limit of 0.
+    const maxOutputLength = Math.max(1, bytesMax);
+    try {
+      if (compression === "gzip") return gunzipSync(bytes, { maxOutputLength });
+      return zstdDecompressSync(bytes, { maxOutputLength, params });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") throw error;
+      throw tooLarge("payload", bytesMax, "bytes after decompression");
+    }
+  };
+}
+
+function gzip({ gzipSync }: Zlib, bytes: Uint8Array): Uint8Array {
   return gzipSync(bytes, { level: gzipLevel });
 }
 
-function zstd(bytes: Uint8Array): Uint8Array {
+function zstd({ constants, zstdCompressSync }: Zlib, bytes: Uint8Array): Uint8Array {
   return zstdCompressSync(bytes, {
     params: { [constants.ZSTD_c_compressionLevel]: zstdLevel },
     pledgedSrcSize: bytes.length,

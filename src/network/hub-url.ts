@@ -6,12 +6,10 @@ import { connectTcp } from "../link/tcp.ts";
 import type { ClientTls } from "../link/tls.ts";
 import { connectUnix } from "../link/unix.ts";
 import { connectWebSocket } from "../link/websocket.ts";
+import { remotePace } from "./remote-pace.ts";
 
 /** Of tcp: and tls: URLs that name none. Those of ws: and wss: are 80 and 443, as everywhere. */
 export const tcpPortDefault = 4_481;
-
-/** A hub that is away is asked for at this pace, so that one that comes back is not overrun. */
-const remotePace: Partial<HubBrokerLimits> = { backoffMinMs: 100, backoffMaxMs: 2_000 };
 
 export interface HubAddress {
   readonly connect: Connect;

@@ -1,17 +1,30 @@
 /**
  * What happens in a process, for whoever wants to know: traces, metrics, logs, a console. Each signal
  * is a channel of Node's `diagnostics_channel`, named "colloquy:" and its name here, so that tools
- * can listen without importing Colloquy. A signal that nobody listens to costs one comparison:
+ * can listen without importing Colloquy; in a page, one of our own. A signal that nobody listens to costs one comparison:
  *
  *   if (brokerStatus.heard) brokerStatus.tell({ ... });
  */
-import { type Channel, channel } from "node:diagnostics_channel";
+import { builtin } from "../runtime/builtin.ts";
+import { LocalChannel } from "./local-channel.ts";
+
+const channel = builtin("node:diagnostics_channel")?.channel;
+
+/** The part of a channel of Node that is used here. */
+interface Channel {
+  readonly name: string | symbol;
+  readonly hasSubscribers: boolean;
+  publish(fact: unknown): void;
+  subscribe(listener: (fact: unknown) => void): void;
+  unsubscribe(listener: (fact: unknown) => void): unknown;
+}
 
 export class Signal<Fact extends object> {
   readonly #channel: Channel;
 
   constructor(name: string) {
-    this.#channel = channel(`colloquy:${name}`);
+    const full = `colloquy:${name}`;
+    this.#channel = channel?.(full) ?? new LocalChannel(full);
   }
 
   /** The channel's, for `diagnostics_channel.subscribe`. */

@@ -33,19 +33,44 @@ class SystemTimer implements Timer {
   }
 
   #arm(delayMs: number, run: () => void): ReturnType<typeof setTimeout> {
-    if (delayMs <= timeoutMsMax) return setTimeout(run, delayMs).unref();
+    if (delayMs <= timeoutMsMax) return released(setTimeout(run, delayMs));
     const rest = () => {
       this.#handle = this.#arm(delayMs - timeoutMsMax, run);
     };
-    return setTimeout(rest, timeoutMsMax).unref();
+    return released(setTimeout(rest, timeoutMsMax));
   }
 }
+
+/** In a page a timer is a number, which keeps nothing alive. */
+function released(handle: ReturnType<typeof setTimeout>): ReturnType<typeof setTimeout> {
+  return typeof handle === "object" ? handle.unref() : handle;
+}
+
+/**
+ * `setImmediate` for pages, which have none: a message to oneself comes behind what waits already, and
+ * unlike a timer is neither delayed nor slowed down in a page that nobody looks at.
+ */
+function deferByMessage(): Clock["defer"] {
+  const waiting: (() => void)[] = [];
+  const { port1, port2 } = new MessageChannel();
+  port1.addEventListener("message", () => waiting.shift()?.());
+  port1.start();
+  return (run) => {
+    waiting.push(run);
+    port2.postMessage(undefined);
+  };
+}
+
+const defer: Clock["defer"] =
+  globalThis.setImmediate === undefined
+    ? deferByMessage()
+    : (run) => {
+        setImmediate(run);
+      };
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   setTimer: (delayMs, run) => new SystemTimer(delayMs, run),
-  defer: (run) => {
-    setImmediate(run);
-  },
+  defer,
 };

@@ -1,6 +1,8 @@
 /** Which process this is, and whether another one on the same machine still lives. */
-import { readFileSync, readlinkSync } from "node:fs";
-import { hostname } from "node:os";
+import { builtin } from "./builtin.ts";
+
+const fs = builtin("node:fs");
+const os = builtin("node:os");
 
 export interface ProcessIdentity {
   readonly id: number;
@@ -8,8 +10,10 @@ export interface ProcessIdentity {
   readonly host: string;
 }
 
+/** Of a page the id is 0: the hub cannot see whether it still lives, and goes by its silence. */
 export function processIdentity(): ProcessIdentity {
-  return { id: process.pid, host: `${hostname()} ${processNamespace()}`.trim() };
+  if (os === undefined) return { id: 0, host: "page" };
+  return { id: process.pid, host: `${os.hostname()} ${processNamespace()}`.trim() };
 }
 
 /** Only for ids of this host. A process that has ended and was not collected by its parent is dead. */
@@ -26,7 +30,7 @@ export function isProcessDead(id: number): boolean {
 /** The state is the first field behind the name, which is in parentheses and may hold any. */
 function isZombie(id: number): boolean {
   try {
-    const status = readFileSync(`/proc/${id}/stat`, "utf8");
+    const status = fs?.readFileSync(`/proc/${id}/stat`, "utf8") ?? "";
     const state = status.charAt(status.lastIndexOf(")") + 2);
     return state === "Z" || state === "X";
   } catch {
@@ -36,7 +40,7 @@ function isZombie(id: number): boolean {
 
 function processNamespace(): string {
   try {
-    return readlinkSync("/proc/self/ns/pid");
+    return fs?.readlinkSync("/proc/self/ns/pid") ?? "";
   } catch {
     return "";
   }

@@ -1,5 +1,4 @@
 /** Randomness, as everything in Colloquy sees it: handed in, so that a seed replays a run. */
-import { randomFillSync } from "node:crypto";
 
 export interface Random {
   /** Uniform in [0, 2^32). */
@@ -17,7 +16,7 @@ class SystemRandom implements Random {
 
   uint32(): number {
     if (this.#next === poolWords) {
-      randomFillSync(this.#pool);
+      crypto.getRandomValues(this.#pool);
       this.#next = 0;
     }
     return this.#pool[this.#next++] as number;

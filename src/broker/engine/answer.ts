@@ -1,5 +1,6 @@
 /** Somebody answers a question that the handler of a message has asked. */
 import type { ColloquyError } from "../../errors.ts";
+import { sameBytes } from "../../runtime/same-bytes.ts";
 import type { Answer, AnswerOutcome } from "../broker.ts";
 import { liveAt } from "./cancel.ts";
 import type { Core } from "./core.ts";
@@ -60,7 +61,7 @@ export class GiveAnswer implements Operation {
     const question = questions?.[number - 1];
     if (questions === undefined || question === undefined) return this.#unasked(queue);
     if (question.answer !== undefined) {
-      return Buffer.compare(question.answer, data) === 0 ? "accepted" : "too-late";
+      return sameBytes(question.answer, data) ? "accepted" : "too-late";
     }
     const problem = this.#problem();
     if (problem !== undefined) return problem;

@@ -1,6 +1,10 @@
 /** The key under which an exactly-once id is remembered: 128 bits of the id, bound to its queue. */
-import { createHash } from "node:crypto";
+import { encodeUtf8 } from "../../message/text.ts";
+import { builtin } from "../../runtime/builtin.ts";
+import { sha256 } from "../../runtime/sha256.ts";
 import type { MarkerKey } from "./marker-table.ts";
+
+const createHash = builtin("node:crypto")?.createHash;
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const ulidCharacters = 26;
@@ -17,11 +21,19 @@ for (let value = 0; value < alphabet.length; value++) values[alphabet.charCodeAt
  */
 export function markerKey(key: MarkerKey, queueNumber: number, id: string): void {
   if (!decodeUlid(key, id)) {
-    const digest = createHash("sha256").update(id).digest();
-    for (let word = 0; word < 4; word++) key[word] = digest.readUInt32BE(4 * word);
+    digestId(key, id);
   }
   // One to one for 2^32 queues: an id that is sent to two queues has two keys.
   key[0] = (key[0] as number) ^ Math.imul(queueNumber, 0x9e3779b1);
+}
+
+function digestId(key: MarkerKey, id: string): void {
+  if (createHash === undefined) {
+    key.set(sha256(encodeUtf8(id)).subarray(0, 4));
+    return;
+  }
+  const digest = createHash("sha256").update(id).digest();
+  for (let word = 0; word < 4; word++) key[word] = digest.readUInt32BE(4 * word);
 }
 
 function decodeUlid(key: MarkerKey, id: string): boolean {

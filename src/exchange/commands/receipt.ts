@@ -1,6 +1,7 @@
 /** What a sender holds of a durable message: proof that it is stored, and the way to its outcome. */
 import type { Attempts, Durability, MessageState, TrackOptions } from "../../broker/broker.ts";
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
+import { textOfBytes } from "../../message/text.ts";
 import { onAbort } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
 import { packValue, unpackValue } from "../packed.ts";
@@ -193,7 +194,7 @@ function refusalOf(code: "CANCELLED" | "RESCINDED", reason: string): ErrorInfo {
 
 function summaryOf(state: MessageState): string {
   return JSON.stringify(state, (_key, value: unknown) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value,
+    value instanceof Uint8Array ? textOfBytes(value, 0, value.length) : value,
   );
 }
 

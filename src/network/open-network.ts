@@ -1,0 +1,101 @@
+/** What every way of joining has in common, whatever the platform: options are checked, a broker is opened. */
+import type { Broker } from "../broker/broker.ts";
+import { type BrokerRuntime, withRuntime } from "../broker/runtime.ts";
+import { checkBreaker, defaultBreaker } from "../delivery/breaker.ts";
+import { switched } from "../delivery/policy.ts";
+import { checkLimits } from "../exchange/causality/limits.ts";
+import { positive } from "../exchange/options.ts";
+import { checkCompression } from "../message/compression.ts";
+import type { ProcessCard } from "../routing/card.ts";
+import { throwIfAborted, withAbort } from "../runtime/abort.ts";
+import { type Clock, systemClock } from "../runtime/clock.ts";
+import { type Random, systemRandom } from "../runtime/random.ts";
+import { automaticReplay } from "./automatic-replay.ts";
+import type { JoinOptions } from "./join-options.ts";
+import { Network } from "./network.ts";
+
+/** What a platform knows of itself. */
+export interface Platform {
+  /** What this process is shown as to people. */
+  readonly process: ProcessCard;
+  /** Opens the broker that the URL names, unless the options have one. */
+  readonly openBroker: (context: BrokerContext) => Promise<Broker>;
+  /** Where a failure that no caller waits for is written, as one line. */
+  readonly report: (line: string) => void;
+}
+
+/** What every kind of broker is opened with. */
+export interface BrokerContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly name: string;
+}
+
+export interface Given {
+  readonly url?: string;
+  readonly options: JoinOptions;
+}
+
+/** The two ways to call `join`: with a URL first, or with options that may have one. */
+export function givenUrl(urlOrOptions: string | JoinOptions | undefined, more: JoinOptions): Given {
+  if (typeof urlOrOptions === "string") return { url: urlOrOptions, options: more };
+  const options = urlOrOptions ?? more;
+  return options.url === undefined ? { options } : { url: options.url, options };
+}
+
+/** @throws INVALID_OPTION naming the option, and what opening the broker and the inbox throws. */
+export async function openNetwork(options: JoinOptions, platform: Platform): Promise<Network> {
+  const { clock = systemClock, random = systemRandom, space = "default", copy = false } = options;
+  positive("drainMs", options.drainMs);
+  const breaker = switched(options.breaker, defaultBreaker);
+  if (breaker !== undefined) checkBreaker(breaker);
+  const limits = checkLimits(options.limits);
+  const compression = checkCompression(options.compression ?? {});
+  const replayDead = automaticReplay(options.replayDead);
+  const { signal } = options;
+  throwIfAborted(signal);
+  const { name } = platform.process;
+  const runtime = withRuntime(() =>
+    options.broker === undefined
+      ? platform.openBroker({ clock, random, name })
+      : Promise.resolve(options.broker),
+  );
+  const broker = await orClosed(runtime, signal);
+  const report = (error: unknown, where: string) => platform.report(lineOf(error, where));
+  try {
+    const network = new Network(broker, {
+      clock,
+      random,
+      space,
+      process: platform.process,
+      copy,
+      compression,
+      limits,
+      drainMs: options.drainMs ?? 10_000,
+      drainOnSignals: options.drainOnSignals ?? true,
+      onError: options.onError ?? report,
+      breaker,
+      replayDead,
+    });
+    await network.open();
+    return network;
+  } catch (error) {
+    await broker.close();
+    throw error;
+  }
+}
+
+/** The open broker; when `signal` aborts first, it is closed as soon as it is there. */
+async function orClosed(runtime: BrokerRuntime, signal: AbortSignal | undefined): Promise<Broker> {
+  try {
+    return await withAbort(runtime.open(), signal);
+  } catch (error) {
+    void runtime.close();
+    throw error;
+  }
+}
+
+function lineOf(error: unknown, where: string): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return `colloquy: ${where}: ${text}`;
+}

@@ -1,0 +1,73 @@
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { decompress } from "../../src/browser/decompress.ts";
+import { compressPayload, decompressPayload } from "../../src/message/compression.ts";
+import { compressions, payloadCodecs } from "../../src/message/message.ts";
+import { SeededRandom } from "../../src/runtime/random.ts";
+
+const random = new SeededRandom(3);
+const words = Array.from({ length: 300 }, () =>
+  String(random.uint32()).slice(0, random.uint32() % 9),
+);
+
+function someText(bytes: number): Uint8Array {
+  let text = "";
+  while (text.length < bytes) text += `${words[random.uint32() % words.length]} `;
+  return new TextEncoder().encode(text.slice(0, bytes));
+}
+
+test("what an agent in Node compresses, a page opens", () => {
+  for (const algorithm of ["zstd", "gzip"] as const) {
+    for (const size of [200, 255, 256, 400, 8_192, 65_536, 66_000, 700_000, 2 ** 20]) {
+      const plain = {
+        codec: payloadCodecs.json,
+        compression: compressions.none,
+        bytes: someText(size),
+      };
+      const sent = compressPayload(plain, { algorithm, bytesMin: 0 });
+      expect(sent.compression, `${algorithm} ${size}`).toBe(compressions[algorithm]);
+      const opened = decompress(algorithm, sent.bytes, 2 ** 20);
+      expect(Buffer.compare(opened, decompressPayload(sent).bytes), `${algorithm} ${size}`).toBe(0);
+    }
+  }
+});
+
+test("more than the limit is refused before any of it comes out", () => {
+  const bomb = new Uint8Array(64 * 2 ** 20);
+  const refused = { code: "MESSAGE_TOO_LARGE", details: { limit: 2 ** 20 } };
+  expect(thrownBy(() => decompress("gzip", gzipSync(bomb), 2 ** 20))).toMatchObject(refused);
+  const zstd = zstdCompressSync(bomb, { pledgedSrcSize: bomb.length });
+  expect(thrownBy(() => decompress("zstd", zstd, 2 ** 20))).toMatchObject(refused);
+});
+
+test("damaged bytes end in an error or in bytes, and in no more of them than they say", () => {
+  const text = someText(20_000);
+  for (const [algorithm, whole] of [
+    ["gzip", gzipSync(text)],
+    ["zstd", zstdCompressSync(text, { pledgedSrcSize: text.length })],
+  ] as const) {
+    for (let round = 0; round < 300; round++) {
+      const damaged = Uint8Array.from(whole);
+      damaged[random.uint32() % damaged.length] = random.uint32() % 256;
+      const cut = damaged.subarray(0, random.uint32() % (damaged.length + 1));
+      for (const bytes of [damaged, cut]) {
+        let opened: Uint8Array | undefined;
+        try {
+          opened = decompress(algorithm, bytes, 2 ** 20);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Error);
+        }
+        if (opened !== undefined) expect(opened.length).toBeLessThanOrEqual(2 ** 20);
+      }
+    }
+  }
+});
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

@@ -5,8 +5,8 @@ import { invalidOption } from "../exchange/options.ts";
 import { connectBrowserWebSocket } from "../link/browser-websocket.ts";
 import type { JoinOptions } from "../network/join-options.ts";
 import type { Network } from "../network/network.ts";
-import { remotePace } from "../network/remote-pace.ts";
 import { type BrokerContext, givenUrl, openNetwork } from "../network/open-network.ts";
+import { remotePace } from "../network/remote-pace.ts";
 
 /** As in Node, without what only Node has. `name` is "page" where none is given. */
 export type BrowserJoinOptions = Omit<JoinOptions, "create" | "drainOnSignals" | "tls">;

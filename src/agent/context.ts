@@ -315,13 +315,12 @@ export class HandlerContext implements Context {
       payload?: unknown,
       options: SendOptions = {},
     ) => {
-      for (const address of typeof to === "string" ? [to] : to) {
-        for (const one of this.#exchange.recipients(address)) {
-          this.staging.stage(
-            this.#exchange.sendEffect(this.speaker, one, nameOf(name), payload, options),
-          );
-        }
-      }
+      const addresses = typeof to === "string" ? [to] : to;
+      // All of them are made before the first is staged: a bad one leaves nothing behind.
+      const effects = addresses
+        .flatMap((address) => this.#exchange.recipients(address))
+        .map((one) => this.#exchange.sendEffect(this.speaker, one, nameOf(name), payload, options));
+      for (const effect of effects) this.staging.stage(effect);
     };
   }
 

@@ -113,6 +113,8 @@ const methods: Readonly<Record<string, Method>> = {
   "cursor.close": async ({ cursors }, { cursor }) => cursors.close(number("cursor", cursor)),
 };
 
+export const methodNames: readonly string[] = Object.keys(methods);
+
 /** @throws UNSUPPORTED for an unknown method, INVALID_MESSAGE for parameters that it does not take. */
 export async function callMethod(
   context: CallContext,

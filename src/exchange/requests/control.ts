@@ -37,27 +37,30 @@ import { encodeValue } from "../../message/envelope-codec.ts";
 import { protocolVersion } from "../envelopes.ts";
 import { post, type Site } from "../site.ts";
 
-export type ControlName =
-  | "accepted"
-  | "progress"
-  | "refused"
-  | "resumable"
-  | "missing"
-  | "forgotten"
-  | "verdict"
-  | "cancel"
-  | "leave"
-  | "look"
-  | "credit"
-  | "inquiry"
-  | "attach"
-  | "question"
-  | "answer"
-  | "waits"
-  | "waiting"
-  | "survey"
-  | "surveyed"
-  | "present";
+export const controlNames = [
+  "accepted",
+  "progress",
+  "resumable",
+  "question",
+  "refused",
+  "missing",
+  "forgotten",
+  "verdict",
+  "cancel",
+  "leave",
+  "look",
+  "credit",
+  "inquiry",
+  "attach",
+  "answer",
+  "waits",
+  "waiting",
+  "survey",
+  "surveyed",
+  "present",
+] as const;
+
+export type ControlName = (typeof controlNames)[number];
 
 /** Those that go to the handler's end; all others go the other way. */
 export const toHandler: ReadonlySet<string> = new Set<ControlName>([

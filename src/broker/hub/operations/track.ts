@@ -5,10 +5,10 @@
  *                                                                wait 2: now, with every change, and then
  *   TRACKED  number u64, state u8, [failures u16, pickups u16, crashes u16], [number u32], [error text16];
  *            payload: result, question or progress
- *   state    0 unknown   1 queued: failures, pickups, crashes   2 offered: the same   9 started: the same
- *            10 waiting for input: the same, number, question   3 done   4 done with a result
- *            5 failed: error   6 dead: error   7 expired: error   11 cancelled: error   12 rescinded: error
- *            8 the hub could not find out: error
+ *   state    0 unknown   1 queued: failures, pickups, crashes   2 offered: the same   3 started: the same
+ *            4 waiting for input: the same, number, question   5 done   6 done with a result
+ *            7 failed: error   8 dead: error   9 expired: error   10 cancelled: error   11 rescinded: error
+ *            12 the hub could not find out: error
  *   UNTRACK  number u64                                          the client no longer wants to know
  */
 import type { ErrorInfo } from "../../../errors.ts";
@@ -35,19 +35,19 @@ const states = [
   "unknown",
   "queued",
   "offered",
+  "started",
+  "waiting-input",
   "done",
   "done",
   "failed",
   "dead",
   "expired",
-  "error",
-  "started",
-  "waiting-input",
   "cancelled",
   "rescinded",
+  "error",
 ] as const;
 
-const doneWithResult = 4;
+const doneWithResult = 6;
 
 export function writeTrack(writer: FrameWriter, track: TrackOperation): void {
   const frame = writer.begin(frameTypes.TRACK);

@@ -18,7 +18,8 @@
  *   leave      requester → handler   the requester has stopped waiting: the work goes on
  *   look       requester → handler   what is known?
  *   credit     requester → handler   envelope.credit: chunks up to this sequence may be sent
- *   inquiry    requester → handler   what became of it? envelope.sequence: chunks received so far
+ *   inquiry    requester → handler   what became of it? envelope.sequence: chunks received so far;
+ *                                    envelope.credit as above, in case that message was lost
  *   attach     anybody → handler     tell me, too, what becomes of it, under the id of this message;
  *                                    envelope.sequence and credit as above
  *   answer     requester → handler   { number } and a Given: see questions.ts

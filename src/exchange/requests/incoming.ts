@@ -80,7 +80,7 @@ export class Incoming implements InstanceListener, WorkTable {
       case "credit":
         return handled?.grant(envelope.credit ?? 0);
       case "inquiry":
-        if (work !== undefined) return work.resume(envelope.sequence ?? 0);
+        if (work !== undefined) return work.resume(envelope.sequence ?? 0, envelope.credit ?? 0);
         return this.#report(envelope, decodePayload(payload));
       case "attach":
         return this.#attach(envelope, handled);

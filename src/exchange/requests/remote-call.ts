@@ -123,7 +123,10 @@ export class RemoteCall extends RemoteWait {
 
   override inquire(onUnheard: () => void): void {
     const data = { sentAgoMs: this.sentAgoMs };
-    this.tell("inquiry", { sequence: this.reader?.received ?? 0, data, onUnheard });
+    const { received = 0, granted } = this.reader ?? {};
+    // What was granted while the link was down never came.
+    const credit = granted === undefined ? {} : { credit: granted };
+    this.tell("inquiry", { sequence: received, ...credit, data, onUnheard });
   }
 
   /** The process of its handler is gone. */

@@ -288,12 +288,13 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.#tell("accepted", state === "started" ? "started" : "queued");
   }
 
-  /** After a reconnect: the requester has chunks up to `received`, and asks. */
-  resume(received: number): void {
+  /** After a reconnect: the requester has chunks up to `received`, has granted `credit`, and asks. */
+  resume(received: number, credit: number): void {
     this.#acknowledged = undefined;
     this.acknowledge();
     this.#unread = this.#unread.filter(({ sequence }) => sequence > received);
     for (const { frame } of this.#unread) this.#publish(frame);
+    this.#gate.grant(credit);
     this.#questions?.poseAgain();
   }
 

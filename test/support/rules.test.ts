@@ -12,7 +12,7 @@ function importing(path: string, ...specifiers: readonly string[]) {
 test.for([
   ["src/broker/memory.ts", "../agent/agent.ts", "broker must not import agent"],
   ["src/hub/session.ts", "../agent/agent.ts", "hub must not import agent"],
-  ["src/observe/signals.ts", "../runtime/clock.ts", "observe must not import runtime"],
+  ["src/runtime/clock.ts", "../observe/signals.ts", "runtime must not import observe"],
   ["src/errors.ts", "./runtime/clock.ts", "errors must not import runtime"],
   ["src/agent/agent.ts", "../testing/index.ts", "agent must not import testing"],
   ["src/agent/agent.ts", "../index.ts", "agent must not import index"],

@@ -3,7 +3,7 @@
  * answers each `sample` with its memory and, for a driver, with what happened since the last.
  */
 import { join, type Network } from "colloquy";
-import { Histogram } from "./histogram.ts";
+import { LatencyHistogram } from "../../src/exchange/latency-histogram.ts";
 
 export type Role = "hub" | "worker" | "driver";
 
@@ -51,7 +51,8 @@ const payload = {
 };
 
 const [role, directory, name] = process.argv.slice(2) as [Role, string, string];
-const latencies = new Histogram();
+const latencies = new LatencyHistogram();
+const nothing = new LatencyHistogram();
 const failures: string[] = [];
 const counts: Counts = { operations: 0, failed: 0, sent: 0, done: 0, published: 0, behind: 0 };
 let handled = 0;
@@ -158,8 +159,8 @@ async function operate(agent: Awaited<ReturnType<Network["agent"]>>, draw: numbe
 
 function sample(): void {
   const { heapUsed, external } = process.memoryUsage();
-  const [p50, p99] = [latencies.quantile(0.5), latencies.quantile(0.99)];
-  latencies.clear();
+  const { p50Ms: p50 = 0, p99Ms: p99 = 0 } = latencies.with(nothing);
+  latencies.cleared();
   const sampled = { counts: { ...counts }, handled, heard, p50, p99, failures: failures.splice(0) };
   tell({ kind: "sample", heapUsed, external, ...sampled });
 }

@@ -2,6 +2,7 @@
 import type { ListenOptions, Server, Socket } from "node:net";
 import { ColloquyError } from "../errors.ts";
 import { cancelledError, onAbort } from "../runtime/abort.ts";
+import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Link } from "./link.ts";
 import { SocketLink, type SocketLinkOptions } from "./socket.ts";
 
@@ -18,21 +19,24 @@ export function openLink(
   ready: "connect" | "secureConnect",
   options: SocketLinkOptions,
   signal: AbortSignal,
+  clock: Clock = systemClock,
 ): Promise<Link> {
   if (signal.aborted) return Promise.reject(cancelledError(signal));
   return new Promise((resolve, reject) => {
     const socket = open();
     const forget = onAbort(signal, () => {
+      timer.cancel();
       socket.destroy();
       reject(cancelledError(signal));
     });
     const refuse = (cause: Error) => {
       forget();
+      timer.cancel();
       socket.destroy();
       const message = `nobody listens at ${options.peer}: ${cause.message}`;
       reject(new ColloquyError("AGENT_UNREACHABLE", message, { cause }));
     };
-    socket.setTimeout(connectTimeoutMs, () => {
+    const timer = clock.setTimer(connectTimeoutMs, () => {
       refuse(new Error(`no answer for ${connectTimeoutMs} ms`));
     });
     const vanish = () => refuse(new Error("the connection was closed"));
@@ -40,8 +44,7 @@ export function openLink(
     socket.once("close", vanish);
     socket.once(ready, () => {
       forget();
-      socket.setTimeout(0);
-      socket.removeAllListeners("timeout");
+      timer.cancel();
       socket.off("close", vanish);
       resolve(new SocketLink(socket, options));
       socket.off("error", refuse);

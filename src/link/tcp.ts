@@ -15,6 +15,7 @@ import {
   createServer as createSecureServer,
   type TLSSocket,
 } from "node:tls";
+import type { Clock } from "../runtime/clock.ts";
 import { checkHostPort, type HostPort, hostPortText } from "./host-port.ts";
 import type { AcceptLink, Connect, Listener } from "./link.ts";
 import { listenAt, openLink } from "./opening.ts";
@@ -33,10 +34,11 @@ const keepAliveMs = 15_000;
 const handshakeTimeoutMs = 10_000;
 
 /**
+ * @param clock - ends an attempt that is not answered for 10 seconds. Default: the real one.
  * @throws INVALID_OPTION naming `host`, `port` or a part of `tls`. Connecting rejects with
  *   AGENT_UNREACHABLE, also where the certificate of the other side is not trusted.
  */
-export function connectTcp({ host, port, tls }: TcpAddress): Connect {
+export function connectTcp({ host, port, tls }: TcpAddress, clock?: Clock): Connect {
   checkHostPort({ host, port }, 1);
   const address = hostPortText({ host, port });
   if (tls === undefined) {
@@ -48,12 +50,12 @@ export function connectTcp({ host, port, tls }: TcpAddress): Connect {
       keepAliveInitialDelay: keepAliveMs,
     };
     const link = { peer: `tcp://${address}`, local: false };
-    return (signal) => openLink(() => createConnection(options), "connect", link, signal);
+    return (signal) => openLink(() => createConnection(options), "connect", link, signal, clock);
   }
   const options = { host, port, ...clientTls(tls, host) };
   const link = { peer: `tls://${address}`, local: false };
   const open = (): Socket => prepared(connectSecurely(options));
-  return (signal) => openLink(open, "secureConnect", link, signal);
+  return (signal) => openLink(open, "secureConnect", link, signal, clock);
 }
 
 export interface ListenTcpOptions {

@@ -96,9 +96,17 @@ afterAll(async () => {
   site?.close();
 });
 
+/** Somebody who has just come in is not yet known to everybody. */
+async function known(id: string): Promise<void> {
+  await page.evaluate(async (other) => {
+    await kept.net.waitFor({ id: other });
+  }, id);
+}
+
 test.skipIf(missing)("a request goes either way, a large one compressed", async () => {
   const desk = await net.agent("desk");
   desk.handle("greet", (name) => `Hello, ${name}!`);
+  await known("desk");
   const greet = () => kept.agent.request("agent:desk", "greet", "page");
   expect(await page.evaluate(greet)).toBe("Hello, page!");
   expect(await desk.request("agent:page", "double", 21)).toBe(42);
@@ -122,6 +130,7 @@ test.skipIf(missing)(
         ended();
       }
     });
+    await known("writer");
     const read = await page.evaluate(async () => {
       const numbers: unknown[] = [];
       const story = kept.agent.stream("agent:writer", "count", undefined, { window: 4 });
@@ -175,6 +184,7 @@ test.skipIf(missing)("an aborted request is cancelled where it is handled", asyn
       });
     });
   });
+  await known("slow");
   const code = await page.evaluate(async () => {
     const stop = new AbortController();
     await kept.agent.subscribe("slow.began", () => stop.abort());

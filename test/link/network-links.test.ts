@@ -7,6 +7,7 @@ import type { AcceptLink, Connect, Link, Listener } from "../../src/link/link.ts
 import { connectTcp, listenTcp } from "../../src/link/tcp.ts";
 import { connectWebSocket } from "../../src/link/websocket.ts";
 import { listenWebSocket } from "../../src/link/websocket-listener.ts";
+import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { authority, clientCertificate, hubCertificate } from "../support/certificates.ts";
 import { linkCases } from "./link-cases.ts";
 
@@ -141,6 +142,21 @@ test("with an authority for clients, only those with a certificate come in", asy
   }
   known.destroy();
   await listener.close();
+});
+
+test("who takes the connection and never speaks TLS is given up after ten seconds", async () => {
+  const silent = createServer(() => {});
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const { port } = silent.address() as { port: number };
+  const clock = new VirtualClock();
+  const attempt = connectTcp({ host: "127.0.0.1", port, tls: trusting }, clock)(never);
+  const refused = expect(attempt).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    message: expect.stringMatching("no answer for 10000 ms"),
+  });
+  await clock.advance(10_000);
+  await refused;
+  silent.close();
 });
 
 test("TLS 1.2 is refused", async () => {

@@ -140,7 +140,7 @@ export class Dispatcher {
       if (expired.length + taken.length + suspected.length >= aheadMax) break;
     }
     for (const receiver of leased) receiver.flush();
-    for (const slot of observed ?? []) if (slot.state === "held") brief(core, queue, slot);
+    if (observed !== undefined) briefHeld(core, queue, observed);
     stageAhead(core, queue, { expired, taken, suspected });
     if (active.unfinished) this.soon(queue);
   }
@@ -189,6 +189,11 @@ interface Ahead {
   readonly expired: readonly Slot[];
   readonly taken: readonly Taken[];
   readonly suspected: readonly Taken[];
+}
+
+/** Tells the holders of those that are observed so; a flush may have ended some of them. */
+function briefHeld(core: Core, queue: Queue, observed: readonly Slot[]): void {
+  for (const slot of observed) if (slot.state === "held") brief(core, queue, slot);
 }
 
 function stageAhead(core: Core, queue: Queue, { expired, taken, suspected }: Ahead): void {

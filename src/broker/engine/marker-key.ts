@@ -1,7 +1,7 @@
 /** The key under which an exactly-once id is remembered: 128 bits of the id, bound to its queue. */
+import { sha256 } from "@noble/hashes/sha2.js";
 import { encodeUtf8 } from "../../message/text.ts";
 import { builtin } from "../../runtime/builtin.ts";
-import { sha256 } from "../../runtime/sha256.ts";
 import type { MarkerKey } from "./marker-table.ts";
 
 const createHash = builtin("node:crypto")?.createHash;
@@ -28,12 +28,10 @@ export function markerKey(key: MarkerKey, queueNumber: number, id: string): void
 }
 
 function digestId(key: MarkerKey, id: string): void {
-  if (createHash === undefined) {
-    key.set(sha256(encodeUtf8(id)).subarray(0, 4));
-    return;
-  }
-  const digest = createHash("sha256").update(id).digest();
-  for (let word = 0; word < 4; word++) key[word] = digest.readUInt32BE(4 * word);
+  const digest = createHash?.("sha256").update(id).digest() ?? sha256(encodeUtf8(id));
+  const { buffer, byteOffset } = digest;
+  const words = new DataView(buffer, byteOffset);
+  for (let word = 0; word < 4; word++) key[word] = words.getUint32(4 * word);
 }
 
 function decodeUlid(key: MarkerKey, id: string): boolean {

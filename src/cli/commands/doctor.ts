@@ -7,11 +7,11 @@ import { checkDisk, checkOwner, checkStore } from "../shell/diagnosis/directory.
 import type { Finding } from "../shell/diagnosis/finding.ts";
 import { checkHub } from "../shell/diagnosis/hub.ts";
 import { checkRuntime } from "../shell/diagnosis/runtime.ts";
-import { type FabricFlags, fabricOptions } from "../shell/fabric.ts";
+import { type HubFlags, hubOptions } from "../shell/fabric.ts";
 import { writeJsonLines, writeTable } from "../shell/output.ts";
 import type { Terminal } from "../terminal.ts";
 
-interface Flags extends FabricFlags {
+interface Flags extends HubFlags {
   readonly dir?: string;
 }
 
@@ -23,7 +23,7 @@ is there and lets this client in, and what it promises to survive. Nothing is ch
 Exit codes: 0 nothing is wrong, warnings aside; 1 something is; 2 wrong usage.`;
 
 export const addDoctor: AddCommand = (program, terminal, ended) => {
-  fabricOptions(program.command("doctor"))
+  hubOptions(program.command("doctor"))
     .summary("say what is wrong, and what to do")
     .description("Look at a fabric and what it stands on, and say what is wrong and what to do.")
     .option("--dir <path>", "of the store (default: the nearest .colloquy upwards)")

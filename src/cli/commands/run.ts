@@ -9,11 +9,12 @@ import { onAbort } from "../../runtime/abort.ts";
 import { keepAlive } from "../../runtime/keep-alive.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
-import { type FabricFlags, fabricOptions, joinFabric } from "../shell/fabric.ts";
+import { type HubFlags, hubOptions, joinFabric, spaceOption } from "../shell/fabric.ts";
 import { remark } from "../shell/output.ts";
 import { jsonLine, type Terminal, writeLine } from "../terminal.ts";
 
-interface Flags extends FabricFlags {
+interface Flags extends HubFlags {
+  readonly space?: string;
   readonly watch?: true;
   readonly name?: string;
 }
@@ -36,7 +37,7 @@ With --watch the agents are started again whenever a file changes that a module 
 Exit codes: 0 ended in order; 1 a module failed; 2 wrong usage.`;
 
 export const addRun: AddCommand = (program, terminal, ended) => {
-  fabricOptions(program.command("run"))
+  spaceOption(hubOptions(program.command("run")))
     .summary("start the agents of modules, and keep them")
     .description("Join a fabric, start the agents of some modules, and keep them until ended.")
     .argument("<module...>", "files that export a function by default")

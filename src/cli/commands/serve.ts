@@ -1,13 +1,11 @@
 /** `colloquy serve`: a hub that is there until it is ended. */
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Option } from "commander";
 import { ColloquyError } from "../../errors.ts";
-import { checkExposure, sharedToken } from "../../hub/authentication.ts";
 import type { Endpoint, ListenOptions } from "../../hub/embedded/listening.ts";
 import { type HubServer, serveHub } from "../../hub/embedded/server.ts";
 import type { HostPort } from "../../link/host-port.ts";
-import { type ServerTls, serverTls } from "../../link/tls.ts";
+import type { ServerTls } from "../../link/tls.ts";
 import { homeDirectory } from "../../network/home-directory.ts";
 import { tcpPortDefault } from "../../network/hub-url.ts";
 import { onAbort } from "../../runtime/abort.ts";
@@ -17,6 +15,7 @@ import { sleep } from "../../runtime/sleep.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
 import { givenLimits, hubLimitOptions } from "../shell/hub-limits.ts";
+import { readOptionFile } from "../shell/option-file.ts";
 import { remark } from "../shell/output.ts";
 import { byteCount, duration, hostPort } from "../shell/values.ts";
 import { jsonLine, type Terminal, writeLine } from "../terminal.ts";
@@ -183,7 +182,7 @@ function listenOptions(flags: Flags): ListenOptions {
   }
   const token = tokenOf(flags);
   const tls = tlsOf(flags);
-  const options: ListenOptions = {
+  return {
     ...(unix === undefined ? {} : { unix: resolve(unix) }),
     ...(tcp === undefined ? {} : { tcp: tcp === true ? defaultTcp : tcp }),
     ...(http === false ? {} : { http }),
@@ -193,18 +192,11 @@ function listenOptions(flags: Flags): ListenOptions {
     ...(token === undefined ? {} : { token }),
     ...(tls === undefined ? {} : { tls }),
   };
-  const authenticated = token !== undefined || tls?.ca !== undefined;
-  for (const place of [options.tcp, options.http]) {
-    if (place !== undefined) checkExposure(place.host, authenticated);
-  }
-  return options;
 }
 
 function tokenOf({ tokenFile }: Flags): string | undefined {
-  const given = tokenFile === undefined ? undefined : read("token-file", tokenFile).trim();
-  const token = given ?? process.env["COLLOQUY_TOKEN"];
-  if (token !== undefined) sharedToken(token);
-  return token;
+  if (tokenFile === undefined) return process.env["COLLOQUY_TOKEN"];
+  return readOptionFile("token-file", tokenFile).trim();
 }
 
 function tlsOf({ tlsCert, tlsKey, tlsCa }: Flags): ServerTls | undefined {
@@ -212,23 +204,9 @@ function tlsOf({ tlsCert, tlsKey, tlsCa }: Flags): ServerTls | undefined {
   if (tlsCert === undefined || tlsKey === undefined) {
     throw new ColloquyError("INVALID_OPTION", "--tls-cert and --tls-key go together");
   }
-  const tls: ServerTls = {
-    cert: read("tls-cert", tlsCert),
-    key: read("tls-key", tlsKey),
-    ...(tlsCa === undefined ? {} : { ca: read("tls-ca", tlsCa) }),
+  return {
+    cert: readOptionFile("tls-cert", tlsCert),
+    key: readOptionFile("tls-key", tlsKey),
+    ...(tlsCa === undefined ? {} : { ca: readOptionFile("tls-ca", tlsCa) }),
   };
-  serverTls(tls);
-  return tls;
-}
-
-function read(flag: string, file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ColloquyError("INVALID_OPTION", `--${flag}: ${why}`, {
-      cause,
-      details: { field: flag },
-    });
-  }
 }

@@ -1,5 +1,4 @@
 /** A command's place in the fabric: it joins, does its work, and leaves again, whatever happens. */
-import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import type { Agent } from "../../agent/agent.ts";
 import { ColloquyError } from "../../errors.ts";
@@ -9,32 +8,43 @@ import { onAbort, withAbort } from "../../runtime/abort.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import type { Terminal } from "../terminal.ts";
+import { readOptionFile } from "./option-file.ts";
 import { duration } from "./values.ts";
 
-export interface FabricFlags {
+export interface HubFlags {
   readonly json?: true;
   readonly url?: string;
   readonly token?: string;
   /** Path of certificates that are trusted. */
   readonly ca?: string;
+}
+
+export interface FabricFlags extends HubFlags {
   readonly space?: string;
   /** Milliseconds. */
   readonly timeout?: number;
 }
 
-/** The options that every command has which looks at a fabric. */
-export function fabricOptions(command: Command): Command {
+/** How a hub is found, and comes to let this client in. */
+export function hubOptions(command: Command): Command {
   return command
     .option("--json", "write JSON, one value a line")
     .option("--url <url>", "the fabric; else COLLOQUY_URL, else the nearest .colloquy upwards")
     .option("--token <token>", "shown to a hub that asks who comes; else COLLOQUY_TOKEN")
-    .option("--ca <file>", "PEM file of the authority that signed the hub's certificate")
-    .option("--space <name>", "the space to look into (default: default)")
-    .addOption(
-      new Option("--timeout <duration>", "give up after so long, with exit code 3").argParser(
-        duration,
-      ),
-    );
+    .option("--ca <file>", "PEM file of the authority that signed the hub's certificate");
+}
+
+export function spaceOption(command: Command): Command {
+  return command.option("--space <name>", "the space to look into (default: default)");
+}
+
+/** The options that every command has which looks at a fabric. */
+export function fabricOptions(command: Command): Command {
+  return spaceOption(hubOptions(command)).addOption(
+    new Option("--timeout <duration>", "give up after so long, with exit code 3").argParser(
+      duration,
+    ),
+  );
 }
 
 export interface FabricVisit {
@@ -91,7 +101,7 @@ export function joinFabric(
   return join({
     ...(flags.url === undefined ? {} : { url: flags.url }),
     ...(flags.token === undefined ? {} : { token: flags.token }),
-    ...(flags.ca === undefined ? {} : { tls: { ca: readFileSync(flags.ca) } }),
+    ...(flags.ca === undefined ? {} : { tls: { ca: readOptionFile("ca", flags.ca) } }),
     ...(flags.space === undefined ? {} : { space: flags.space }),
     name: "colloquy",
     create: false,

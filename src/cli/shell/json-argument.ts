@@ -2,11 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { ColloquyError } from "../../errors.ts";
 import type { Terminal } from "../terminal.ts";
-import { jsonErrorPosition } from "./json-position.ts";
 
 /**
  * @param argument - undefined gives `undefined`.
- * @throws INVALID_OPTION naming line and column where it is not JSON, and for a file that cannot be read.
+ * @throws INVALID_OPTION saying what is wrong where, and for a file that cannot be read.
  */
 export async function readJson(
   argument: string | undefined,
@@ -29,16 +28,12 @@ function parsed(text: string, field: string, where: string | undefined): unknown
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
-    const position = jsonErrorPosition(text);
-    const before = text.slice(0, position).split("\n");
-    const line = before.length;
-    const column = (before.at(-1)?.length ?? 0) + 1;
-    const found = text.slice(position, position + 1);
-    const what = found === "" ? "it ends too early" : `unexpected ${JSON.stringify(found)}`;
-    const place = where === undefined ? "" : ` of ${where}`;
-    const hint = where === undefined && position === 0 ? `; a text needs quotes: '"${text}"'` : "";
-    const message = `not JSON at line ${line}, column ${column}${place}: ${what}${hint}`;
-    throw wrong(field, message, { position, line, column }, cause);
+    // The engine says what was unexpected, and where.
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const place = where === undefined ? "" : ` in ${where}`;
+    const word = where === undefined && /^[\w -]+$/.test(text);
+    const hint = word ? `; a text needs quotes: '"${text}"'` : "";
+    throw wrong(field, `not JSON${place}: ${why}${hint}`, {}, cause);
   }
 }
 

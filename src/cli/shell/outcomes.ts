@@ -23,8 +23,8 @@ export async function follow(receipt: Receipt, following: Following): Promise<Ou
     await onProgress(state);
     if (state.state !== "waiting-input" || ask === undefined) continue;
     const answer = await ask(state.question, signal);
-    if ((await receipt.answer(answer, { number: state.number })) === "too-late")
-      remark("somebody else has answered", terminal);
+    const taken = await receipt.answer(answer, { number: state.number });
+    if (taken === "too-late") remark("somebody else has answered", terminal);
   }
   return receipt.settled({ signal });
 }

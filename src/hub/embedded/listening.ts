@@ -4,10 +4,10 @@ import { ColloquyError, isColloquyError } from "../../errors.ts";
 import type { HostPort } from "../../link/host-port.ts";
 import type { Listener } from "../../link/link.ts";
 import { listenTcp } from "../../link/tcp.ts";
-import type { ServerTls } from "../../link/tls.ts";
+import { type ServerTls, serverTls } from "../../link/tls.ts";
 import { connectUnix, listenUnix } from "../../link/unix.ts";
 import { type WebSocketIntakeOptions, webSocketIntake } from "../../link/websocket-listener.ts";
-import { checkExposure, localIdentity } from "../authentication.ts";
+import { checkExposure, localIdentity, sharedToken } from "../authentication.ts";
 import { type HealthSource, listenHealth } from "../health.ts";
 import type { Hub } from "../hub.ts";
 
@@ -45,6 +45,21 @@ export interface Listening {
 }
 
 /**
+ * What can be known to be wrong before anything is opened.
+ *
+ * @throws INVALID_OPTION for a place that others reach unasked, a token that can be guessed, certificates
+ *   that cannot be used.
+ */
+export function checkListen({ tcp, http, tls, token }: ListenOptions): void {
+  if (token !== undefined) sharedToken(token);
+  if (tls !== undefined) serverTls(tls);
+  const authenticated = token !== undefined || tls?.ca !== undefined;
+  for (const place of [tcp, http]) {
+    if (place !== undefined) checkExposure(place.host, authenticated);
+  }
+}
+
+/**
  * All of them, or none.
  *
  * @throws AGENT_UNREACHABLE naming what cannot be listened at; INVALID_OPTION.
@@ -54,8 +69,7 @@ export async function listen(
   hub: Hub,
   health: HealthSource,
 ): Promise<Listening> {
-  const { tls, token } = options;
-  const authenticated = token !== undefined || tls?.ca !== undefined;
+  const { tls } = options;
   const secured = tls === undefined ? {} : { tls };
   const clients: Listener[] = [];
   const endpoints: Endpoint[] = [];
@@ -71,12 +85,11 @@ export async function listen(
       endpoints.push({ kind: "unix", url: `unix:${listener.address}` });
     }
     if (options.tcp !== undefined) {
-      checkExposure(options.tcp.host, authenticated);
       const listener = await listenTcp({ ...options.tcp, ...secured }, (link) => hub.accept(link));
       clients.push(listener);
       endpoints.push(endpointAt(listener.address));
     }
-    const http = await listenHttp(options, hub, health, authenticated);
+    const http = await listenHttp(options, hub, health);
     if (http !== undefined) endpoints.push(endpointAt(http.address));
     if (http !== undefined && options.webSocket !== undefined) {
       const { path = "/" } = options.webSocket;
@@ -102,10 +115,8 @@ async function listenHttp(
   { http, webSocket, tls }: ListenOptions,
   hub: Hub,
   health: HealthSource,
-  authenticated: boolean,
 ): Promise<Listener | undefined> {
   if (http === undefined) return undefined;
-  checkExposure(http.host, authenticated);
   const secured = tls === undefined ? {} : { tls };
   if (webSocket === undefined) return listenHealth({ ...http, ...secured }, health);
   const take = webSocketIntake(webSocket, (link) => hub.accept(link));

@@ -11,7 +11,7 @@ import { sleep } from "../../runtime/sleep.ts";
 import { checkHubLimits, type HubLimits } from "../limits.ts";
 import { prepareDirectory } from "./access.ts";
 import { readHubFile } from "./hub-file.ts";
-import type { Endpoint, ListenOptions } from "./listening.ts";
+import { checkListen, type Endpoint, type ListenOptions } from "./listening.ts";
 import { type Lock, Owner } from "./owner.ts";
 import { tryOwnerLock } from "./owner-lock.ts";
 import { socketPathFor } from "./run-directory.ts";
@@ -48,12 +48,13 @@ const retryMs = 50;
 /**
  * Waits until this process owns the directory, and serves it.
  *
- * @throws INVALID_OPTION naming a limit; AGENT_UNREACHABLE naming what cannot be listened at;
+ * @throws INVALID_OPTION naming a limit or what is wrong with a listener; AGENT_UNREACHABLE naming what cannot be listened at;
  *   STORE_FAILED, INVALID_VERSION when the store cannot be used; CANCELLED.
  */
 export async function serveHub(options: ServeOptions): Promise<HubServer> {
   const { listen, hubLimits, storeLimits, reserveBytes } = options;
   checkHubLimits(hubLimits);
+  if (listen !== undefined) checkListen(listen);
   const directory = options.directory === undefined ? undefined : resolve(options.directory);
   const lock = directory === undefined ? noLock : await ownDirectory(directory, options);
   const place = directory === undefined ? undefined : placeOf(directory);

@@ -1,13 +1,14 @@
 /** A hub: whether it can be reached, lets this client in, and what it promises to survive. */
-import { readFileSync } from "node:fs";
 import type { DurabilityClaim } from "../../../broker/broker.ts";
 import { type HubBroker, openHubBroker } from "../../../broker/hub.ts";
-import { type ErrorInfo, errorInfo } from "../../../errors.ts";
+import { type ErrorInfo, errorInfo, isColloquyError } from "../../../errors.ts";
+import { invalidOption } from "../../../exchange/options.ts";
 import { hubAddress } from "../../../network/hub-url.ts";
-import { onAbort } from "../../../runtime/abort.ts";
+import { onAbort, withAbort } from "../../../runtime/abort.ts";
 import { systemClock } from "../../../runtime/clock.ts";
 import { systemRandom } from "../../../runtime/random.ts";
-import type { FabricFlags } from "../fabric.ts";
+import type { HubFlags } from "../fabric.ts";
+import { readOptionFile } from "../option-file.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 /** How long a round trip may take before it is worth a warning, milliseconds. */
@@ -15,13 +16,17 @@ const slowMs = 250;
 
 export async function checkHub(
   url: string,
-  flags: FabricFlags,
+  flags: HubFlags,
   signal: AbortSignal | undefined,
 ): Promise<readonly Finding[]> {
+  const opening = open(url, flags);
   let broker: HubBroker;
   try {
-    broker = await open(url, flags);
+    broker = await withAbort(opening, signal);
   } catch (error) {
+    // Given up while it opened: whatever comes of it is not used.
+    opening.then((late) => late.close()).catch(() => {});
+    if (isColloquyError(error, "INVALID_OPTION")) throw error;
     return [refused(url, errorInfo(error))];
   }
   const forget = onAbort(signal, () => void broker.close());
@@ -29,12 +34,11 @@ export async function checkHub(
     const beganMs = systemClock.monotonicMs();
     const mailboxes = await broker.queues.mailboxes();
     const tookMs = Math.ceil(systemClock.monotonicMs() - beganMs);
-    const dead = mailboxes.length === 0 ? "no mailboxes" : `${mailboxes.length} mailboxes`;
     return [
       ok("hub", `${url}, ${broker.name}`),
       tookMs > slowMs
         ? warn("round trip", `${tookMs} ms`, "look at the load of the hub, and the way to it")
-        : ok("round trip", `${tookMs} ms, ${dead}`),
+        : ok("round trip", `${tookMs} ms, ${mailboxes.length} mailboxes`),
       durabilityFinding(broker.capabilities.durability),
     ];
   } catch (error) {
@@ -45,10 +49,11 @@ export async function checkHub(
   }
 }
 
-function open(url: string, flags: FabricFlags): Promise<HubBroker> {
-  const tls = flags.ca === undefined ? undefined : { ca: readFileSync(flags.ca) };
+/** @throws INVALID_OPTION for a URL or a file that is none. */
+async function open(url: string, flags: HubFlags): Promise<HubBroker> {
+  const tls = flags.ca === undefined ? undefined : { ca: readOptionFile("ca", flags.ca) };
   const address = hubAddress(url, tls);
-  if (address === undefined) throw new Error(`${url} is no address of a hub`);
+  if (address === undefined) throw invalidOption("url", url, "the address of a hub");
   const credential = flags.token ?? process.env["COLLOQUY_TOKEN"];
   return openHubBroker({
     ...address,

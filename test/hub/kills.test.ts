@@ -16,7 +16,7 @@ afterEach(async () => {
 const points: readonly ProbePoint[] = ["enqueued", "acknowledged", "settled"];
 
 for (const point of points) {
-  test(`an owner that dies when messages are ${point} loses nothing and does nothing twice`, {
+  test(`G2, G3: an owner that dies when messages are ${point} loses nothing and does nothing twice`, {
     timeout: timeoutMs,
   }, async () => {
     stage = new Stage({ fated: true });
@@ -31,7 +31,7 @@ for (const point of points) {
 }
 
 for (const point of ["opened", "listening"] as const) {
-  test(`a successor that dies in its takeover, when it is ${point}, has a successor`, {
+  test(`G2, G3: a successor that dies in its takeover, when it is ${point}, has a successor`, {
     timeout: timeoutMs,
   }, async () => {
     stage = new Stage({ fated: true });
@@ -49,7 +49,7 @@ for (const point of ["opened", "listening"] as const) {
   });
 }
 
-test("a handler that dies before it settles is started again elsewhere, and its effect is there once", {
+test("G2, G3: a handler that dies before it settles is started again elsewhere, and its effect is there once", {
   timeout: timeoutMs,
 }, async () => {
   stage = new Stage();
@@ -68,7 +68,7 @@ test("a handler that dies before it settles is started again elsewhere, and its 
   await broker.close();
 });
 
-test("whoever is killed whenever: what was acknowledged has its effect once", {
+test("G2, G3: whoever is killed whenever: what was acknowledged has its effect once", {
   timeout: timeoutMs,
 }, async () => {
   stage = new Stage();

@@ -6,7 +6,7 @@
 import { expect, test } from "vitest";
 import { fuzzFrames } from "../support/fuzz/fuzz-frames.ts";
 
-test("no frame gets past the readers with anything but a typed refusal", {
+test("G19: no frame gets past the readers with anything but a typed refusal", {
   timeout: 240_000,
 }, () => {
   const { accepted, reasons } = fuzzFrames(200_000, 1);

@@ -54,7 +54,7 @@ function upTo(last: number): readonly number[] {
   return Array.from({ length: last }, (_, index) => index + 1);
 }
 
-test("owners killed at random moments: every acknowledged row is there, and no gap", {
+test("G2: owners killed at random moments: every acknowledged row is there, and no gap", {
   timeout,
 }, async () => {
   const random = new SeededRandom(9);
@@ -130,7 +130,7 @@ test("G2: 100 errors of the disk: nothing acknowledged is lost, nothing rejected
   expect(hits(undefined)).toBeLessThan(30);
 });
 
-test("a full disk of 1 MiB: what was acknowledged stays, and work goes on when there is room", (context) => {
+test("G2: a full disk of 1 MiB: what was acknowledged stays, and work goes on when there is room", (context) => {
   const disk = join(temporaryDirectory(), "disk");
   mkdirSync(disk);
   try {

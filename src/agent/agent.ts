@@ -2,6 +2,7 @@
 
 import { RateLimit } from "../delivery/rate-limit.ts";
 import { SendWindow } from "../delivery/window.ts";
+import type { ColloquyError } from "../errors.ts";
 import type { Receipt } from "../exchange/commands/receipt.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
@@ -72,6 +73,8 @@ export class Agent {
   #reason: string | undefined;
   #announced: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  /** Nothing of it runs any more. */
+  #closed = false;
 
   constructor(home: AgentHome, id: string, options: AgentSettings) {
     const { site } = home.exchange;
@@ -156,7 +159,7 @@ export class Agent {
     handler: unknown,
     options: HandlerOptions | BatchHandlerOptions = {},
   ): Registration {
-    this.#assertOpen();
+    this.#assertStaying();
     return this.#handlers.handle(nameOrMember, handler, options);
   }
 
@@ -173,7 +176,7 @@ export class Agent {
     implementation: Implementation<Of>,
     options: HandlerOptions = {},
   ): Registration {
-    this.#assertOpen();
+    this.#assertStaying();
     const registration = this.#handlers.serve(contract, implementation, options);
     this.#announced = this.#home.announce(this);
     return {
@@ -210,10 +213,10 @@ export class Agent {
     handler: (data: never, context: EventContext) => unknown,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Subscription> {
-    this.#assertOpen();
+    this.#assertStaying();
     const subscription = await this.#subscriptions.open(patternOrEvent, handler, options.signal);
     if (this.#closing !== undefined) subscription.close();
-    this.#assertOpen();
+    this.#assertStaying();
     return subscription;
   }
 
@@ -236,6 +239,7 @@ export class Agent {
     input?: unknown,
     options?: RequestOptions,
   ): Promise<unknown> {
+    if (this.#closed) return Promise.reject(this.#closedError());
     return this.#exchange.request(this.#speaker, to, nameOf(method), input, options);
   }
 
@@ -253,16 +257,19 @@ export class Agent {
   ): Call<Taken<Output>>;
   call(to: Address, method: string, input?: unknown, options?: CallOptions): Call;
   call(to: Address, method: string | RequestMember, input?: unknown, options?: CallOptions): Call {
+    this.#assertOpen();
     return this.#exchange.call(this.#speaker, to, nameOf(method), input, options);
   }
 
   /** Waits again for a request or stream: see `Network.attach`. */
   attach(id: string, options?: AttachOptions): StreamReply {
+    this.#assertOpen();
     return attachTo(this.#exchange.asker(this.#self), id, options);
   }
 
   /** Cancels a request or stream: see `Network.cancel`. */
   async cancel(id: string): Promise<CancelOutcome> {
+    this.#assertOpen();
     return askToCancel(this.#exchange.asker(this.#self), id);
   }
 
@@ -280,6 +287,7 @@ export class Agent {
     input?: unknown,
     options?: StreamOptions,
   ): StreamReply {
+    this.#assertOpen();
     return this.#exchange.stream(this.#speaker, to, nameOf(method), input, options);
   }
 
@@ -320,6 +328,7 @@ export class Agent {
     payload?: unknown,
     options?: SendOptions,
   ): Promise<Receipt | Receipts> {
+    if (this.#closed) return Promise.reject(this.#closedError());
     if (typeof to !== "string" || to.startsWith("all:")) {
       return this.#sendToMany(to, nameOf(name), payload, options);
     }
@@ -338,6 +347,7 @@ export class Agent {
     data?: unknown,
     options?: PublishOptions,
   ): Promise<void> {
+    this.#assertOpen();
     this.#exchange.publish(this.#speaker, nameOf(topic), data, options);
   }
 
@@ -346,8 +356,9 @@ export class Agent {
     return makeClient(this, contract);
   }
 
-  /** Tells the others that this agent must not be chosen, or may be again. */
+  /** Tells the others that this agent must not be chosen, or may be again. @throws CLOSED. */
   setStatus(status: AgentStatus, reason?: string): void {
+    this.#assertStaying();
     this.#status = status;
     this.#reason = reason;
     this.#announced = this.#home.announce(this);
@@ -358,7 +369,11 @@ export class Agent {
     return this.#inbox;
   }
 
-  /** Stops taking work, lets what runs end, and leaves the network. Safe to repeat. */
+  /**
+   * Stops taking work, lets what runs end, and leaves the network. Handlers may ask and send through it
+   * until they have ended; from then on whatever it is asked to do is refused with CLOSED. Requests that
+   * it has made are answered all the same. Safe to repeat.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#drain();
     return this.#closing;
@@ -369,8 +384,17 @@ export class Agent {
     this.#mailboxes.open(addresses);
   }
 
+  /** What would outlast its leaving is refused as soon as it begins to leave. */
+  #assertStaying(): void {
+    if (this.#closing !== undefined) throw this.#closedError();
+  }
+
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw closed(`agent ${this.id}`);
+    if (this.#closed) throw this.#closedError();
+  }
+
+  #closedError(): ColloquyError<"CLOSED"> {
+    return closed(`agent ${this.id}`);
   }
 
   async #sendToMany(
@@ -399,7 +423,7 @@ export class Agent {
 
   /** For the network, which closes: handlers that still run are told that it is over. */
   interrupt(): void {
-    const error = closed(`agent ${this.id}`);
+    const error = this.#closedError();
     this.#mailboxes?.interrupt(error);
     this.#inbox.interrupt(error);
   }
@@ -408,10 +432,11 @@ export class Agent {
     this.#status = "draining";
     this.#announced = this.#home.announce(this);
     this.#subscriptions.close();
-    const error = closed(`agent ${this.id}`);
+    const error = this.#closedError();
     this.#mailboxes?.stop(error);
     this.#window?.close(error);
     await this.#inbox.drain(error);
+    this.#closed = true;
     await this.#mailboxes?.close();
     await this.#home.release(this);
   }

@@ -51,6 +51,7 @@ export class SendWindow {
   readonly #options: WindowOptions;
   /** Those with a send on its way. */
   readonly #destinations = new Map<string, Destination>();
+  #closing: ColloquyError | undefined;
 
   constructor(options: WindowOptions) {
     this.#options = options;
@@ -70,6 +71,7 @@ export class SendWindow {
     throwIfAborted(signal);
     const destination = this.#destinationOf(to);
     if (destination.sending < this.#options.sendsMax) destination.sending++;
+    else if (this.#closing !== undefined) throw this.#closing;
     else await turn(destination, signal);
     const leave = () => this.#leave(to, destination);
     try {
@@ -83,8 +85,9 @@ export class SendWindow {
     }
   }
 
-  /** Those who wait get `error`; what is on its way goes on. */
+  /** Nobody waits any more: those who do, or would have to, get `error`. What is on its way goes on. */
   close(error: ColloquyError): void {
+    this.#closing = error;
     for (const { waiting } of this.#destinations.values()) {
       for (const { fail } of waiting) fail(error);
       waiting.clear();

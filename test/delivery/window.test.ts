@@ -92,6 +92,9 @@ test("closing refuses those who wait, and lets go what is on its way", async () 
   const second = window.run("a", () => Promise.resolve(stored), undefined);
   window.close(new ColloquyError("CLOSED", "over"));
   await expect(second).rejects.toMatchObject({ code: "CLOSED" });
+  const third = window.run("a", () => Promise.resolve(stored), undefined);
+  await expect(third).rejects.toMatchObject({ code: "CLOSED" });
+  expect(await window.run("b", () => Promise.resolve(stored), undefined)).toBe(stored);
   gate.resolve(stored);
   expect(await first).toBe(stored);
   expect(window.size).toBe(0);

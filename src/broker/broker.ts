@@ -84,20 +84,23 @@ export interface Topics {
    */
   subscribe(pattern: string, receive: ReceivePublication, signal: AbortSignal): Promise<void>;
   /** Like `subscribe`, with the very objects that were published: for a hub, which knows its own again. */
-  overhear?(
-    pattern: string,
-    receive: (publication: Publication) => void,
-    signal: AbortSignal,
-  ): Promise<void>;
+  overhear?(pattern: string, receive: TakePublication, signal: AbortSignal): Promise<void>;
 }
+
+/** @returns false when there was no room for it: it is lost to this subscription. */
+export type TakePublication = (publication: Publication) => boolean;
 
 export interface Publication {
   readonly topic: string;
   readonly frame: Uint8Array;
   /** Small and urgent (cancel, credit, heartbeat): passes data that waits. */
   readonly control?: boolean;
-  /** Called when the broker finds that nobody was subscribed. Never called where it cannot tell. */
-  onUnheard?(): void;
+  /**
+   * Called when the broker finds that nobody got it. Never called where it cannot tell.
+   *
+   * @param noRoom - somebody was subscribed, and too slow: as much waited for them as may.
+   */
+  onUnheard?(noRoom: boolean): void;
 }
 
 /** @param control - as it was published. */

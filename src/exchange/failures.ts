@@ -66,6 +66,13 @@ export function unreachable(
   );
 }
 
+/** Its process reads too slowly: as much waits for it as may. */
+export function tooSlow(name: string, agent: string, id: string): ColloquyError<"QUEUE_FULL"> {
+  const outcome = "not-started";
+  const message = `${name}: the process of ${agent} is too slow to be told; ${meaning[outcome]}`;
+  return new ColloquyError("QUEUE_FULL", message, { details: { name, agent, outcome, id } });
+}
+
 /** A stream ended without its end: what came is all that comes. */
 export function cut(
   name: string,

@@ -88,7 +88,7 @@ function authorisedTopics(topics: Topics, allows: Allows): Topics {
   /** What needs no answer goes nowhere, as if nobody listened. */
   const mayGo = (publication: Publication): boolean => {
     if (allows("publish", publication.topic)) return true;
-    publication.onUnheard?.();
+    publication.onUnheard?.(false);
     return false;
   };
   return {

@@ -11,6 +11,7 @@ import {
   writePublish,
   writeQuiet,
   writeSubscriptionRefused,
+  writeUnheard,
 } from "../broker/hub/operations/topics.ts";
 import { errorInfo, isColloquyError } from "../errors.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
@@ -73,11 +74,11 @@ export class SessionTopics implements SessionPort {
     this.#collected.push(new ArrivedPublication(number, topic, frame, this));
   }
 
-  /** Nobody was subscribed to what the client published. */
-  unheard(number: number, topic: string): void {
-    if (number === 0) return this.#quieten(topic);
+  /** Nobody was subscribed to what the client published, or nobody had room for it. */
+  unheard(number: number, topic: string, noRoom: boolean): void {
+    if (number === 0) return noRoom ? undefined : this.#quieten(topic);
     const { output } = this.#session;
-    writeNumbered(output.control, frameTypes.UNHEARD, number);
+    writeUnheard(output.control, number, noRoom);
     output.written();
   }
 
@@ -132,29 +133,35 @@ export class SessionTopics implements SessionPort {
 
   #listen(pattern: string, number: number, signal: AbortSignal): Promise<void> {
     const { topics } = this.#broker;
-    const deliver = (publication: Publication): void => this.#deliver(number, publication);
+    const deliver = (publication: Publication): boolean => this.#deliver(number, publication);
     if (topics.overhear !== undefined) return topics.overhear(pattern, deliver, signal);
     return topics.subscribe(
       pattern,
-      (topic, frame, control = false) => deliver({ topic, frame, control }),
+      (topic, frame, control = false) => void deliver({ topic, frame, control }),
       signal,
     );
   }
 
-  #deliver(number: number, publication: Publication): void {
+  /** @returns false where the client is too slow for it. */
+  #deliver(number: number, publication: Publication): boolean {
     const { output, limits } = this.#session;
     if (publication.control === true) {
       // Not one of them may be lost while the link stands.
-      if (output.backlogBytes >= limits.backlogBytesMax) return this.#session.destroy();
+      if (output.backlogBytes >= limits.backlogBytesMax) {
+        this.#session.destroy();
+        // Whether it got this far, or gets it from its next session, nobody can tell.
+        return true;
+      }
       write(output.control, number, publication);
     } else if (output.backlogBytes < limits.liveBacklogBytesMax) {
       if (this.#dropped > 0) this.#tellDropped();
       write(output.data, number, publication);
     } else {
       this.#dropped++;
-      return;
+      return false;
     }
     output.written();
+    return true;
   }
 
   #tellDropped(): void {
@@ -185,8 +192,8 @@ class ArrivedPublication implements Publication {
     return isControl(this.arrived);
   }
 
-  onUnheard(): void {
-    this.#publisher.unheard(this.#number, this.topic);
+  onUnheard(noRoom: boolean): void {
+    this.#publisher.unheard(this.#number, this.topic, noRoom);
   }
 }
 

@@ -77,7 +77,7 @@ export class NullBroker implements Broker {
 }
 
 function tellUnheard(publications: readonly Publication[]): void {
-  for (const publication of publications) publication.onUnheard?.();
+  for (const publication of publications) publication.onUnheard?.(false);
 }
 
 function notDeclared(queue: string) {

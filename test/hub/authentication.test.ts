@@ -117,7 +117,7 @@ test("what is not allowed is FORBIDDEN, each operation by itself, and the sessio
   const heard: string[] = [];
   await root.topics.subscribe(">", (topic) => heard.push(topic), never);
   const unheard = new Promise<void>((resolve) => {
-    guest.topics.publish([{ topic: "yours.news", frame: bytes("!"), onUnheard: resolve }]);
+    guest.topics.publish([{ topic: "yours.news", frame: bytes("!"), onUnheard: () => resolve() }]);
   });
   await unheard;
   guest.topics.publish([{ topic: "mine.news", frame: bytes("!") }]);

@@ -113,7 +113,14 @@ export class Connection implements Broker {
         core.topics.publish(publications, session);
       },
       subscribe: (pattern, receive, signal) =>
-        overhear(pattern, ({ topic, frame, control }) => receive(topic, frame, control), signal),
+        overhear(
+          pattern,
+          ({ topic, frame, control }) => {
+            receive(topic, frame, control);
+            return true;
+          },
+          signal,
+        ),
       overhear,
     };
   }

@@ -4,16 +4,14 @@ import { assertPattern, assertTopic, isExact } from "../../message/topic.ts";
 import { TopicTree } from "../../message/topic-tree.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { RingBuffer } from "../../runtime/ring-buffer.ts";
-import type { Publication } from "../broker.ts";
+import type { Publication, TakePublication } from "../broker.ts";
 
 /** Whoever publishes and subscribes through one broker object; it does not hear itself. */
 export type Party = object;
 
-type Receive = (publication: Publication) => void;
-
 interface Subscription {
   readonly party: Party;
-  readonly receive: Receive;
+  readonly receive: TakePublication;
 }
 
 interface Waiting {
@@ -96,7 +94,7 @@ export class TopicHub {
   }
 
   /** @returns ends the subscription; safe to repeat. @throws INVALID_ADDRESS for the pattern. */
-  subscribe(pattern: string, receive: Receive, party: Party): () => void {
+  subscribe(pattern: string, receive: TakePublication, party: Party): () => void {
     assertPattern(pattern, "internal");
     return this.#tree.add(pattern, { party, receive });
   }
@@ -121,13 +119,14 @@ export class TopicHub {
   }
 
   #handOut(publication: Publication, from: Party): void {
-    let heard = false;
+    let taken = false;
+    let noRoom = false;
     for (const { party, receive } of this.#tree.match(publication.topic)) {
       if (party === from) continue;
-      heard = true;
-      receive(publication);
+      if (receive(publication)) taken = true;
+      else noRoom = true;
     }
-    if (!heard) publication.onUnheard?.();
+    if (!taken) publication.onUnheard?.(noRoom);
   }
 
   #handOutWaiting(): void {

@@ -18,6 +18,7 @@ import {
   readPublishTopic,
   readQuiet,
   readSubscribed,
+  readUnheard,
   writePublish,
   writeSubscribe,
 } from "./operations/topics.ts";
@@ -53,7 +54,8 @@ export class Subscriptions implements Topics, SessionPart {
     this.#connection = connection;
     connection.handle(frameTypes.PUBLISH, (frame) => this.#deliver(frame));
     connection.handle(frameTypes.UNHEARD, (frame) => {
-      this.#questions.take(readNumbered(frame))?.onUnheard?.();
+      const { number, noRoom } = readUnheard(frame);
+      this.#questions.take(number)?.onUnheard?.(noRoom);
     });
     connection.handle(frameTypes.SUBSCRIBED, (frame) => {
       const { number, refusal } = readSubscribed(frame);

@@ -10,7 +10,7 @@ import type { Strategy } from "../../routing/strategies.ts";
 import type { Mandate } from "../causality/mandate.ts";
 import type { WorkReference } from "../causality/waits.ts";
 import { envelopeOf } from "../envelopes.ts";
-import { cut, thrownBy, unreachable } from "../failures.ts";
+import { cut, thrownBy, tooSlow, unreachable } from "../failures.ts";
 import { encodeBody } from "../site.ts";
 import { beginCall, endCall, type Work } from "../work.ts";
 import type { Operation } from "./operation.ts";
@@ -34,8 +34,8 @@ export interface Alternatives {
 }
 
 export interface CallTable extends WaitTable {
-  /** Nobody listened at the target's inbox: sends the call elsewhere, again, or fails it. */
-  unheard(call: RemoteCall): void;
+  /** Nobody listened at the target's inbox, or it had no room: sends the call elsewhere, again, or fails it. */
+  unheard(call: RemoteCall, noRoom: boolean): void;
   /** The target did not take it: as above. */
   elsewhere(call: RemoteCall): void;
   /** Calls `resume` with whoever can go on with the stream, as soon as there is somebody. */
@@ -107,9 +107,9 @@ export class RemoteCall extends RemoteWait {
     broker.topics.publish([new Sent(topic, this.#frame, this)]);
   }
 
-  /** Nobody listened where it was sent. */
-  unheard(): void {
-    if (!this.final && !this.heard) this.#table.unheard(this);
+  /** Nobody listened where it was sent, or was too slow for it. */
+  unheard(noRoom: boolean): void {
+    if (!this.final && !this.heard) this.#table.unheard(this, noRoom);
   }
 
   /** Sends it to another agent instead; the one before never got it, or refused it. */
@@ -154,8 +154,10 @@ export class RemoteCall extends RemoteWait {
       {
         topic: site.space.inbox(target.instance),
         frame: this.#frame,
-        onUnheard: () => {
-          if (this.target === target) this.lose();
+        onUnheard: (noRoom) => {
+          if (this.target !== target) return;
+          if (noRoom) this.#resumeSoon();
+          else this.lose();
         },
       },
     ]);
@@ -169,9 +171,15 @@ export class RemoteCall extends RemoteWait {
   }
 
   /** It was not started, and there is nobody else. */
-  refuse(): void {
+  refuse(noRoom: boolean): void {
     this.#call.mandate?.budget?.end();
-    this.fail(unreachable(this.#call.name, this.target.card.id, "not-started", this.operationId));
+    const { name } = this.#call;
+    const { id } = this.target.card;
+    this.fail(
+      noRoom
+        ? tooSlow(name, id, this.operationId)
+        : unreachable(name, id, "not-started", this.operationId),
+    );
   }
 
   override onAnswer(message: Message): void {
@@ -260,7 +268,7 @@ class Sent implements Publication {
     this.#call = call;
   }
 
-  onUnheard(): void {
-    this.#call.unheard();
+  onUnheard(noRoom: boolean): void {
+    this.#call.unheard(noRoom);
   }
 }

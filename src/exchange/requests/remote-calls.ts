@@ -84,17 +84,21 @@ export class RemoteCalls implements CallTable, InstanceListener {
     this.#inquireOf(instance);
   }
 
-  unheard(call: RemoteCall): void {
-    this.#site.registry.suspect(call.target.instance);
-    this.elsewhere(call);
+  unheard(call: RemoteCall, noRoom: boolean): void {
+    if (!noRoom) this.#site.registry.suspect(call.target.instance);
+    this.#toAnother(call, noRoom);
   }
 
   elsewhere(call: RemoteCall): void {
+    this.#toAnother(call, false);
+  }
+
+  #toAnother(call: RemoteCall, noRoom: boolean): void {
     if (call.asking) return;
     const { target } = call;
     const next = this.#next(call);
     if (next !== undefined) return call.redirect(next);
-    if (!this.#regrouping) return call.refuse();
+    if (noRoom || !this.#regrouping) return call.refuse(noRoom);
     this.#tried.delete(call);
     this.#clock.setTimer(retryMs, () => {
       if (!call.final && call.target === target) call.send();

@@ -1,5 +1,5 @@
 /**
- * Frames that carry a number and nothing else: PING, PONG, SUBSCRIBED without an error, UNSUBSCRIBE, UNHEARD, DROPPED,
+ * Frames that carry a number and nothing else: PING, PONG, SUBSCRIBED without an error, UNSUBSCRIBE, UNHEARD without a reason, DROPPED,
  * HEEDED, CANCEL, UNTRACK, HANGUP.
  *
  *   number u64

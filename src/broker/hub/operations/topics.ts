@@ -6,7 +6,7 @@
  *   UNSUBSCRIBE  subscription u64
  *   PUBLISH      number u64, topic text8; payload     to the hub; number above 0: say so if unheard
  *                subscription u64, topic text8; ...   to a client: the subscription it matched
- *   UNHEARD      number u64                           nobody was subscribed
+ *   UNHEARD      number u64 [reason u8]               nobody was subscribed; reason 1: who was is too slow for it
  *   DROPPED      count u64                            publications lost because the client was slow
  *   QUIET        topic text8                          nobody else hears it: not to be sent until LOUD
  *   LOUD         number u64, topic text8              somebody will; to be answered
@@ -22,6 +22,8 @@ import { type Frame, frameFlags, frameTypes } from "../../../message/frame.ts";
 import type { FrameWriter } from "../../../message/frame-writer.ts";
 import { invalidMessage } from "../../../message/invalid.ts";
 import { readError, writeError } from "./error.ts";
+
+const reasonNoRoom = 1;
 
 export function writeSubscribe(writer: FrameWriter, subscription: number, pattern: string): void {
   const frame = writer.begin(frameTypes.SUBSCRIBE);
@@ -73,6 +75,22 @@ export function readPublishTopic(frame: Frame): string {
 
 export function isControl(frame: Frame): boolean {
   return (frame.flags & frameFlags.CONTROL) !== 0;
+}
+
+/** @param noRoom - somebody was subscribed, and too slow. */
+export function writeUnheard(writer: FrameWriter, number: number, noRoom: boolean): void {
+  const frame = writer.begin(frameTypes.UNHEARD);
+  writer.uint53(number);
+  if (noRoom) writer.uint8(reasonNoRoom);
+  writer.endHeader(frame);
+  writer.end(frame);
+}
+
+export function readUnheard(frame: Frame): { number: number; noRoom: boolean } {
+  const reader = headerOf(frame);
+  const number = reader.uint53("number");
+  const hasReason = frame.payloadStart - frame.headerStart > 8;
+  return { number, noRoom: hasReason && reader.uint8("reason") === reasonNoRoom };
 }
 
 /** SUBSCRIBED with the reason why not behind its number. */

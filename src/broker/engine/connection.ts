@@ -27,7 +27,8 @@ export class Connection implements Broker {
   readonly log: Log;
   readonly #options: ConnectionOptions;
   readonly #closing = new AbortController();
-  readonly #statuses = new Set<AsyncQueue<BrokerStatus>>();
+  /** Each with what takes its listener off the signal. */
+  readonly #statuses = new Map<AsyncQueue<BrokerStatus>, () => void>();
   #end: ColloquyError | undefined;
   #status: BrokerStatus = { kind: "ready" };
 
@@ -51,18 +52,16 @@ export class Connection implements Broker {
 
   statuses(signal: AbortSignal): AsyncIterable<BrokerStatus> {
     const statuses = new AsyncQueue<BrokerStatus>({
-      onStop: () => this.#statuses.delete(statuses),
+      onStop: () => this.#endStatuses(statuses),
     });
     statuses.push(this.#status);
     if (this.#end !== undefined) {
       statuses.end();
       return statuses;
     }
-    this.#statuses.add(statuses);
-    onAbort(signal, () => {
-      this.#statuses.delete(statuses);
-      statuses.end();
-    });
+    this.#statuses.set(statuses, () => {});
+    const forget = onAbort(signal, () => this.#endStatuses(statuses));
+    if (this.#statuses.has(statuses)) this.#statuses.set(statuses, forget);
     return statuses;
   }
 
@@ -84,12 +83,17 @@ export class Connection implements Broker {
     this.#end = error;
     this.#status = status;
     this.#closing.abort(error);
-    for (const statuses of this.#statuses) {
+    for (const statuses of [...this.#statuses.keys()]) {
       statuses.push(status);
-      statuses.end();
+      this.#endStatuses(statuses);
     }
-    this.#statuses.clear();
     this.#options.onClose(this);
+  }
+
+  #endStatuses(statuses: AsyncQueue<BrokerStatus>): void {
+    this.#statuses.get(statuses)?.();
+    this.#statuses.delete(statuses);
+    statuses.end();
   }
 
   #topics(session: Session): Topics {
@@ -98,11 +102,14 @@ export class Connection implements Broker {
       check();
       throwIfAborted(signal);
       const unsubscribe = core.topics.subscribe(pattern, receive, session);
-      const forget = onAbort(closing, unsubscribe);
-      onAbort(signal, () => {
+      // Whichever comes first takes the other off: a signal that lives on must keep nothing alive.
+      const end = () => {
         unsubscribe();
-        forget();
-      });
+        forgetClosing();
+        forgetSignal();
+      };
+      const forgetClosing = onAbort(closing, end);
+      const forgetSignal = onAbort(signal, end);
       await core.topics.heeded(pattern);
     };
     return {

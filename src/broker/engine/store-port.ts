@@ -24,15 +24,14 @@ export function storePort(session: Session): Store {
           if (error === undefined) resolve();
           else reject(error);
         });
-        const forget = onAbort(closing, () => {
+        const endWith = (error: unknown) => {
           end();
-          reject(closing.reason);
-        });
-        onAbort(signal, () => {
-          end();
-          forget();
-          reject(cancelledError(signal));
-        });
+          forgetClosing();
+          forgetSignal();
+          reject(error);
+        };
+        const forgetClosing = onAbort(closing, () => endWith(closing.reason));
+        const forgetSignal = onAbort(signal, () => endWith(cancelledError(signal)));
       }),
   };
 }

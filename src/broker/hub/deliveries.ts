@@ -92,7 +92,8 @@ export class Deliveries implements SessionPart {
   }
 
   closed(error: ColloquyError): void {
-    for (const { batches } of this.#receivers.values()) {
+    for (const { batches, stopListening } of this.#receivers.values()) {
+      stopListening?.();
       batches.takeAll();
       batches.fail(error);
     }

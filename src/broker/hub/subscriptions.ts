@@ -30,8 +30,13 @@ interface Subscription {
   /** The only topic it can match; undefined for a pattern with wildcards. */
   readonly topic: string | undefined;
   /** Replaced, never changed: it may be walked while somebody leaves. */
-  receivers: readonly ReceivePublication[];
+  receivers: readonly Receiver[];
   readonly inForce: Deferred;
+}
+
+interface Receiver {
+  readonly receive: ReceivePublication;
+  stopListening: () => void;
 }
 
 /** Publications that want to know whether they were heard, before the hub is asked how far it is: each keeps alive what it was published for. */
@@ -107,8 +112,9 @@ export class Subscriptions implements Topics, SessionPart {
     const { failure } = this.#connection;
     if (failure !== undefined) throw failure;
     const subscription = this.#byPattern.get(pattern) ?? this.#open(pattern);
-    subscription.receivers = [...subscription.receivers, receive];
-    onAbort(signal, () => this.#leave(subscription, receive));
+    const receiver: Receiver = { receive, stopListening: () => {} };
+    subscription.receivers = [...subscription.receivers, receiver];
+    receiver.stopListening = onAbort(signal, () => this.#leave(subscription, receiver));
     await withAbort(subscription.inForce.promise, signal);
   }
 
@@ -127,10 +133,7 @@ export class Subscriptions implements Topics, SessionPart {
   }
 
   closed(error: ColloquyError): void {
-    for (const { inForce } of this.#byNumber.values()) {
-      inForce.promise.catch(() => {});
-      inForce.reject(error);
-    }
+    for (const subscription of this.#byNumber.values()) endWith(subscription, error);
     this.#byNumber.clear();
     this.#byPattern.clear();
     this.lost();
@@ -148,9 +151,7 @@ export class Subscriptions implements Topics, SessionPart {
   #refused(subscription: Subscription, error: ColloquyError): void {
     this.#byNumber.delete(subscription.number);
     this.#byPattern.delete(subscription.pattern);
-    subscription.receivers = [];
-    subscription.inForce.promise.catch(() => {});
-    subscription.inForce.reject(error);
+    endWith(subscription, error);
   }
 
   #open(pattern: string): Subscription {
@@ -167,8 +168,8 @@ export class Subscriptions implements Topics, SessionPart {
     return subscription;
   }
 
-  #leave(subscription: Subscription, receive: ReceivePublication): void {
-    const index = subscription.receivers.indexOf(receive);
+  #leave(subscription: Subscription, receiver: Receiver): void {
+    const index = subscription.receivers.indexOf(receiver);
     if (index === -1) return;
     subscription.receivers = subscription.receivers.toSpliced(index, 1);
     if (subscription.receivers.length > 0) return;
@@ -186,7 +187,7 @@ export class Subscriptions implements Topics, SessionPart {
     const topic = subscription.topic ?? readPublishTopic(frame);
     const { payload } = frame;
     const control = isControl(frame);
-    for (const receive of subscription.receivers) receive(topic, payload, control);
+    for (const { receive } of subscription.receivers) receive(topic, payload, control);
   }
 
   /** The hub answers in order: what it has not called unheard by its PONG was heard. */
@@ -202,4 +203,12 @@ export class Subscriptions implements Topics, SessionPart {
     this.#questions.dropBelow(upTo);
     this.#askedUpTo = undefined;
   }
+}
+
+/** Nobody is told anything any more; a signal that lives on must not keep what it was for. */
+function endWith(subscription: Subscription, error: ColloquyError): void {
+  for (const { stopListening } of subscription.receivers) stopListening();
+  subscription.receivers = [];
+  subscription.inForce.promise.catch(() => {});
+  subscription.inForce.reject(error);
 }

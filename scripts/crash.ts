@@ -19,6 +19,7 @@ const usage = `Usage: npm run crash -- [options]
   --messages N        messages sent meanwhile, about (default 1,000 for each kill)
   --pause-every N     every so manieth blow stops a process for a while instead; 0: never (default 6)
   --pause-max MS      longest such pause (default 5000)
+  --long-stops N      processes stopped for 36 to 50 seconds, longer than a hub allows silence (default 0)
   --disk MIB          keep the store on a disk of this size, which fills up (needs the right to mount)
   --no-flush-errors   let every flush succeed; else, with a C compiler, one fails in a process of three
   --seed N            who is struck, and when (default: a new one)
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     messages: { type: "string" },
     "pause-every": { type: "string", default: "6" },
     "pause-max": { type: "string", default: "5000" },
+    "long-stops": { type: "string", default: "0" },
     disk: { type: "string" },
     "no-flush-errors": { type: "boolean", default: false },
     seed: { type: "string", default: `${Date.now() % 2 ** 31}` },
@@ -65,6 +67,7 @@ try {
     messagesPerKill: messages / kills,
     pauseEvery: wholeNumber("pause-every", values["pause-every"], 0),
     pauseMsMax: wholeNumber("pause-max", values["pause-max"], 0),
+    longStops: wholeNumber("long-stops", values["long-stops"], 0),
     ...(failingFlushes === undefined ? {} : { failingFlushes }),
     ...(disk === undefined ? {} : { directory: disk.path }),
     progress: show,
@@ -91,12 +94,16 @@ function show(tally: Tally): void {
   shownMs = now;
   const seconds = Math.round((now - begunMs) / 1_000);
   process.stderr.write(
-    `${seconds} s: ${killsOf(tally)} of ${kills} killed, ${tally.pauses} stopped, ${tally.decided} messages\n`,
+    `${seconds} s: ${killsOf(tally)} of ${kills} killed, ${tally.pauses + longStopsOf(tally)} stopped, ${tally.decided} messages\n`,
   );
 }
 
 function killsOf(tally: Tally): number {
   return Object.values(tally.kills).reduce((sum, count) => sum + count, 0);
+}
+
+function longStopsOf({ longStops }: Tally): number {
+  return longStops.owner + longStops.sender + longStops.worker;
 }
 
 function summary({ tally, audit, ...counts }: CampaignResult): readonly string[] {
@@ -105,6 +112,7 @@ function summary({ tally, audit, ...counts }: CampaignResult): readonly string[]
   return [
     `${killsOf(tally)} kills: ${owner} owners, ${sender} senders, ${worker} workers, and owners when messages were ${points.join(", ")}`,
     `${tally.pauses} processes stopped for ${Math.round(tally.pausedMs / 1_000)} s together`,
+    `${longStopsOf(tally)} stopped for longer than a hub allows silence, ${Math.round(tally.longStops.stoppedMs / 1_000)} s together: ${tally.longStops.owner} owners, ${tally.longStops.sender} senders, ${tally.longStops.worker} workers`,
     `flushes made to fail in one process of three: ${failingFlushes === undefined ? "no" : "yes"}`,
     `${counts.acknowledged} messages acknowledged, ${counts.rejected} refused, ${counts.effects} effects, ${counts.dead} dead letters`,
     `${audit.repeatedStarts} handler starts repeated`,
@@ -124,6 +132,7 @@ function document(lines: readonly string[]): string {
     ["seed", seed],
     ["pause-every", values["pause-every"]],
     ["pause-max", values["pause-max"]],
+    ["long-stops", values["long-stops"]],
     ...(values.disk === undefined ? [] : [["disk", values.disk]]),
   ]
     .map(([option, value]) => `--${option} ${value}`)

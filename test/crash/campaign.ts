@@ -10,6 +10,7 @@ import type { ProbePoint } from "../../src/hub/probe.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { type Audit, audit } from "./audit.ts";
 import { Fleet, type Member } from "./fleet.ts";
+import { LongStops, type LongStopTally } from "./long-stops.ts";
 
 export interface CampaignOptions {
   readonly seed: number;
@@ -21,6 +22,8 @@ export interface CampaignOptions {
   readonly pauseEvery: number;
   /** Longest pause, milliseconds. */
   readonly pauseMsMax: number;
+  /** Stops that outlast the silence a hub allows, spread over the kills. Default: none. */
+  readonly longStops?: number;
   /** Where the store lies. Default: a temporary directory of its own. */
   readonly directory?: string;
   /** A library that makes flushes fail, preloaded into one process of three. */
@@ -33,6 +36,7 @@ export interface Tally {
   readonly kills: Record<"owner" | "sender" | "worker" | ProbePoint, number>;
   pauses: number;
   pausedMs: number;
+  readonly longStops: LongStopTally;
   decided: number;
 }
 
@@ -91,8 +95,10 @@ async function strike(
 ): Promise<Tally> {
   const tally = emptyTally();
   const killed = () => Object.values(tally.kills).reduce((sum, count) => sum + count, 0);
+  const longStops = new LongStops(fleet, random, options.longStops ?? 0, tally.longStops);
   for (let event = 1; killed() < options.kills; event++) {
     await decided(fleet, tally.decided + options.messagesPerKill * (0.5 + random.float()));
+    await longStops.beginThoseDue(killed() / options.kills);
     if (options.pauseEvery > 0 && event % options.pauseEvery === 0) {
       await pause(fleet, tally, random.float() * options.pauseMsMax, random);
     } else await kill(fleet, tally, random);
@@ -100,13 +106,15 @@ async function strike(
     tally.decided = fleet.decided;
     options.progress?.(tally);
   }
+  await longStops.rest();
   return tally;
 }
 
 function emptyTally(): Tally {
   const atPoints = { enqueued: 0, acknowledged: 0, settled: 0, opened: 0, listening: 0 };
   const kills = { owner: 0, sender: 0, worker: 0, ...atPoints };
-  return { kills, pauses: 0, pausedMs: 0, decided: 0 };
+  const longStops = { owner: 0, sender: 0, worker: 0, stoppedMs: 0 };
+  return { kills, pauses: 0, pausedMs: 0, longStops, decided: 0 };
 }
 
 /** Owners most, because takeovers are what most of this is about; half of them where it hurts. */
@@ -114,7 +122,7 @@ async function kill(fleet: Fleet, tally: Tally, random: SeededRandom): Promise<v
   const choice = random.uint32() % 8;
   if (choice < 2) return killOne(fleet, tally, choice === 0 ? "sender" : "worker", random);
   const { owner } = fleet;
-  if (owner === undefined) return;
+  if (owner === undefined || owner.stopped) return;
   if (choice < 5) {
     await owner.kill();
     tally.kills.owner++;
@@ -137,7 +145,7 @@ async function killOne(
   role: "sender" | "worker",
   random: SeededRandom,
 ): Promise<void> {
-  const candidates = fleet.members.filter((member) => member.role === role);
+  const candidates = fleet.members.filter((member) => member.role === role && !member.stopped);
   await (candidates[random.uint32() % candidates.length] as Member).kill();
   tally.kills[role]++;
 }
@@ -149,11 +157,12 @@ async function pause(
   forMs: number,
   random: SeededRandom,
 ): Promise<void> {
-  const any = fleet.members[random.uint32() % fleet.members.length] as Member;
-  const stopped = tally.pauses % 2 === 0 ? (fleet.owner ?? any) : any;
-  stopped.process.kill("SIGSTOP");
-  await sleep(forMs);
-  stopped.process.kill("SIGCONT");
+  const { members, owner } = fleet;
+  const any = members[random.uint32() % members.length] as Member;
+  const stopped = tally.pauses % 2 === 0 ? (owner ?? any) : any;
+  // Who is stopped for long already is not let go on early.
+  if (stopped.stopped) return;
+  await stopped.stopFor(forMs);
   tally.pauses++;
   tally.pausedMs += forMs;
 }

@@ -31,6 +31,8 @@ export class Member {
   readonly name: string;
   readonly process: ChildProcess;
   decided = 0;
+  /** Set while it stands still. */
+  stopped = false;
   readonly #ready: Promise<void>;
 
   constructor(options: ProgramOptions, environment: NodeJS.ProcessEnv) {
@@ -63,6 +65,15 @@ export class Member {
   async kill(): Promise<void> {
     if (this.alive) this.process.kill("SIGKILL");
     await this.gone();
+  }
+
+  /** Stands still for as long, as if the machine had no time for it. */
+  async stopFor(ms: number): Promise<void> {
+    this.stopped = true;
+    this.process.kill("SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    this.process.kill("SIGCONT");
+    this.stopped = false;
   }
 
   /** Lets what is under way end, and resolves when the process has. */

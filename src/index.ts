@@ -43,8 +43,8 @@ export type {
   Outcome,
   Progress,
   Receipt,
+  ReceiptCancelOptions,
   RescindOutcome,
-  SettledOptions,
 } from "./exchange/commands/receipt.ts";
 export type {
   AttachOptions,
@@ -76,6 +76,7 @@ export type {
   DeadLetterQuery,
   DeadLetterRange,
   DeadLetters,
+  ReplayOptions,
 } from "./network/dead-letters.ts";
 export type {
   Damage,
@@ -99,3 +100,4 @@ export type { ActivityOptions, Network, WaitForOptions } from "./network/network
 export type { AgentInfo, AgentStatus, ProcessCard } from "./routing/card.ts";
 export type { AgentQuery } from "./routing/registry.ts";
 export type { Strategy } from "./routing/strategies.ts";
+export type { WaitOptions } from "./runtime/abort.ts";

@@ -27,10 +27,13 @@ export interface AgentOptions {
    * the defaults: 100, until they are stored. Default: false.
    */
   readonly sendWindow?: Switch<WindowOptions>;
+  /** Gives up bringing it into being. */
+  readonly signal?: AbortSignal;
 }
 
 /** As an agent is made of them: checked, with defaults. */
-export interface AgentSettings extends Required<Omit<AgentOptions, "rateLimit" | "sendWindow">> {
+export interface AgentSettings
+  extends Required<Omit<AgentOptions, "rateLimit" | "sendWindow" | "signal">> {
   readonly rateLimit: RateLimitOptions | undefined;
   readonly sendWindow: WindowOptions | undefined;
 }

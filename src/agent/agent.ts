@@ -21,6 +21,7 @@ import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentCard, AgentStatus } from "../routing/card.ts";
+import { throwIfAborted, type WaitOptions, withAbort } from "../runtime/abort.ts";
 import type { AgentSettings } from "./agent-options.ts";
 import { type Client, makeClient } from "./client.ts";
 import type { Context } from "./context.ts";
@@ -187,9 +188,14 @@ export class Agent {
     };
   }
 
-  /** Resolves once mailboxes are declared and being worked, and the others know this agent's card. */
-  async ready(): Promise<void> {
-    await Promise.all([this.#mailboxes?.ready(), this.#announced]);
+  /**
+   * Resolves once mailboxes are declared and being worked, and the others know this agent's card.
+   *
+   * @throws CANCELLED, and what the broker said to the declaration.
+   */
+  async ready({ signal }: WaitOptions = {}): Promise<void> {
+    throwIfAborted(signal);
+    await withAbort(Promise.all([this.#mailboxes?.ready(), this.#announced]), signal);
   }
 
   /**
@@ -201,17 +207,17 @@ export class Agent {
   subscribe<Data extends AnySchema>(
     event: EventMember<Data>,
     handler: (data: Taken<Data>, context: EventContext) => unknown,
-    options?: { readonly signal?: AbortSignal },
+    options?: WaitOptions,
   ): Promise<Subscription>;
   subscribe(
     pattern: string,
     handler: (data: unknown, context: EventContext) => unknown,
-    options?: { readonly signal?: AbortSignal },
+    options?: WaitOptions,
   ): Promise<Subscription>;
   async subscribe(
     patternOrEvent: string | EventMember,
     handler: (data: never, context: EventContext) => unknown,
-    options: { readonly signal?: AbortSignal } = {},
+    options: WaitOptions = {},
   ): Promise<Subscription> {
     this.#assertStaying();
     const subscription = await this.#subscriptions.open(patternOrEvent, handler, options.signal);
@@ -268,9 +274,9 @@ export class Agent {
   }
 
   /** Cancels a request or stream: see `Network.cancel`. */
-  async cancel(id: string): Promise<CancelOutcome> {
+  async cancel(id: string, options?: WaitOptions): Promise<CancelOutcome> {
     this.#assertOpen();
-    return askToCancel(this.#exchange.asker(this.#self), id);
+    return askToCancel(this.#exchange.asker(this.#self), id, options);
   }
 
   /** Asks one agent for an answer in chunks; leaving the loop cancels. */

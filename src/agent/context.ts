@@ -26,7 +26,7 @@ import { noEffects, type Work } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { assertTopic } from "../message/topic.ts";
-import { onAbort } from "../runtime/abort.ts";
+import { onAbort, type WaitOptions } from "../runtime/abort.ts";
 import type {
   AnySchema,
   CommandMember,
@@ -123,7 +123,7 @@ export interface Context {
 
 export interface StagedStore {
   /** What is committed; not what this handler has staged. */
-  get(key: string): Promise<StoredValue | undefined>;
+  get(key: string, options?: WaitOptions): Promise<StoredValue | undefined>;
   /** Staged. */
   put(key: string, value: unknown, options?: Omit<PutOptions, "signal">): void;
   /** Staged. */
@@ -222,7 +222,7 @@ export class HandlerContext implements Context {
     const state = new KeyedState(this.#exchange.site);
     const { space } = this.#exchange.site;
     return {
-      get: (key) => state.get(key),
+      get: (key, options) => state.get(key, options),
       put: (key, value, options = {}) =>
         this.staging.stage({
           kind: "put",

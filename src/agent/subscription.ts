@@ -1,7 +1,8 @@
 /** What an agent hears of topics. */
 import type { Exchange } from "../exchange/exchange.ts";
+import type { Subscriber } from "../exchange/topics.ts";
 import type { Envelope } from "../message/envelope.ts";
-import { onAbort, throwIfAborted } from "../runtime/abort.ts";
+import { onAbort } from "../runtime/abort.ts";
 import { nameOf } from "./context.ts";
 import { isPromise } from "./handler.ts";
 import { type AnySchema, type EventMember, validate } from "./protocol.ts";
@@ -35,8 +36,7 @@ export class Subscriptions {
     handler: (data: never, context: EventContext) => unknown,
     signal: AbortSignal | undefined,
   ): Promise<Subscription> {
-    throwIfAborted(signal);
-    const end = await hear(this.#exchange, this.#agent, patternOrEvent, handler);
+    const end = await hear(this.#exchange, this.#agent, patternOrEvent, handler, signal);
     let forget = () => {};
     const close = () => {
       this.#open?.delete(subscription);
@@ -61,18 +61,20 @@ function hear(
   agent: string,
   patternOrEvent: string | EventMember,
   handler: (data: never, context: EventContext) => unknown,
+  signal: AbortSignal | undefined,
 ): Promise<() => void> {
   const schema = typeof patternOrEvent === "string" ? undefined : patternOrEvent.data;
   const onError = (error: unknown) =>
     exchange.site.onError(error, `${agent}'s subscription to ${nameOf(patternOrEvent)}`);
-  return exchange.topics.subscribe(nameOf(patternOrEvent), (data, topic, message) => {
+  const receive: Subscriber = (data, topic, message) => {
     const context = new ReceivedEvent(topic, message);
     const handled =
       schema === undefined
         ? handler(data as never, context)
         : hearValid(schema, data, (valid) => handler(valid as never, context));
     if (isPromise(handled)) Promise.resolve(handled).catch(onError);
-  });
+  };
+  return exchange.topics.subscribe(nameOf(patternOrEvent), receive, signal);
 }
 
 /** Made for every subscriber; the envelope only for those who look. */

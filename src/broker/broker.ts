@@ -5,7 +5,8 @@
  *
  * What every port method owes its caller:
  * - It rejects with a `ColloquyError`, and with CLOSED after `close()`.
- * - An aborted `signal` rejects with CANCELLED; whatever was already on its way may still happen.
+ * - An aborted `signal` rejects with CANCELLED; whatever was already on its way may still happen. What
+ *   goes on until it is aborted (receiving, following a log) ends instead.
  * - Bytes handed in must not be changed afterwards; bytes handed out are read-only and may be kept.
  */
 import type { ErrorInfo } from "../errors.ts";
@@ -109,10 +110,10 @@ export type ReceivePublication = (topic: string, frame: Uint8Array, control?: bo
 /** Durable work, leased. A queue takes messages only while it is declared as a mailbox. */
 export interface Queues {
   /** Makes mailboxes durably, each with a queue of the same name; those that exist are left as they are. */
-  declare(queues: readonly string[]): Promise<void>;
+  declare(queues: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Removes mailboxes with everything that waits in them. */
-  remove(queues: readonly string[]): Promise<void>;
-  mailboxes(): Promise<readonly MailboxInfo[]>;
+  remove(queues: readonly string[], signal?: AbortSignal): Promise<void>;
+  mailboxes(signal?: AbortSignal): Promise<readonly MailboxInfo[]>;
   /**
    * Resolves once each message is as safe as the broker's durability says, with one outcome each, in
    * order. A lost connection is not an outcome: messages are repeated and deduplicated after it.
@@ -144,7 +145,12 @@ export interface Queues {
    */
   cancel(queue: string, position: number, options?: CancelOptions): Promise<CancelOutcome>;
   /** Answers a question of a message's handler, durably. Safe to repeat. */
-  answer(queue: string, position: number, answer: Answer): Promise<AnswerOutcome>;
+  answer(
+    queue: string,
+    position: number,
+    answer: Answer,
+    signal?: AbortSignal,
+  ): Promise<AnswerOutcome>;
   /** The state of one message; with `wait`, only once it is final. */
   track(queue: string, position: number, options?: TrackOptions): Promise<MessageState>;
   /** Looks without touching, in order of position: leases and attempts stay as they are. */
@@ -159,9 +165,9 @@ export interface Queues {
    */
   deadLetters(range: BrowseRange, signal: AbortSignal): AsyncIterable<readonly DeadLetter[]>;
   /** Puts dead letters back into the queues they came from, as new messages; unknown ones are skipped. @returns how many. */
-  replay(deadLetters: readonly number[]): Promise<number>;
+  replay(deadLetters: readonly number[], signal?: AbortSignal): Promise<number>;
   /** Deletes dead letters. @returns how many. */
-  purge(deadLetters: readonly number[]): Promise<number>;
+  purge(deadLetters: readonly number[], signal?: AbortSignal): Promise<number>;
 }
 
 /** 0 critical, 1 high, 2 normal, 3 low: the lanes of a queue. */
@@ -316,6 +322,7 @@ export interface CancelOptions {
   readonly ifUnstarted?: boolean;
   /** What the sender and the handler are told. Default: CANCELLED or RESCINDED. */
   readonly reason?: ErrorInfo;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** "too-late": final otherwise, or started with `ifUnstarted`. "unknown": never there. */
@@ -351,7 +358,7 @@ export interface TrackOptions {
   readonly wait?: boolean;
   /** With `wait`: told the state now and every change until it is final, in order; after a reconnect, the state of then. */
   readonly onChange?: (state: MessageState) => void;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface BrowseRange {
@@ -403,7 +410,7 @@ export interface MailboxInfo {
 
 /** Keyed state with revisions and expiry. Keys sort by their UTF-8 bytes. */
 export interface Store {
-  get(keys: readonly string[]): Promise<readonly (StoreEntry | undefined)[]>;
+  get(keys: readonly string[], signal?: AbortSignal): Promise<readonly (StoreEntry | undefined)[]>;
   /** All writes or none: resolves with CONFLICT for those whose `ifRevision` no longer holds, and then none was made. */
   put(writes: readonly StoreWrite[], signal?: AbortSignal): Promise<StorePutOutcome>;
   /** In order of key. */

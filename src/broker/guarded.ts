@@ -190,17 +190,19 @@ function guardTopics(inner: Topics, gate: Gate): Topics {
 
 function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
   return {
-    declare: (queues) =>
+    declare: (queues, signal) =>
       gate.call(
         () => checks.queues(queues),
-        () => inner.declare(queues),
+        () => inner.declare(queues, signal),
+        signal,
       ),
-    remove: (queues) =>
+    remove: (queues, signal) =>
       gate.call(
         () => checks.queues(queues),
-        () => inner.remove(queues),
+        () => inner.remove(queues, signal),
+        signal,
       ),
-    mailboxes: () => gate.call(unchecked, () => inner.mailboxes()),
+    mailboxes: (signal) => gate.call(unchecked, () => inner.mailboxes(signal), signal),
     enqueue: (queue, messages, signal) =>
       gate.call(
         () => {
@@ -236,8 +238,9 @@ function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
           wholeAtLeast("position", position, 0);
         },
         () => inner.cancel(queue, position, options),
+        options.signal,
       ),
-    answer: (queue, position, answer) =>
+    answer: (queue, position, answer, signal) =>
       gate.call(
         () => {
           checks.queue(queue);
@@ -245,7 +248,8 @@ function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
           wholeAtLeast("number", answer.number, 1);
           checks.frame("answer", answer.data);
         },
-        () => inner.answer(queue, position, answer),
+        () => inner.answer(queue, position, answer, signal),
+        signal,
       ),
     track: (queue, position, options = {}) => {
       // As often as messages are sent, so that closures would be felt.
@@ -271,17 +275,20 @@ function guardQueues(inner: Queues, gate: Gate, checks: CallChecks): Queues {
         () => checks.range(range),
         () => inner.deadLetters(range, signal),
       ),
-    replay: (deadLetters) => gate.call(unchecked, () => inner.replay(deadLetters)),
-    purge: (deadLetters) => gate.call(unchecked, () => inner.purge(deadLetters)),
+    replay: (deadLetters, signal) =>
+      gate.call(unchecked, () => inner.replay(deadLetters, signal), signal),
+    purge: (deadLetters, signal) =>
+      gate.call(unchecked, () => inner.purge(deadLetters, signal), signal),
   };
 }
 
 function guardStore(inner: Store, gate: Gate, checks: CallChecks): Store {
   return {
-    get: (keys) =>
+    get: (keys, signal) =>
       gate.call(
         () => checks.keys(keys),
-        () => inner.get(keys),
+        () => inner.get(keys, signal),
+        signal,
       ),
     put: (writes, signal): Promise<StorePutOutcome> =>
       gate.call(

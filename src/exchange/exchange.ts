@@ -118,15 +118,17 @@ export class Exchange {
   }
 
   /** Declares mailboxes durably; sends of this process to them wait for it. */
-  async declare(addresses: readonly Address[]): Promise<void> {
+  async declare(addresses: readonly Address[], signal?: AbortSignal): Promise<void> {
     const queues = addresses.map((address) => this.site.space.queue(address));
-    const declared = this.site.broker.queues.declare(queues);
-    for (const queue of queues) this.#declaring.set(queue, declared);
+    const declared = this.site.broker.queues.declare(queues, signal);
+    // Where it fails, or is given up, the queue itself says to senders whether it is there.
+    const ended = declared.catch(() => {});
+    for (const queue of queues) this.#declaring.set(queue, ended);
     try {
       await declared;
     } finally {
       for (const queue of queues) {
-        if (this.#declaring.get(queue) === declared) this.#declaring.delete(queue);
+        if (this.#declaring.get(queue) === ended) this.#declaring.delete(queue);
       }
     }
   }

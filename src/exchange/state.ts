@@ -2,6 +2,7 @@
 import type { Store as StorePort } from "../broker/broker.ts";
 import { logOf, storeOf } from "../broker/guarded.ts";
 import { errorFromInfo } from "../errors.ts";
+import type { WaitOptions } from "../runtime/abort.ts";
 import { appendConflict, putConflict } from "./effects.ts";
 import { packValue, unpackValue } from "./packed.ts";
 import type { Site } from "./site.ts";
@@ -50,8 +51,8 @@ export class KeyedState {
     this.#site = site;
   }
 
-  async get(key: string): Promise<StoredValue | undefined> {
-    const [entry] = await this.#port.get([this.#site.space.storeKey(key)]);
+  async get(key: string, { signal }: WaitOptions = {}): Promise<StoredValue | undefined> {
+    const [entry] = await this.#port.get([this.#site.space.storeKey(key)], signal);
     if (entry === undefined) return undefined;
     return { key, value: unpackValue(entry.value), revision: entry.revision };
   }

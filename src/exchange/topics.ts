@@ -9,6 +9,7 @@ import { assertPlain } from "../message/plain.ts";
 import { copyPlain } from "../message/plain-copy.ts";
 import { assertPattern, assertTopic } from "../message/topic.ts";
 import { TopicTree } from "../message/topic-tree.ts";
+import { throwIfAborted, withAbort } from "../runtime/abort.ts";
 import { RingBuffer } from "../runtime/ring-buffer.ts";
 import { encodeBody, type Site } from "./site.ts";
 
@@ -50,17 +51,22 @@ export class LocalTopics {
    * Resolves when the broker delivers too; publishers of this process are heard at once.
    *
    * @returns what ends the subscription; safe to repeat.
-   * @throws INVALID_ADDRESS when the pattern is none.
+   * @throws INVALID_ADDRESS when the pattern is none, CANCELLED.
    */
-  async subscribe(pattern: string, subscriber: Subscriber): Promise<() => void> {
+  async subscribe(
+    pattern: string,
+    subscriber: Subscriber,
+    signal?: AbortSignal,
+  ): Promise<() => void> {
     assertPattern(pattern);
+    throwIfAborted(signal);
     const shared = this.#patterns.get(pattern) ?? this.#open(pattern);
     // A wrapper of its own: one function may be subscribed twice.
     const own: Subscriber = (data, topic, message) => subscriber(data, topic, message);
     shared.subscribers = [...shared.subscribers, own];
     const end = () => this.#leave(shared, own);
     try {
-      await shared.ready;
+      await withAbort(shared.ready, signal);
     } catch (error) {
       end();
       throw error;

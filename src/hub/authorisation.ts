@@ -112,17 +112,17 @@ function authorisedTopics(topics: Topics, allows: Allows): Topics {
 function authorisedQueues(queues: Queues, allows: Allows): Queues {
   const check = checker(allows);
   return {
-    declare: async (names) => {
+    declare: async (names, signal) => {
       for (const name of names) check("declare", name);
-      await queues.declare(names);
+      await queues.declare(names, signal);
     },
-    remove: async (names) => {
+    remove: async (names, signal) => {
       for (const name of names) check("remove", name);
-      await queues.remove(names);
+      await queues.remove(names, signal);
     },
-    mailboxes: async () => {
+    mailboxes: async (signal) => {
       check("mailboxes", "");
-      return queues.mailboxes();
+      return queues.mailboxes(signal);
     },
     enqueue: async (queue, messages, signal) => {
       if (allows("enqueue", queue)) return queues.enqueue(queue, messages, signal);
@@ -150,9 +150,9 @@ function authorisedQueues(queues: Queues, allows: Allows): Queues {
       check("cancel", queue);
       return queues.cancel(queue, position, options);
     },
-    answer: async (queue, position, answer) => {
+    answer: async (queue, position, answer, signal) => {
       check("answer", queue);
-      return queues.answer(queue, position, answer);
+      return queues.answer(queue, position, answer, signal);
     },
     track: async (queue, position, options) => {
       check("track", queue);
@@ -166,13 +166,13 @@ function authorisedQueues(queues: Queues, allows: Allows): Queues {
       check("dead-letters", "");
       yield* queues.deadLetters(range, signal);
     },
-    replay: async (numbers) => {
+    replay: async (numbers, signal) => {
       check("dead-letters", "");
-      return queues.replay(numbers);
+      return queues.replay(numbers, signal);
     },
-    purge: async (numbers) => {
+    purge: async (numbers, signal) => {
       check("dead-letters", "");
-      return queues.purge(numbers);
+      return queues.purge(numbers, signal);
     },
   };
 }
@@ -225,9 +225,9 @@ function asked(effect: Effect): readonly [Action, string] {
 function authorisedStore(store: Store, allows: Allows): Store {
   const check = checker(allows);
   return {
-    get: async (keys) => {
+    get: async (keys, signal) => {
       for (const key of keys) check("get", key);
-      return store.get(keys);
+      return store.get(keys, signal);
     },
     put: async (writes, signal) => {
       for (const { key } of writes) check("put", key);

@@ -43,20 +43,22 @@ type Parameters = Readonly<Record<string, unknown>>;
 type Method = (context: CallContext, parameters: Parameters) => Promise<unknown>;
 
 const methods: Readonly<Record<string, Method>> = {
-  "queues.declare": ({ broker }, { queues }) => broker.queues.declare(texts("queues", queues)),
-  "queues.remove": ({ broker }, { queues }) => broker.queues.remove(texts("queues", queues)),
-  "queues.mailboxes": ({ broker }) => broker.queues.mailboxes(),
+  "queues.declare": ({ broker, signal }, { queues }) =>
+    broker.queues.declare(texts("queues", queues), signal),
+  "queues.remove": ({ broker, signal }, { queues }) =>
+    broker.queues.remove(texts("queues", queues), signal),
+  "queues.mailboxes": ({ broker, signal }) => broker.queues.mailboxes(signal),
   "queues.report": ({ broker }, parameters) => broker.queues.report(reports(parameters["reports"])),
-  "queues.cancel": ({ broker }, { queue, position, ifUnstarted, reason }) =>
+  "queues.cancel": ({ broker, signal }, { queue, position, ifUnstarted, reason }) =>
     broker.queues.cancel(text("queue", queue), number("position", position), {
+      signal,
       ifUnstarted: flag("ifUnstarted", ifUnstarted),
       ...(reason === undefined ? {} : { reason: errorInfoFrom(reason) }),
     }),
-  "queues.answer": ({ broker }, { queue, position, number: question, data }) =>
-    broker.queues.answer(text("queue", queue), number("position", position), {
-      number: number("number", question),
-      data: bytes("data", data),
-    }),
+  "queues.answer": ({ broker, signal }, { queue, position, number: question, data }) => {
+    const answer = { number: number("number", question), data: bytes("data", data) };
+    return broker.queues.answer(text("queue", queue), number("position", position), answer, signal);
+  },
   "queues.browse": ({ broker, cursors, number: cursor }, { queue, after, limit }) =>
     cursors.open(
       cursor,
@@ -69,12 +71,12 @@ const methods: Readonly<Record<string, Method>> = {
       (signal) => broker.queues.deadLetters(range(after, limit), signal),
       ({ frame }) => frame.length,
     ),
-  "queues.replay": ({ broker }, parameters) =>
-    broker.queues.replay(numbers("numbers", parameters["numbers"])),
-  "queues.purge": ({ broker }, parameters) =>
-    broker.queues.purge(numbers("numbers", parameters["numbers"])),
-  "store.get": async ({ broker }, { keys }) => {
-    const entries = await storeOf(broker).get(texts("keys", keys));
+  "queues.replay": ({ broker, signal }, parameters) =>
+    broker.queues.replay(numbers("numbers", parameters["numbers"]), signal),
+  "queues.purge": ({ broker, signal }, parameters) =>
+    broker.queues.purge(numbers("numbers", parameters["numbers"]), signal),
+  "store.get": async ({ broker, signal }, { keys }) => {
+    const entries = await storeOf(broker).get(texts("keys", keys), signal);
     return entries.map((entry) => entry ?? null);
   },
   "store.put": ({ broker, bound, signal }, parameters) =>

@@ -2,15 +2,15 @@
 import type { Attempts, DeadLetter as DeadLetterPort, Failure } from "../broker/broker.ts";
 import { deadLetterTopic } from "../broker/dead-letter-topic.ts";
 import { wholeNumber } from "../delivery/policy.ts";
-import type { ErrorInfo } from "../errors.ts";
+import { type ErrorInfo, invalidOption } from "../errors.ts";
 import type { Site } from "../exchange/site.ts";
 import type { Address } from "../message/address.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { decodePayload } from "../message/payload.ts";
-import { onAbort } from "../runtime/abort.ts";
+import { onAbort, type WaitOptions } from "../runtime/abort.ts";
 import { Deferred } from "../runtime/deferred.ts";
-import { type Edit, replayEdited } from "./replay-edited.ts";
+import { replayEdited } from "./replay-edited.ts";
 
 export interface DeadLetter {
   /** Names it to `show`, `replay` and `purge`; counts up. */
@@ -35,7 +35,12 @@ export interface DeadLetterQuery {
   readonly address?: Address;
   /** Those with a higher id. */
   readonly after?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReplayOptions extends WaitOptions {
+  /** What it is sent again with. Default: as it was. */
+  readonly payload?: unknown;
 }
 
 export interface DeadLetterRange extends DeadLetterQuery {
@@ -50,7 +55,7 @@ export class DeadLetters {
     this.#site = site;
   }
 
-  /** Oldest first; looking changes nothing. @throws INVALID_OPTION for a limit that is none. */
+  /** Oldest first; looking changes nothing. @throws INVALID_OPTION, CANCELLED. */
   async *list(range: DeadLetterRange = {}): AsyncGenerator<DeadLetter> {
     const { signal = new AbortController().signal, after = 0, address } = range;
     const { limit } = range;
@@ -68,8 +73,8 @@ export class DeadLetters {
   }
 
   /** One of them; undefined when it was replayed, purged, or never there. */
-  async show(id: number): Promise<DeadLetter | undefined> {
-    for await (const letter of this.list({ after: id - 1, limit: 1 })) {
+  async show(id: number, { signal }: WaitOptions = {}): Promise<DeadLetter | undefined> {
+    for await (const letter of this.list({ after: id - 1, limit: 1, signal })) {
       if (letter.id === id) return letter;
     }
     return undefined;
@@ -98,6 +103,8 @@ export class DeadLetters {
         }
         await news.promise;
       }
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
     } finally {
       ended();
       forget();
@@ -105,26 +112,28 @@ export class DeadLetters {
     }
   }
 
-  /** Puts them back into their mailboxes as new messages. @returns how many there were. */
-  replay(...ids: readonly number[]): Promise<number>;
   /**
-   * Sends one again with another payload, as a new message of the same sender, and deletes the letter.
+   * Puts one or several back into their mailboxes as new messages. With a `payload` it is one, which is
+   * sent again with that payload instead, as a new message of the same sender.
    *
-   * @returns 1, or 0 when it is not there.
-   * @throws INVALID_MESSAGE when what is stored cannot be decoded; CONFLICT when it was sent again
-   *   before with another payload, and only the letter was left.
+   * @returns how many there were.
+   * @throws CANCELLED, INVALID_OPTION. With a payload also INVALID_MESSAGE when what is stored cannot be
+   *   decoded, and CONFLICT when it was sent again before with another payload, and only the letter was left.
    */
-  replay(id: number, edit: Edit): Promise<number>;
-  async replay(...given: readonly (number | Edit)[]): Promise<number> {
-    const [id, edit] = given;
-    if (typeof edit !== "object") return this.#site.broker.queues.replay(given as number[]);
-    const letter = await this.show(id as number);
-    return letter === undefined ? 0 : replayEdited(this.#site, letter, edit);
+  async replay(ids: number | readonly number[], options: ReplayOptions = {}): Promise<number> {
+    const { signal } = options;
+    const all = checkedIds(ids);
+    if (!("payload" in options)) return this.#site.broker.queues.replay(all, signal);
+    const [id] = all;
+    if (id === undefined || all.length > 1)
+      throw invalidOption("payload", ids, "for several letters");
+    const letter = await this.show(id, { signal });
+    return letter === undefined ? 0 : replayEdited(this.#site, letter, options.payload, signal);
   }
 
-  /** Deletes them for good. @returns how many there were. */
-  purge(...ids: readonly number[]): Promise<number> {
-    return this.#site.broker.queues.purge(ids);
+  /** Deletes one or several for good. @returns how many there were. @throws CANCELLED, INVALID_OPTION. */
+  async purge(ids: number | readonly number[], { signal }: WaitOptions = {}): Promise<number> {
+    return this.#site.broker.queues.purge(checkedIds(ids), signal);
   }
 
   /** Calls `look` when dead letters have come, or may have while the broker was lost, and at its close. */
@@ -136,6 +145,12 @@ export class DeadLetters {
     };
     follow().catch((error: unknown) => this.#site.onError(error, "dead letters"));
   }
+}
+
+function checkedIds(ids: number | readonly number[]): readonly number[] {
+  const all = typeof ids === "number" ? [ids] : ids;
+  for (const id of all) wholeNumber("id", id, 0, Number.MAX_SAFE_INTEGER);
+  return all;
 }
 
 function shown(letter: DeadLetterPort, address: string): DeadLetter {

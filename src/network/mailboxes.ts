@@ -7,6 +7,7 @@ import { type Address, assertAddress } from "../message/address.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { decodePayload } from "../message/payload.ts";
+import type { WaitOptions } from "../runtime/abort.ts";
 
 export interface MailboxInfo extends Omit<MailboxPort, "queue"> {
   readonly address: string;
@@ -43,15 +44,18 @@ export class MailboxList {
     this.#exchange = exchange;
   }
 
-  /** Makes mailboxes; those that exist are left as they are. */
-  async declare(...addresses: readonly Address[]): Promise<void> {
-    for (const address of addresses) assertAddress(address);
-    await this.#exchange.declare(addresses);
+  /** Makes mailboxes; those that exist are left as they are. @throws INVALID_ADDRESS, CANCELLED. */
+  async declare(
+    addresses: Address | readonly Address[],
+    { signal }: WaitOptions = {},
+  ): Promise<void> {
+    await this.#exchange.declare(checked(addresses), signal);
   }
 
-  async list(): Promise<readonly MailboxInfo[]> {
+  /** @throws CANCELLED. */
+  async list({ signal }: WaitOptions = {}): Promise<readonly MailboxInfo[]> {
     const { broker, space } = this.#exchange.site;
-    const all = await broker.queues.mailboxes();
+    const all = await broker.queues.mailboxes(signal);
     return all.flatMap(({ queue, ...rest }) => {
       const address = space.addressOf(queue);
       return address === undefined ? [] : [{ address, ...rest }];
@@ -78,11 +82,22 @@ export class MailboxList {
     }
   }
 
-  /** Removes mailboxes with everything that waits in them. */
-  async remove(...addresses: readonly Address[]): Promise<void> {
+  /** Removes mailboxes with everything that waits in them. @throws INVALID_ADDRESS, CANCELLED. */
+  async remove(
+    addresses: Address | readonly Address[],
+    { signal }: WaitOptions = {},
+  ): Promise<void> {
     const { broker, space } = this.#exchange.site;
-    await broker.queues.remove(addresses.map((address) => space.queue(address)));
+    const queues = checked(addresses).map((address) => space.queue(address));
+    await broker.queues.remove(queues, signal);
   }
+}
+
+/** One or several. @throws INVALID_ADDRESS. */
+function checked(addresses: Address | readonly Address[]): readonly Address[] {
+  const all = typeof addresses === "string" ? [addresses] : addresses;
+  for (const address of all) assertAddress(address);
+  return all;
 }
 
 function shown(queue: string, stored: StoredMessage): WaitingMessage {

@@ -22,7 +22,13 @@ import type { CompressionOptions } from "../message/compression.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentInfo, ProcessCard } from "../routing/card.ts";
 import { type AgentQuery, Registry } from "../routing/registry.ts";
-import { cancelledError, onAbort, throwIfAborted } from "../runtime/abort.ts";
+import {
+  cancelledError,
+  onAbort,
+  throwIfAborted,
+  type WaitOptions,
+  withAbort,
+} from "../runtime/abort.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { keepAlive } from "../runtime/keep-alive.ts";
 import type { Random } from "../runtime/random.ts";
@@ -161,17 +167,20 @@ export class Network {
   /**
    * Brings an agent into being; resolves when the others can see it.
    *
-   * @throws CONFLICT when this process has one of that id, INVALID_ADDRESS, INVALID_OPTION.
+   * @throws CONFLICT when this process has one of that id, CANCELLED, INVALID_ADDRESS, INVALID_OPTION.
    */
   async agent(id: string, options: AgentOptions = {}): Promise<Agent> {
     if (this.#closing !== undefined) throw closed("the network");
+    const { signal } = options;
+    throwIfAborted(signal);
     const agent = new Agent(this.#home, id, checkAgent(id, options));
     this.#exchange.add(agent.inbox);
     this.#agents.set(id, agent);
     try {
-      await this.#presence.show(agent);
+      await withAbort(this.#presence.show(agent), signal);
     } catch (error) {
-      await agent.close();
+      const leaving = agent.close();
+      if (signal?.aborted !== true) await leaving;
       throw error;
     }
     return agent;
@@ -265,8 +274,8 @@ export class Network {
    * @returns "accepted": nothing more comes of it. "too-late": it had ended. "unreachable": the
    *   process of its handler is gone, or does not answer.
    */
-  async cancel(id: string): Promise<CancelOutcome> {
-    return askToCancel(this.#exchange.asker(this.#self), id);
+  async cancel(id: string, options?: WaitOptions): Promise<CancelOutcome> {
+    return askToCancel(this.#exchange.asker(this.#self), id, options);
   }
 
   get #self(): Sender {

@@ -1,6 +1,12 @@
 /** Cancellation: an `AbortSignal` comes in, CANCELLED goes out, and no listener stays behind. */
 import { ColloquyError, isColloquyError } from "../errors.ts";
 
+/** Of whatever waits. */
+export interface WaitOptions {
+  /** Gives the wait up: CANCELLED. What was under way may still happen. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What a call rejects with when `signal` has aborted; the reason given to `abort()` is its cause. */
 export function cancelledError(signal: AbortSignal): ColloquyError<"CANCELLED"> {
   const reason: unknown = signal.reason;

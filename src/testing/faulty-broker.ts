@@ -158,9 +158,9 @@ function faultyTopics(inner: Topics, faults: Faults): Topics {
 
 function faultyQueues(inner: Queues, faults: Faults): Queues {
   return {
-    declare: (queues) => faults.call(() => inner.declare(queues)),
-    remove: (queues) => faults.call(() => inner.remove(queues)),
-    mailboxes: () => faults.call(() => inner.mailboxes()),
+    declare: (queues, signal) => faults.call(() => inner.declare(queues, signal)),
+    remove: (queues, signal) => faults.call(() => inner.remove(queues, signal)),
+    mailboxes: (signal) => faults.call(() => inner.mailboxes(signal)),
     enqueue: (queue, messages, signal) =>
       faults.each<QueuedMessage, EnqueueOutcome>(
         messages,
@@ -181,18 +181,19 @@ function faultyQueues(inner: Queues, faults: Faults): Queues {
         (through) => inner.report(through),
       ) as Promise<readonly ReportOutcome[]>,
     cancel: (queue, position, options) => faults.call(() => inner.cancel(queue, position, options)),
-    answer: (queue, position, answer) => faults.call(() => inner.answer(queue, position, answer)),
+    answer: (queue, position, answer, signal) =>
+      faults.call(() => inner.answer(queue, position, answer, signal)),
     track: (queue, position, options) => faults.call(() => inner.track(queue, position, options)),
     browse: (queue, range, signal) => inner.browse(queue, range, signal),
     deadLetters: (range, signal) => inner.deadLetters(range, signal),
-    replay: (deadLetters) => faults.call(() => inner.replay(deadLetters)),
-    purge: (deadLetters) => faults.call(() => inner.purge(deadLetters)),
+    replay: (deadLetters, signal) => faults.call(() => inner.replay(deadLetters, signal)),
+    purge: (deadLetters, signal) => faults.call(() => inner.purge(deadLetters, signal)),
   };
 }
 
 function faultyStore(inner: Store, faults: Faults): Store {
   return {
-    get: (keys) => faults.call(() => inner.get(keys)),
+    get: (keys, signal) => faults.call(() => inner.get(keys, signal)),
     put: async (writes: readonly StoreWrite[], signal): Promise<StorePutOutcome> => {
       await faults.delay();
       return faults.instead() ?? faults.told(await inner.put(writes, signal));

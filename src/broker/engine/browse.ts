@@ -1,4 +1,5 @@
 /** Looking at a queue without touching it. */
+import { throwIfAborted } from "../../runtime/abort.ts";
 import type { BrowseRange, Lane, StoredMessage } from "../broker.ts";
 import type { Core } from "./core.ts";
 import { Page } from "./page.ts";
@@ -18,8 +19,9 @@ export async function* browse(
 ): AsyncGenerator<readonly StoredMessage[], void, undefined> {
   check();
   let { after = 0, limit: left = Number.POSITIVE_INFINITY } = range;
-  while (left > 0 && !signal.aborted) {
+  while (left > 0) {
     check();
+    throwIfAborted(signal);
     const queue = core.directory.declared(name);
     const part = queue === undefined ? [] : nextPart(core, queue, after).slice(0, left);
     const last = part.at(-1);

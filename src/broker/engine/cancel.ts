@@ -11,7 +11,7 @@ import { returnedPage, scheduledKey } from "./returned.ts";
 import { unofferedAt } from "./settle.ts";
 import { Slot } from "./slot.ts";
 
-export interface CancelInput extends CancelOptions {
+export interface CancelInput extends Omit<CancelOptions, "signal"> {
   readonly queue: string;
   readonly position: number;
 }

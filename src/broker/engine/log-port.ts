@@ -1,5 +1,5 @@
 /** The port `Log` of one connection. */
-import { onAbort } from "../../runtime/abort.ts";
+import { onAbort, throwIfAborted } from "../../runtime/abort.ts";
 import { Deferred } from "../../runtime/deferred.ts";
 import type { Log, LogEntry, LogReadOptions } from "../broker.ts";
 import { answer, type Session } from "./session.ts";
@@ -30,8 +30,10 @@ async function* read(
   const tell = () => news.resolve();
   const forget = [core.streams.follow(stream, tell), onAbort(signal, tell), onAbort(closing, tell)];
   try {
-    while (!signal.aborted) {
+    for (;;) {
       check();
+      if (follow && signal.aborted) return;
+      throwIfAborted(signal);
       const entries = core.streams.read(stream, next);
       const last = entries.at(-1);
       if (last !== undefined) {

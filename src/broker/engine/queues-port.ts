@@ -41,18 +41,18 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
       core.groups.stage(new Settle(session, batch, resolve)),
     );
   return {
-    declare: (queues) =>
-      answer(session, undefined, (resolve, reject) => {
+    declare: (queues, signal) =>
+      answer(session, signal, (resolve, reject) => {
         for (const queue of queues) checkQueueName(queue);
         const tell = (error: unknown) => (error === undefined ? resolve() : reject(error));
         core.groups.stage(new Declare(core, queues, tell));
       }),
-    remove: (queues) =>
-      answer(session, undefined, (resolve, reject) => {
+    remove: (queues, signal) =>
+      answer(session, signal, (resolve, reject) => {
         const tell = (error: unknown) => (error === undefined ? resolve() : reject(error));
         core.groups.stage(new Remove(core, queues, onRemoved, tell));
       }),
-    mailboxes: () => answer(session, undefined, (resolve) => resolve(mailboxes(session))),
+    mailboxes: (signal) => answer(session, signal, (resolve) => resolve(mailboxes(session))),
     enqueue: (queue, messages, signal) =>
       inBatches(messages, frameBytes, groupBytesMax, (batch) => enqueueBatch(queue, batch, signal)),
     receive: (queue, options, signal) => ({
@@ -68,13 +68,13 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
     }),
     settle: (settlements) => inBatches(settlements, settlementBytes, groupBytesMax, settleBatch),
     report: (reports) => report(session, reports),
-    cancel: (queue, position, options = {}) =>
-      answer(session, undefined, (resolve, reject) => {
+    cancel: (queue, position, { signal, ...options } = {}) =>
+      answer(session, signal, (resolve, reject) => {
         const input = { queue, position, ...options };
         core.groups.stage(new Cancel(core, input, resolve, reject));
       }),
-    answer: (queue, position, given) =>
-      answer(session, undefined, (resolve, reject) =>
+    answer: (queue, position, given, signal) =>
+      answer(session, signal, (resolve, reject) =>
         core.groups.stage(new GiveAnswer(core, { queue, position }, given, resolve, reject)),
       ),
     track: (queue, position, options = {}) => {
@@ -89,8 +89,9 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
     browse: (queue, range, signal) => browse(session, queue, range, signal),
     deadLetters: async function* (range, signal) {
       let { after = 0, limit: left = Number.POSITIVE_INFINITY } = range;
-      while (left > 0 && !signal.aborted) {
+      while (left > 0) {
         check();
+        throwIfAborted(signal);
         const letters = core.deadLetters.list(after, Math.min(left, 64));
         const last = letters.at(-1);
         if (last === undefined) return;
@@ -99,12 +100,12 @@ export function queuesPort(session: Session, onRemoved: (queueNumber: number) =>
         yield letters.map(({ message: _, ...letter }) => letter);
       }
     },
-    replay: (numbers) =>
-      answer(session, undefined, (resolve, reject) =>
+    replay: (numbers, signal) =>
+      answer(session, signal, (resolve, reject) =>
         core.groups.stage(new Replay(core, numbers, resolve, reject)),
       ),
-    purge: (numbers) =>
-      answer(session, undefined, (resolve, reject) =>
+    purge: (numbers, signal) =>
+      answer(session, signal, (resolve, reject) =>
         core.groups.stage(new Purge(core, numbers, resolve, reject)),
       ),
   };

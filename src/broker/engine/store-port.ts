@@ -1,5 +1,5 @@
 /** The port `Store` of one connection. */
-import { cancelledError, onAbort } from "../../runtime/abort.ts";
+import { cancelledError, onAbort, throwIfAborted } from "../../runtime/abort.ts";
 import type { Store, StoreEntry } from "../broker.ts";
 import { answer, type Session } from "./session.ts";
 import { Put } from "./writes.ts";
@@ -10,8 +10,8 @@ const partMax = 256;
 export function storePort(session: Session): Store {
   const { core, signal: closing } = session;
   return {
-    get: (keys) =>
-      answer(session, undefined, (resolve) => {
+    get: (keys, signal) =>
+      answer(session, signal, (resolve) => {
         const nowMs = core.clock.nowMs();
         resolve(keys.map((key) => core.entries.get(key, nowMs)));
       }),
@@ -42,8 +42,9 @@ async function* list(
   signal: AbortSignal,
 ): AsyncGenerator<readonly StoreEntry[], void, undefined> {
   let after = "";
-  while (!signal.aborted) {
+  for (;;) {
     check();
+    throwIfAborted(signal);
     const { entries, last } = core.entries.list(prefix, after, partMax, core.clock.nowMs());
     if (last === undefined) return;
     after = last;

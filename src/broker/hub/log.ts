@@ -32,16 +32,20 @@ export class HubLog implements Log {
     }
   }
 
-  read(
+  async *read(
     stream: string,
     from: number,
     { follow = false }: LogReadOptions,
     signal: AbortSignal,
-  ): AsyncIterable<readonly LogEntry[]> {
-    return readCursor<LogEntry>(this.#calls, {
-      method: "log.read",
-      from: (last) => ({ stream, from: last === undefined ? from : last.position + 1, follow }),
-      signal,
-    });
+  ): AsyncGenerator<readonly LogEntry[], void, undefined> {
+    try {
+      yield* readCursor<LogEntry>(this.#calls, {
+        method: "log.read",
+        from: (last) => ({ stream, from: last === undefined ? from : last.position + 1, follow }),
+        signal,
+      });
+    } catch (error) {
+      if (!(follow && signal.aborted)) throw error;
+    }
   }
 }

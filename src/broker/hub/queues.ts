@@ -73,31 +73,36 @@ export class HubQueues implements Queues {
   async cancel(
     queue: string,
     position: number,
-    options: CancelOptions = {},
+    { signal, ...options }: CancelOptions = {},
   ): Promise<CancelOutcome> {
     const parameters = { queue, position, ...options };
-    const { calls } = this.#parts;
-    return (await calls.call("queues.cancel", parameters, { repeatable: true })) as CancelOutcome;
+    const call = this.#parts.calls.call("queues.cancel", parameters, { signal, repeatable: true });
+    return (await call) as CancelOutcome;
   }
 
-  async answer(queue: string, position: number, answer: Answer): Promise<AnswerOutcome> {
+  async answer(
+    queue: string,
+    position: number,
+    answer: Answer,
+    signal?: AbortSignal,
+  ): Promise<AnswerOutcome> {
     const parameters = { queue, position, ...answer };
-    const { calls } = this.#parts;
-    return (await calls.call("queues.answer", parameters, { repeatable: true })) as AnswerOutcome;
+    const call = this.#parts.calls.call("queues.answer", parameters, { signal, repeatable: true });
+    return (await call) as AnswerOutcome;
   }
 
-  async declare(queues: readonly string[]): Promise<void> {
-    await this.#parts.calls.call("queues.declare", { queues }, { repeatable: true });
+  async declare(queues: readonly string[], signal?: AbortSignal): Promise<void> {
+    await this.#parts.calls.call("queues.declare", { queues }, { signal, repeatable: true });
   }
 
   /** What was removed and declared again by somebody else meanwhile must not be removed twice. */
-  async remove(queues: readonly string[]): Promise<void> {
-    await this.#parts.calls.call("queues.remove", { queues }, { repeatable: false });
+  async remove(queues: readonly string[], signal?: AbortSignal): Promise<void> {
+    await this.#parts.calls.call("queues.remove", { queues }, { signal, repeatable: false });
   }
 
-  async mailboxes(): Promise<readonly MailboxInfo[]> {
-    const mailboxes = await this.#parts.calls.call("queues.mailboxes", {}, { repeatable: true });
-    return mailboxes as readonly MailboxInfo[];
+  async mailboxes(signal?: AbortSignal): Promise<readonly MailboxInfo[]> {
+    const call = this.#parts.calls.call("queues.mailboxes", {}, { signal, repeatable: true });
+    return (await call) as readonly MailboxInfo[];
   }
 
   track(queue: string, position: number, options: TrackOptions = {}): Promise<MessageState> {
@@ -124,16 +129,21 @@ export class HubQueues implements Queues {
     });
   }
 
-  async replay(deadLetters: readonly number[]): Promise<number> {
-    const parameters = { numbers: deadLetters };
-    const { calls } = this.#parts;
-    return (await calls.call("queues.replay", parameters, { repeatable: false })) as number;
+  replay(deadLetters: readonly number[], signal?: AbortSignal): Promise<number> {
+    return this.#countOf("queues.replay", deadLetters, signal);
   }
 
-  async purge(deadLetters: readonly number[]): Promise<number> {
-    const parameters = { numbers: deadLetters };
-    const { calls } = this.#parts;
-    return (await calls.call("queues.purge", parameters, { repeatable: false })) as number;
+  purge(deadLetters: readonly number[], signal?: AbortSignal): Promise<number> {
+    return this.#countOf("queues.purge", deadLetters, signal);
+  }
+
+  async #countOf(
+    method: string,
+    numbers: readonly number[],
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const call = this.#parts.calls.call(method, { numbers }, { signal, repeatable: false });
+    return (await call) as number;
   }
 }
 

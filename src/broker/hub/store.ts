@@ -11,8 +11,11 @@ export class HubStore implements Store {
     this.#calls = calls;
   }
 
-  async get(keys: readonly string[]): Promise<readonly (StoreEntry | undefined)[]> {
-    const entries = await this.#calls.call("store.get", { keys }, { repeatable: true });
+  async get(
+    keys: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly (StoreEntry | undefined)[]> {
+    const entries = await this.#calls.call("store.get", { keys }, { signal, repeatable: true });
     return (entries as readonly (StoreEntry | null)[]).map((entry) => entry ?? undefined);
   }
 

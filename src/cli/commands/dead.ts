@@ -166,11 +166,13 @@ function addReplay(dead: Command, terminal: Terminal, ended: Ended): void {
         const chosen = await chosenOf(visit, ids, flags);
         const [first] = chosen;
         if (flags.input === undefined || first === undefined) {
-          const done = await inParts(chosen, (part) => visit.net.dead.replay(...part));
+          const done = await inParts(chosen, (part) =>
+            visit.net.dead.replay(part, { signal: visit.signal }),
+          );
           return told("replayed", chosen, done, flags, terminal);
         }
         if (chosen.length > 1) throw wrongUsage("--input is for a single dead letter");
-        const done = await visit.net.dead.replay(first, { payload: input });
+        const done = await visit.net.dead.replay(first, { payload: input, signal: visit.signal });
         return told("replayed", chosen, done, flags, terminal);
       };
       ended(await visitFabric(flags, terminal, work));
@@ -191,7 +193,9 @@ function addPurge(dead: Command, terminal: Terminal, ended: Ended): void {
     .action(async (ids: readonly number[], flags: ReplayFlags) => {
       const work = async (visit: FabricVisit) => {
         const chosen = await chosenOf(visit, ids, flags);
-        const done = await inParts(chosen, (part) => visit.net.dead.purge(...part));
+        const done = await inParts(chosen, (part) =>
+          visit.net.dead.purge(part, { signal: visit.signal }),
+        );
         return told("purged", chosen, done, flags, terminal);
       };
       ended(await visitFabric(flags, terminal, work));

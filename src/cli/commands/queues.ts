@@ -73,7 +73,7 @@ const columns: readonly Column[] = [
 ];
 
 async function depthsOf({ net, signal }: FabricVisit): Promise<readonly Depth[]> {
-  const mailboxes = await net.mailboxes.list();
+  const mailboxes = await net.mailboxes.list({ signal });
   const dead = new Map<string, number>();
   let letters = 0;
   for await (const letter of net.dead.list({ limit: lookedAtMax, signal })) {
@@ -133,7 +133,7 @@ async function browse(
   { limit, after, json }: BrowseFlags,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  await assertDeclared(net, mailbox);
+  await assertDeclared(net, mailbox, signal);
   const rows: string[][] = [];
   const range = {
     signal,
@@ -182,8 +182,8 @@ function addDeclare(queues: Command, terminal: Terminal, ended: (code: ExitCode)
     .action(async (mailboxes: readonly Address[], _: unknown, command: Command) => {
       const flags = command.optsWithGlobals<FabricFlags>();
       ended(
-        await visitFabric(flags, terminal, async ({ net }) => {
-          await net.mailboxes.declare(...mailboxes);
+        await visitFabric(flags, terminal, async ({ net, signal }) => {
+          await net.mailboxes.declare(mailboxes, { signal });
           if (flags.json)
             await writeJsonLines(
               mailboxes.map((it) => ({ declared: it })),
@@ -215,14 +215,14 @@ function addRemove(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
     .action(async (mailboxes: readonly Address[], _: unknown, command: Command) => {
       const flags = command.optsWithGlobals<RemoveFlags>();
       ended(
-        await visitFabric(flags, terminal, async ({ net }) => {
-          const waiting = await Promise.all(mailboxes.map((it) => assertDeclared(net, it)));
+        await visitFabric(flags, terminal, async ({ net, signal }) => {
+          const waiting = await Promise.all(mailboxes.map((it) => assertDeclared(net, it, signal)));
           const full = mailboxes.filter((_it, index) => (waiting[index] ?? 0) > 0);
           if (full.length > 0 && flags.force !== true) {
             const message = `messages wait in ${full.join(", ")}: --force removes them, too`;
             throw new ColloquyError("CONFLICT", message, { details: { mailboxes: full } });
           }
-          await net.mailboxes.remove(...mailboxes);
+          await net.mailboxes.remove(mailboxes, { signal });
           if (flags.json)
             await writeJsonLines(
               mailboxes.map((it) => ({ removed: it })),
@@ -235,8 +235,12 @@ function addRemove(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
 }
 
 /** @returns how many wait there. @throws NOT_FOUND */
-async function assertDeclared({ mailboxes }: FabricVisit["net"], name: Address): Promise<number> {
-  const found = (await mailboxes.list()).find((it) => it.address === name);
+async function assertDeclared(
+  { mailboxes }: FabricVisit["net"],
+  name: Address,
+  signal: AbortSignal,
+): Promise<number> {
+  const found = (await mailboxes.list({ signal })).find((it) => it.address === name);
   if (found !== undefined) return found.waiting;
   throw new ColloquyError("NOT_FOUND", `there is no mailbox ${name}`, {
     details: { address: name },

@@ -1,8 +1,14 @@
 /** What a sender holds of a durable message: proof that it is stored, and the way to its outcome. */
-import type { Attempts, Durability, MessageState, TrackOptions } from "../../broker/broker.ts";
+import type {
+  Attempts,
+  CancelOptions,
+  Durability,
+  MessageState,
+  TrackOptions,
+} from "../../broker/broker.ts";
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
 import { textOfBytes } from "../../message/text.ts";
-import { onAbort } from "../../runtime/abort.ts";
+import { onAbort, type WaitOptions } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
 import { packValue, unpackValue } from "../packed.ts";
 import type { CancelOutcome } from "../requests/stream.ts";
@@ -34,16 +40,12 @@ export type Progress =
       readonly number: number;
     };
 
-export interface SettledOptions {
-  readonly signal?: AbortSignal;
-}
-
-export interface ReceiptCancelOptions {
+export interface ReceiptCancelOptions extends WaitOptions {
   /** For the handler and for whoever asks later. */
   readonly reason?: string;
 }
 
-export interface AnswerOptions {
+export interface AnswerOptions extends WaitOptions {
   /**
    * The question that is answered, as its state said it. Without it, whatever is asked at the moment,
    * which may no longer be what the answerer saw: an answer that seemed to fail may have been taken.
@@ -87,14 +89,14 @@ export class Receipt<Result = unknown> {
   }
 
   /** The state now. Whoever holds the message is asked whether its handler has started. */
-  async state(options: SettledOptions = {}): Promise<Outcome<Result> | Progress> {
+  async state(options: WaitOptions = {}): Promise<Outcome<Result> | Progress> {
     const { queue, position } = this.#locator;
     const state = await this.#site.broker.queues.track(queue, position, options);
     return shown(state) as Outcome<Result> | Progress;
   }
 
   /** The state now, then each change, the final one included; ends after that, or when `signal` aborts. */
-  updates(options: SettledOptions = {}): AsyncIterableIterator<Outcome<Result> | Progress> {
+  updates(options: WaitOptions = {}): AsyncIterableIterator<Outcome<Result> | Progress> {
     const { queue, position } = this.#locator;
     const leaving = new AbortController();
     const updates = new AsyncQueue<Outcome<Result> | Progress>({ onStop: () => leaving.abort() });
@@ -129,7 +131,7 @@ export class Receipt<Result = unknown> {
   }
 
   /** Resolves with the outcome once it is final; rejects only with CANCELLED, CLOSED or a failure of the broker. */
-  settled(options?: SettledOptions): Promise<Outcome<Result>> {
+  settled(options?: WaitOptions): Promise<Outcome<Result>> {
     const { queue, position } = this.#locator;
     const waiting = options === undefined ? untilFinal : { ...untilFinal, ...options };
     const final = this.#site.broker.queues.track(queue, position, waiting);
@@ -140,20 +142,19 @@ export class Receipt<Result = unknown> {
    * Gives the message up, whatever has become of it. Accepted, it ends as "cancelled": its handler's
    * signal aborts, and nothing that the handler staged or returns counts. Safe to repeat.
    */
-  async cancel({ reason }: ReceiptCancelOptions = {}): Promise<CancelOutcome> {
+  async cancel(options: ReceiptCancelOptions = {}): Promise<CancelOutcome> {
     const { queue, position } = this.#locator;
-    const error = reason === undefined ? {} : { reason: refusalOf("CANCELLED", reason) };
-    const outcome = await this.#site.broker.queues.cancel(queue, position, error);
+    const asked = cancelOptions("CANCELLED", options);
+    const outcome = await this.#site.broker.queues.cancel(queue, position, asked);
     if (outcome === "cancelled") return "accepted";
     return outcome === "unknown" ? "unreachable" : "too-late";
   }
 
   /** Takes the message back unless a handler has ever started it. Safe to repeat. */
-  async rescind({ reason }: ReceiptCancelOptions = {}): Promise<RescindOutcome> {
+  async rescind(options: ReceiptCancelOptions = {}): Promise<RescindOutcome> {
     const { queue, position } = this.#locator;
-    const error = reason === undefined ? {} : { reason: refusalOf("RESCINDED", reason) };
-    const options = { ifUnstarted: true, ...error };
-    const outcome = await this.#site.broker.queues.cancel(queue, position, options);
+    const asked = { ifUnstarted: true, ...cancelOptions("RESCINDED", options) };
+    const outcome = await this.#site.broker.queues.cancel(queue, position, asked);
     if (outcome === "unknown") return "unreachable";
     return outcome === "rescinded" ? "rescinded" : "too-late";
   }
@@ -167,9 +168,11 @@ export class Receipt<Result = unknown> {
   async answer(value: unknown, options: AnswerOptions = {}): Promise<"accepted" | "too-late"> {
     const { queue, position } = this.#locator;
     const data = packValue(value);
-    const number = options.number ?? (await this.#openQuestion());
+    const { signal } = options;
+    const number = options.number ?? (await this.#openQuestion(signal));
     if (number === undefined) return "too-late";
-    const outcome = await this.#site.broker.queues.answer(queue, position, { number, data });
+    const { queues } = this.#site.broker;
+    const outcome = await queues.answer(queue, position, { number, data }, signal);
     if (outcome !== "unknown") return outcome;
     throw new ColloquyError("CONFLICT", `${this.messageId} has not asked question ${number}`, {
       details: { field: "number", value: number },
@@ -177,9 +180,9 @@ export class Receipt<Result = unknown> {
   }
 
   /** @returns undefined when the message is final. */
-  async #openQuestion(): Promise<number | undefined> {
+  async #openQuestion(signal: AbortSignal | undefined): Promise<number | undefined> {
     const { queue, position } = this.#locator;
-    const state = await this.#site.broker.queues.track(queue, position);
+    const state = await this.#site.broker.queues.track(queue, position, { signal });
     if (state.state === "waiting-input") return state.number;
     if (!("attempts" in state)) return undefined;
     throw new ColloquyError("CONFLICT", `${this.messageId} is ${state.state} and asks nothing`, {
@@ -188,8 +191,12 @@ export class Receipt<Result = unknown> {
   }
 }
 
-function refusalOf(code: "CANCELLED" | "RESCINDED", reason: string): ErrorInfo {
-  return errorInfo(new ColloquyError(code, reason));
+function cancelOptions(
+  code: "CANCELLED" | "RESCINDED",
+  { reason, signal }: ReceiptCancelOptions,
+): CancelOptions {
+  if (reason === undefined) return { signal };
+  return { signal, reason: errorInfo(new ColloquyError(code, reason)) };
 }
 
 function summaryOf(state: MessageState): string {

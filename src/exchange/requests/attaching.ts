@@ -1,12 +1,13 @@
 /** What the id of a request or stream is good for: waiting for it again, and cancelling it. */
 import { ColloquyError } from "../../errors.ts";
 import type { Sender } from "../../message/envelope.ts";
+import { throwIfAborted, type WaitOptions, withAbort } from "../../runtime/abort.ts";
 import { type AttachOptions, checkAttach, startWaitMs, windowDefault } from "../options.ts";
 import type { Site } from "../site.ts";
 import { AttachedCall } from "./attached-call.ts";
 import { parseOperationId } from "./operation.ts";
 import type { RemoteCalls } from "./remote-calls.ts";
-import { type Call, type CancelOutcome, type Held, StreamReader } from "./stream.ts";
+import { type Call, type CancelOutcome, type Held, StreamReader, stopped } from "./stream.ts";
 import { cancelOutcome } from "./verdicts.ts";
 
 export interface Asker {
@@ -56,15 +57,21 @@ export function attachTo(
   return reader;
 }
 
-/** @throws INVALID_OPTION when `id` is none. */
-export async function askToCancel({ calls, from }: Asker, id: string): Promise<CancelOutcome> {
+/** @throws INVALID_OPTION when `id` is none, CANCELLED when the wait is given up: the work may be cancelled all the same. */
+export async function askToCancel(
+  { calls, from }: Asker,
+  id: string,
+  { signal }: WaitOptions = {},
+): Promise<CancelOutcome> {
   const operation = parseOperationId(id);
-  return new Promise((resolve) =>
+  throwIfAborted(signal);
+  const outcome = new Promise<CancelOutcome>((resolve) =>
     calls.verdicts.ask(
       { ask: "cancel", from, operation, sentAtMs: undefined, waitMs: startWaitMs },
       (outcome) => resolve(cancelOutcome(outcome)),
     ),
   );
+  return withAbort(outcome, signal);
 }
 
 export function handleOf({ source, result }: Held): Call {
@@ -73,6 +80,6 @@ export function handleOf({ source, result }: Held): Call {
       return source.operationId;
     },
     result,
-    cancel: () => source.stop(),
+    cancel: (options) => stopped(source, options),
   };
 }

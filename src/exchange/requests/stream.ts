@@ -3,6 +3,7 @@
  * window: credit is the highest sequence it may send, and grows as chunks are read.
  */
 import { ColloquyError } from "../../errors.ts";
+import { throwIfAborted, type WaitOptions, withAbort } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
 import { Deferred } from "../../runtime/deferred.ts";
 
@@ -18,7 +19,7 @@ export interface Call<Result = unknown> {
   readonly id: string;
   readonly result: Promise<Result>;
   /** Cancels the work and whatever its handler asked for, and tells what came of that. Safe to repeat. */
-  cancel(): Promise<CancelOutcome>;
+  cancel(options?: WaitOptions): Promise<CancelOutcome>;
 }
 
 /** What a caller of `stream` gets: the chunks, then the handler's last value. */
@@ -43,6 +44,15 @@ export type StreamRecord<Chunk = unknown, Result = unknown> =
 export interface StreamSource {
   readonly operationId: string;
   stop(): Promise<CancelOutcome>;
+}
+
+/** Cancels where `signal` has not aborted before. */
+export async function stopped(
+  source: StreamSource,
+  { signal }: WaitOptions = {},
+): Promise<CancelOutcome> {
+  throwIfAborted(signal);
+  return withAbort(source.stop(), signal);
 }
 
 /** A request with what it takes to make a handle of it. */
@@ -113,8 +123,8 @@ export class StreamReader implements StreamReply {
     return this.#options.source().operationId;
   }
 
-  cancel(): Promise<CancelOutcome> {
-    return this.#options.source().stop();
+  cancel(options?: WaitOptions): Promise<CancelOutcome> {
+    return stopped(this.#options.source(), options);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<unknown, undefined> {

@@ -220,6 +220,13 @@ export const logPortCases: readonly ConformanceCase[] = [
     assert.deepEqual(seen, ["1 a"]);
   }),
 
+  logCase("reading under an aborted signal is cancelled, following ends", async (_, log) => {
+    await append(log, "s", ["a"]);
+    await assertRejects(collect(log.read("s", 1, {}, AbortSignal.abort())), "CANCELLED");
+    const following = log.read("s", 1, { follow: true }, AbortSignal.abort());
+    assert.deepEqual(await collect(following), []);
+  }),
+
   logCase("an append under an aborted signal is cancelled", async (_, log) => {
     const call = log.append("s", [bytes("x")], undefined, AbortSignal.abort());
     await assertRejects(call, "CANCELLED");

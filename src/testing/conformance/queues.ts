@@ -249,6 +249,23 @@ export const queueCases: readonly ConformanceCase[] = [
     await assertRejects(call, "CANCELLED");
   }),
 
+  conformanceCase("whatever else is asked under an aborted signal is cancelled", async (trial) => {
+    const { queues } = trial.broker;
+    const queue = await trial.queue();
+    const signal = AbortSignal.abort();
+    const answer = { number: 1, data: new Uint8Array([1]) };
+    await assertRejects(queues.declare([queue], signal), "CANCELLED");
+    await assertRejects(queues.remove([queue], signal), "CANCELLED");
+    await assertRejects(queues.mailboxes(signal), "CANCELLED");
+    await assertRejects(queues.cancel(queue, 1, { signal }), "CANCELLED");
+    await assertRejects(queues.answer(queue, 1, answer, signal), "CANCELLED");
+    await assertRejects(queues.replay([1], signal), "CANCELLED");
+    await assertRejects(queues.purge([1], signal), "CANCELLED");
+    await assertRejects(collect(queues.browse(queue, {}, signal)), "CANCELLED");
+    await assertRejects(collect(queues.deadLetters({}, signal)), "CANCELLED");
+    assert.ok((await queues.mailboxes()).some((mailbox) => mailbox.queue === queue));
+  }),
+
   conformanceCase("receiving ends without throwing once it is aborted", async (trial) => {
     const queue = await trial.queue();
     const idle = trial.receive(queue);

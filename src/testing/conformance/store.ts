@@ -134,6 +134,12 @@ const entryCases: readonly ConformanceCase[] = [
     const call = store.put([{ key: "key", value: bytes("x") }], AbortSignal.abort());
     await assertRejects(call, "CANCELLED");
   }),
+
+  storeCase("a get or a list under an aborted signal is cancelled", async (_, store) => {
+    const signal = AbortSignal.abort();
+    await assertRejects(store.get(["key"], signal), "CANCELLED");
+    await assertRejects(collect(store.list("", signal)), "CANCELLED");
+  }),
 ];
 
 const listCases: readonly ConformanceCase[] = [

@@ -96,7 +96,7 @@ export function sender(orders: readonly Order[]): Program<ScenarioEvent> {
   return async (process) => {
     const net = await process.join();
     const agent = await net.agent(process.name);
-    await net.mailboxes.declare(...new Set(orders.map(({ to }) => to)));
+    await net.mailboxes.declare([...new Set(orders.map(({ to }) => to))]);
     const told = new Set(
       process.history.flatMap((event) => (isReply(event) ? [event.id.split("/")[0]] : [])),
     );

@@ -121,7 +121,7 @@ const flows: readonly Flow[] = [
       await net.store.put("mended", true);
       const letters: number[] = [];
       for await (const { id } of net.dead.list()) letters.push(id);
-      await net.dead.replay(...letters);
+      await net.dead.replay(letters);
     },
     ledger: ids,
   },

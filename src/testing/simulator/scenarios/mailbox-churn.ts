@@ -51,5 +51,5 @@ const churn: Program<ScenarioEvent> = async (process) => {
     await net.mailboxes.declare(address).catch(() => {});
   }
   // Whatever failed or was cut short: in the end all of them are there.
-  await net.mailboxes.declare(...addresses);
+  await net.mailboxes.declare(addresses);
 };

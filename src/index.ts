@@ -17,7 +17,7 @@ export type {
   Taken,
 } from "./agent/protocol.ts";
 export { command, event, protocol, request, stream } from "./agent/protocol.ts";
-export type { EventContext, Subscription } from "./agent/subscription.ts";
+export type { EventContext, SubscribeOptions, Subscription } from "./agent/subscription.ts";
 export type {
   Attempts,
   Broker,

@@ -43,7 +43,12 @@ import type {
   StreamMember,
   Taken,
 } from "./protocol.ts";
-import { type EventContext, type Subscription, Subscriptions } from "./subscription.ts";
+import {
+  type EventContext,
+  type SubscribeOptions,
+  type Subscription,
+  Subscriptions,
+} from "./subscription.ts";
 
 /** What an agent needs of the network it belongs to. */
 export interface AgentHome {
@@ -207,20 +212,20 @@ export class Agent {
   subscribe<Data extends AnySchema>(
     event: EventMember<Data>,
     handler: (data: Taken<Data>, context: EventContext) => unknown,
-    options?: WaitOptions,
+    options?: SubscribeOptions,
   ): Promise<Subscription>;
   subscribe(
     pattern: string,
     handler: (data: unknown, context: EventContext) => unknown,
-    options?: WaitOptions,
+    options?: SubscribeOptions,
   ): Promise<Subscription>;
   async subscribe(
     patternOrEvent: string | EventMember,
     handler: (data: never, context: EventContext) => unknown,
-    options: WaitOptions = {},
+    options: SubscribeOptions = {},
   ): Promise<Subscription> {
     this.#assertStaying();
-    const subscription = await this.#subscriptions.open(patternOrEvent, handler, options.signal);
+    const subscription = await this.#subscriptions.open(patternOrEvent, handler, options);
     if (this.#closing !== undefined) subscription.close();
     this.#assertStaying();
     return subscription;

@@ -1,8 +1,12 @@
 /** What an agent hears of topics. */
+import type { SubscriptionEvents } from "../broker/broker.ts";
+import type { ColloquyError } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
+import { invalidOption } from "../exchange/options.ts";
 import type { Subscriber } from "../exchange/topics.ts";
 import type { Envelope } from "../message/envelope.ts";
-import { onAbort } from "../runtime/abort.ts";
+import { onAbort, type WaitOptions } from "../runtime/abort.ts";
+import { Deferred } from "../runtime/deferred.ts";
 import { nameOf } from "./context.ts";
 import { isPromise } from "./handler.ts";
 import { type AnySchema, type EventMember, validate } from "./protocol.ts";
@@ -13,7 +17,21 @@ export interface EventContext {
   readonly message: Envelope;
 }
 
+/** `signal` also ends the subscription later. */
+export interface SubscribeOptions extends WaitOptions {
+  /**
+   * Called when this process was too slow and its hub has dropped so many messages of this
+   * subscription: before the next one that comes, or as soon as there is room again.
+   */
+  readonly onDropped?: (count: number) => void;
+}
+
 export interface Subscription {
+  /**
+   * Resolves when it has ended: with undefined when it was closed, else with the reason. Such as
+   * FORBIDDEN, where the broker was lost and does not let this process subscribe any more.
+   */
+  readonly closed: Promise<ColloquyError | undefined>;
   /** Safe to repeat. */
   close(): void;
 }
@@ -30,20 +48,40 @@ export class Subscriptions {
     this.#agent = agent;
   }
 
-  /** Until it is closed, or `signal` aborts. @throws INVALID_ADDRESS, CANCELLED. */
+  /** Until it is closed, or `signal` aborts. @throws INVALID_ADDRESS, INVALID_OPTION, CANCELLED. */
   async open(
     patternOrEvent: string | EventMember,
     handler: (data: never, context: EventContext) => unknown,
-    signal: AbortSignal | undefined,
+    { signal, onDropped }: SubscribeOptions,
   ): Promise<Subscription> {
-    const end = await hear(this.#exchange, this.#agent, patternOrEvent, handler, signal);
+    if (onDropped !== undefined && typeof onDropped !== "function") {
+      throw invalidOption("onDropped", onDropped, "a function");
+    }
+    const ended = new Deferred<ColloquyError | undefined>();
+    const { site } = this.#exchange;
+    const events: SubscriptionEvents = {
+      onDropped: (count) => {
+        try {
+          onDropped?.(count);
+        } catch (error) {
+          site.onError(error, `onDropped of ${this.#agent}`);
+        }
+      },
+      onEnded: (error) => {
+        site.onError(error, `${this.#agent}'s subscription to ${nameOf(patternOrEvent)} ended`);
+        finish(error);
+      },
+    };
+    const end = await hear(this.#exchange, this.#agent, patternOrEvent, handler, events, signal);
     let forget = () => {};
-    const close = () => {
+    const finish = (error?: ColloquyError) => {
       this.#open?.delete(subscription);
       forget();
       end();
+      ended.resolve(error);
     };
-    const subscription = { close };
+    const close = () => finish();
+    const subscription = { closed: ended.promise, close };
     this.#open ??= new Set();
     this.#open.add(subscription);
     forget = onAbort(signal, close);
@@ -61,6 +99,7 @@ function hear(
   agent: string,
   patternOrEvent: string | EventMember,
   handler: (data: never, context: EventContext) => unknown,
+  events: SubscriptionEvents,
   signal: AbortSignal | undefined,
 ): Promise<() => void> {
   const schema = typeof patternOrEvent === "string" ? undefined : patternOrEvent.data;
@@ -74,7 +113,7 @@ function hear(
         : hearValid(schema, data, (valid) => handler(valid as never, context));
     if (isPromise(handled)) Promise.resolve(handled).catch(onError);
   };
-  return exchange.topics.subscribe(nameOf(patternOrEvent), receive, signal);
+  return exchange.topics.subscribe(nameOf(patternOrEvent), receive, events, signal);
 }
 
 /** Made for every subscriber; the envelope only for those who look. */

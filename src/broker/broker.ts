@@ -9,7 +9,7 @@
  *   goes on until it is aborted (receiving, following a log) ends instead.
  * - Bytes handed in must not be changed afterwards; bytes handed out are read-only and may be kept.
  */
-import type { ErrorInfo } from "../errors.ts";
+import type { ColloquyError, ErrorInfo } from "../errors.ts";
 
 export interface Broker {
   /** For people: "memory", "embedded .colloquy", "nats://host:4222". */
@@ -83,9 +83,22 @@ export interface Topics {
    * @param pattern - tokens joined by dots; `*` is any one token, a last `>` one or more.
    * @param receive - must return quickly and not throw.
    */
-  subscribe(pattern: string, receive: ReceivePublication, signal: AbortSignal): Promise<void>;
+  subscribe(
+    pattern: string,
+    receive: ReceivePublication,
+    signal: AbortSignal,
+    events?: SubscriptionEvents,
+  ): Promise<void>;
   /** Like `subscribe`, with the very objects that were published: for a hub, which knows its own again. */
   overhear?(pattern: string, receive: TakePublication, signal: AbortSignal): Promise<void>;
+}
+
+/** What a subscription is told beside publications. Must return quickly and not throw. */
+export interface SubscriptionEvents {
+  /** So many more were lost, because this process was too slow to read them. */
+  readonly onDropped?: (count: number) => void;
+  /** It has ended by itself: when the broker came back, it was refused. */
+  readonly onEnded?: (error: ColloquyError) => void;
 }
 
 /** @returns false when there was no room for it: it is lost to this subscription. */
@@ -415,11 +428,12 @@ export interface Store {
   put(writes: readonly StoreWrite[], signal?: AbortSignal): Promise<StorePutOutcome>;
   /** In order of key. */
   list(prefix: string, signal: AbortSignal): AsyncIterable<readonly StoreEntry[]>;
-  /** Calls `change` with what is there now, then with every change, in order of revision per key. Survives reconnects by starting over with what is there. */
+  /** Calls `change` with what is there now, then with every change, in order of revision per key. Survives reconnects by starting over with what is there; `onEnded` where it is refused then. */
   watch(
     prefix: string,
     change: (changes: readonly StoreChange[]) => void,
     signal: AbortSignal,
+    onEnded?: (error: ColloquyError) => void,
   ): Promise<void>;
 }
 

@@ -177,10 +177,10 @@ const unchecked = () => {};
 function guardTopics(inner: Topics, gate: Gate): Topics {
   return {
     publish: (publications) => inner.publish(publications),
-    subscribe: (pattern, receive, signal) =>
+    subscribe: (pattern, receive, signal, events) =>
       gate.call(
         () => assertPattern(pattern, "internal"),
-        () => inner.subscribe(pattern, receive, signal),
+        () => inner.subscribe(pattern, receive, signal, events),
         signal,
       ),
     ...(inner.reaches && { reaches: inner.reaches.bind(inner) }),
@@ -299,8 +299,8 @@ function guardStore(inner: Store, gate: Gate, checks: CallChecks): Store {
         signal,
       ),
     list: (prefix, signal) => gate.iterate(unchecked, () => inner.list(prefix, signal)),
-    watch: (prefix, change, signal) =>
-      gate.call(unchecked, () => inner.watch(prefix, change, signal), signal),
+    watch: (prefix, change, signal, onEnded) =>
+      gate.call(unchecked, () => inner.watch(prefix, change, signal, onEnded), signal),
   };
 }
 

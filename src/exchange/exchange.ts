@@ -98,7 +98,14 @@ export class Exchange {
   async open(signal: AbortSignal): Promise<void> {
     const { broker, space, instance } = this.site;
     const inbox = space.inbox(instance);
-    await broker.topics.subscribe(inbox, (_topic, frame) => this.#receive(frame), signal);
+    await broker.topics.subscribe(inbox, (_topic, frame) => this.#receive(frame), signal, {
+      onDropped: (count) => {
+        this.site.counters.dropped += count;
+        // Answers may be among them; they are kept where they were made.
+        this.#calls.inquireOfAll();
+      },
+      onEnded: (error) => this.site.onError(error, "the inbox of this process"),
+    });
   }
 
   /** @throws CONFLICT when this process has an agent of that id. */

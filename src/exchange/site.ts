@@ -49,6 +49,8 @@ export interface Counters {
   commands: number;
   published: number;
   received: number;
+  /** Publications that did not come here because this process reads too slowly. */
+  dropped: number;
   /** Handlers started, of any kind. */
   started: number;
   /** Of those, starts of a message that an earlier attempt had started. */
@@ -66,6 +68,7 @@ export function newCounters(): Counters {
     commands: 0,
     published: 0,
     received: 0,
+    dropped: 0,
     started: 0,
     repeated: 0,
     late: 0,

@@ -86,7 +86,10 @@ export class KeyedState {
     }
   }
 
-  /** Calls `change` for what is there now, then for every change, until `signal` aborts. */
+  /**
+   * Calls `change` for what is there now, then for every change, until `signal` aborts. Should the
+   * broker be lost and not allow it any more, `onError` of the network is told.
+   */
   async watch(
     prefix: string,
     change: (change: StoredChange) => void,
@@ -107,6 +110,7 @@ export class KeyedState {
         }
       },
       signal,
+      (error) => this.#site.onError(error, `watching "${prefix}" ended`),
     );
   }
 

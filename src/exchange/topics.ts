@@ -2,6 +2,8 @@
  * Publish and subscribe for the agents of one process. Subscribers in this process are reached the
  * short way, in order and never from within the publisher's own call; the broker reaches the others.
  */
+import type { SubscriptionEvents } from "../broker/broker.ts";
+import type { ColloquyError } from "../errors.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { decodePayload } from "../message/payload.ts";
@@ -16,17 +18,22 @@ import { encodeBody, type Site } from "./site.ts";
 /** @param message - makes the envelope, for those who look at it. */
 export type Subscriber = (data: unknown, topic: string, message: () => Envelope) => void;
 
+interface Subscribed {
+  readonly hear: Subscriber;
+  readonly events: SubscriptionEvents;
+}
+
 /** All subscriptions of this process to one pattern: one subscription at the broker. */
 interface Shared {
   readonly pattern: string;
   /** Replaced, never changed: it may be walked while subscriptions come and go. */
-  subscribers: readonly Subscriber[];
+  subscribers: readonly Subscribed[];
   readonly leave: () => void;
   readonly ready: Promise<void>;
 }
 
 interface Waiting {
-  readonly subscriber: Subscriber;
+  readonly hear: Subscriber;
   readonly data: unknown;
   readonly topic: string;
   readonly message: () => Envelope;
@@ -55,14 +62,15 @@ export class LocalTopics {
    */
   async subscribe(
     pattern: string,
-    subscriber: Subscriber,
+    hear: Subscriber,
+    events: SubscriptionEvents,
     signal?: AbortSignal,
   ): Promise<() => void> {
     assertPattern(pattern);
     throwIfAborted(signal);
     const shared = this.#patterns.get(pattern) ?? this.#open(pattern);
-    // A wrapper of its own: one function may be subscribed twice.
-    const own: Subscriber = (data, topic, message) => subscriber(data, topic, message);
+    // An object of its own: one function may be subscribed twice.
+    const own = { hear, events };
     shared.subscribers = [...shared.subscribers, own];
     const end = () => this.#leave(shared, own);
     try {
@@ -97,9 +105,9 @@ export class LocalTopics {
     this.#site.counters.published++;
     assertPlain(data);
     for (const shared of this.#tree.match(topic)) {
-      for (const subscriber of shared.subscribers) {
+      for (const { hear } of shared.subscribers) {
         const own = this.#site.copy ? copyPlain(data) : data;
-        this.#waiting.push({ subscriber, data: own, topic, message });
+        this.#waiting.push({ hear, data: own, topic, message });
       }
     }
     if (this.#draining || this.#waiting.size === 0) return;
@@ -121,15 +129,15 @@ export class LocalTopics {
 
   #drain(): void {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      this.#tell(next.subscriber, next.data, next.topic, next.message);
+      this.#tell(next.hear, next.data, next.topic, next.message);
     }
     this.#draining = false;
   }
 
-  #tell(subscriber: Subscriber, data: unknown, topic: string, message: () => Envelope): void {
+  #tell(hear: Subscriber, data: unknown, topic: string, message: () => Envelope): void {
     this.#site.counters.received++;
     try {
-      subscriber(data, topic, message);
+      hear(data, topic, message);
     } catch (error) {
       this.#site.onError(error, `a subscriber of ${topic}`);
     }
@@ -149,6 +157,10 @@ export class LocalTopics {
         space.topic(pattern),
         (topic, frame) => this.#receive(shared, topic, frame),
         controller.signal,
+        {
+          onDropped: (count) => this.#dropped(shared, count),
+          onEnded: (error) => this.#ended(shared, error),
+        },
       ),
     };
     const remove = this.#tree.add(pattern, shared);
@@ -156,7 +168,21 @@ export class LocalTopics {
     return shared;
   }
 
-  #leave(shared: Shared, subscriber: Subscriber): void {
+  #dropped(shared: Shared, count: number): void {
+    this.#site.counters.dropped += count;
+    for (const { events } of shared.subscribers) events.onDropped?.(count);
+  }
+
+  /** The broker came back, and does not let this process subscribe any more. */
+  #ended(shared: Shared, error: ColloquyError): void {
+    const { subscribers } = shared;
+    for (const subscriber of subscribers) {
+      this.#leave(shared, subscriber);
+      subscriber.events.onEnded?.(error);
+    }
+  }
+
+  #leave(shared: Shared, subscriber: Subscribed): void {
     const left = shared.subscribers.filter((it) => it !== subscriber);
     if (left.length === shared.subscribers.length) return;
     shared.subscribers = left;
@@ -170,8 +196,8 @@ export class LocalTopics {
     try {
       const { envelope, payload } = decodeMessage(frame);
       const data = decodePayload(payload);
-      for (const subscriber of shared.subscribers) {
-        this.#tell(subscriber, data, topic, () => envelope);
+      for (const { hear } of shared.subscribers) {
+        this.#tell(hear, data, topic, () => envelope);
       }
     } catch (error) {
       this.#site.onError(error, `a message on ${topic}`);

@@ -93,9 +93,9 @@ function authorisedTopics(topics: Topics, allows: Allows): Topics {
   };
   return {
     publish: (publications) => topics.publish(publications.filter(mayGo)),
-    subscribe: async (pattern, receive, signal) => {
+    subscribe: async (pattern, receive, signal, events) => {
       check("subscribe", pattern);
-      await topics.subscribe(pattern, receive, signal);
+      await topics.subscribe(pattern, receive, signal, events);
     },
     ...(topics.overhear === undefined
       ? {}
@@ -237,9 +237,9 @@ function authorisedStore(store: Store, allows: Allows): Store {
       check("list", prefix);
       yield* store.list(prefix, signal);
     },
-    watch: async (prefix, change, signal) => {
+    watch: async (prefix, change, signal, onEnded) => {
       check("watch", prefix);
-      await store.watch(prefix, change, signal);
+      await store.watch(prefix, change, signal, onEnded);
     },
   };
 }

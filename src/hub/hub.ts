@@ -15,6 +15,7 @@ import { ColloquyError } from "../errors.ts";
 import type { Link } from "../link/link.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { isProcessDead, processIdentity } from "../runtime/process.ts";
+import { Allowance } from "./allowance.ts";
 import { type Authenticate, type Identity, localIdentity } from "./authentication.ts";
 import { type Action, AuthorisedBroker } from "./authorisation.ts";
 import { checkHubLimits, type HubLimits } from "./limits.ts";
@@ -51,6 +52,7 @@ export class Hub implements SessionHost {
   readonly clock: Clock;
   readonly limits: HubLimits;
   readonly probe: Probe | undefined;
+  readonly subscriptions: Allowance;
   readonly #authenticate: HubOptions["authenticate"];
   readonly #authorise: HubOptions["authorise"];
   /** Links that have not said who they are. */
@@ -71,6 +73,8 @@ export class Hub implements SessionHost {
     this.#authenticate = options.authenticate;
     this.#authorise = options.authorise;
     this.limits = checkHubLimits(options.limits);
+    const { subscriptionsMax } = this.limits;
+    this.subscriptions = new Allowance("subscriptions", "subscriptionsMax", subscriptionsMax);
     this.#tick();
   }
 

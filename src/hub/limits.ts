@@ -32,6 +32,8 @@ export interface HubLimits {
    * handler receives from two mailboxes.
    */
   readonly openMax: number;
+  /** Subscriptions of all sessions; more are refused with QUEUE_FULL. Default: 1,000,000. */
+  readonly subscriptionsMax: number;
 }
 
 export const defaultHubLimits: HubLimits = {
@@ -47,6 +49,7 @@ export const defaultHubLimits: HubLimits = {
   backlogBytesMax: 16 * 2 ** 20,
   inProgressBytesMax: 64 * 2 ** 20,
   openMax: 250_000,
+  subscriptionsMax: 1_000_000,
 };
 
 /** @throws INVALID_OPTION naming the limit that is no number above 0. */

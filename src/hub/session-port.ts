@@ -1,5 +1,6 @@
 import type { FrameOutput } from "../link/frame-output.ts";
 import type { Frame, FrameType } from "../message/frame.ts";
+import type { Allowance } from "./allowance.ts";
 import type { HubLimits } from "./limits.ts";
 import type { Probe } from "./probe.ts";
 
@@ -16,6 +17,8 @@ export interface SessionContext {
   readonly output: FrameOutput;
   readonly limits: HubLimits;
   readonly probe: Probe | undefined;
+  /** Those of all clients. */
+  readonly subscriptions: Allowance;
   handle(type: FrameType, handler: (frame: Frame) => void): void;
   /** As `handle`, for frames that must not overtake what was collected before them. */
   handleInOrder(type: FrameType, handler: (frame: Frame) => void): void;

@@ -7,6 +7,7 @@ import {
   readPublishNumber,
   readPublishTopic,
   readSubscribe,
+  writeDropped,
   writeLoud,
   writePublish,
   writeQuiet,
@@ -36,19 +37,17 @@ export class SessionTopics implements SessionPort {
   readonly #unheeded = new Map<number, Deferred>();
   #louds = 0;
   #collected: Publication[] = [];
-  /** Publications that the client was too slow for, and does not know of yet. */
-  #dropped = 0;
+  /** By subscription: publications that the client was too slow for, and does not know of yet. */
+  readonly #dropped = new Map<number, number>();
 
   constructor(session: SessionContext, broker: Broker) {
     this.#session = session;
     this.#broker = broker;
     session.handle(frameTypes.PUBLISH, (frame) => this.#collect(frame));
     session.handle(frameTypes.SUBSCRIBE, (frame) => this.#subscribe(frame));
-    session.handleInOrder(frameTypes.UNSUBSCRIBE, (frame) => {
-      const number = readNumbered(frame);
-      this.#subscriptions.get(number)?.abort();
-      this.#subscriptions.delete(number);
-    });
+    session.handleInOrder(frameTypes.UNSUBSCRIBE, (frame) =>
+      this.#unsubscribe(readNumbered(frame)),
+    );
     session.handle(frameTypes.HEEDED, (frame) => this.#heeded(readNumbered(frame)));
   }
 
@@ -60,8 +59,8 @@ export class SessionTopics implements SessionPort {
   }
 
   end(): void {
-    for (const subscription of this.#subscriptions.values()) subscription.abort();
-    this.#subscriptions.clear();
+    this.#dropped.clear();
+    for (const number of this.#subscriptions.keys()) this.#unsubscribe(number);
     for (const endLookout of this.#quiet.values()) endLookout();
     this.#quiet.clear();
     for (const number of this.#unheeded.keys()) this.#heeded(number);
@@ -113,8 +112,13 @@ export class SessionTopics implements SessionPort {
   #subscribe(frame: Frame): void {
     const { subscription: number, pattern } = readSubscribe(frame);
     assertPattern(pattern, "internal");
-    checkOpen("subscriptions", this.#subscriptions.size, this.#session.limits);
     checkUnused("subscription", this.#subscriptions.has(number));
+    try {
+      checkOpen("subscriptions", this.#subscriptions.size, this.#session.limits);
+      this.#session.subscriptions.take();
+    } catch (error) {
+      return this.#refuse(number, error);
+    }
     const controller = new AbortController();
     this.#subscriptions.set(number, controller);
     const inForce = this.#listen(pattern, number, controller.signal);
@@ -124,11 +128,24 @@ export class SessionTopics implements SessionPort {
     });
     const refused = told.catch((error: unknown) => {
       if (!isColloquyError(error, "FORBIDDEN")) throw error;
-      this.#subscriptions.delete(number);
-      writeSubscriptionRefused(this.#session.output.data, number, errorInfo(error));
-      this.#session.output.written();
+      if (this.#subscriptions.get(number) === controller) this.#unsubscribe(number);
+      this.#refuse(number, error);
     });
     this.#session.guard(refused);
+  }
+
+  #refuse(number: number, error: unknown): void {
+    const { output } = this.#session;
+    writeSubscriptionRefused(output.data, number, errorInfo(error));
+    output.written();
+  }
+
+  #unsubscribe(number: number): void {
+    const subscription = this.#subscriptions.get(number);
+    if (subscription === undefined) return;
+    this.#subscriptions.delete(number);
+    this.#session.subscriptions.give();
+    subscription.abort();
   }
 
   #listen(pattern: string, number: number, signal: AbortSignal): Promise<void> {
@@ -154,19 +171,30 @@ export class SessionTopics implements SessionPort {
       }
       write(output.control, number, publication);
     } else if (output.backlogBytes < limits.liveBacklogBytesMax) {
-      if (this.#dropped > 0) this.#tellDropped();
+      if (this.#dropped.size > 0) this.#tellDropped();
       write(output.data, number, publication);
     } else {
-      this.#dropped++;
+      this.#drop(number);
       return false;
     }
     output.written();
     return true;
   }
 
+  /** The client is told as soon as there is room for it, whether anything more is published or not. */
+  #drop(number: number): void {
+    const { output, limits } = this.#session;
+    if (this.#dropped.size === 0) {
+      void output.below(limits.liveBacklogBytesMax).then(() => this.#tellDropped());
+    }
+    this.#dropped.set(number, (this.#dropped.get(number) ?? 0) + 1);
+  }
+
   #tellDropped(): void {
-    writeNumbered(this.#session.output.data, frameTypes.DROPPED, this.#dropped);
-    this.#dropped = 0;
+    const { output } = this.#session;
+    for (const [number, count] of this.#dropped) writeDropped(output.data, count, number);
+    this.#dropped.clear();
+    output.written();
   }
 }
 

@@ -21,6 +21,7 @@ import { FrameParser } from "../message/frame-parser.ts";
 import { invalidMessage } from "../message/invalid.ts";
 import { withAbort } from "../runtime/abort.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { Allowance } from "./allowance.ts";
 import type { Identity } from "./authentication.ts";
 import { BoundEntries } from "./bound-entries.ts";
 import type { HubLimits } from "./limits.ts";
@@ -40,6 +41,7 @@ export interface SessionHost {
   readonly clock: Clock;
   readonly limits: HubLimits;
   readonly probe: Probe | undefined;
+  readonly subscriptions: Allowance;
   /** Rejects, with the reason to be told, to refuse a session. */
   authenticate(hello: Hello, link: Link): Promise<Identity>;
   /** The broker object of one session, which does what its identity may. */
@@ -98,6 +100,10 @@ export class Session implements SessionContext {
 
   get probe(): Probe | undefined {
     return this.#host.probe;
+  }
+
+  get subscriptions(): Allowance {
+    return this.#host.subscriptions;
   }
 
   /** Its link is, or was, within one machine. */

@@ -5,6 +5,7 @@
  */
 import { FrameWriter } from "../message/frame-writer.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { Deferred } from "../runtime/deferred.ts";
 import type { Link } from "./link.ts";
 
 /** A chunk leaves at once when it has grown to this. */
@@ -22,6 +23,7 @@ export class FrameOutput {
   #passedBytes = 0;
   #scheduled = false;
   #blocked = false;
+  #progress: Deferred | undefined;
 
   constructor(link: Link, clock: Clock) {
     this.#link = link;
@@ -35,12 +37,12 @@ export class FrameOutput {
 
   /** Resolves once less than this waits, or the link has ended. */
   async below(bytes: number): Promise<void> {
-    while (this.backlogBytes >= bytes) await this.drained();
+    while (this.backlogBytes >= bytes) await this.#step();
   }
 
   /** Resolves once nothing waits here any more, or the link has ended. */
   async drained(): Promise<void> {
-    while (this.#blocked) await this.#link.drained();
+    while (this.#blocked) await this.#step();
   }
 
   /** Says that frames were written. They leave at the end of this turn at the latest. */
@@ -77,6 +79,12 @@ export class FrameOutput {
     this.#waitingBytes += chunk.length;
   }
 
+  /** Resolves when the link has taken some of what waits. */
+  #step(): Promise<void> {
+    this.#progress ??= new Deferred();
+    return this.#progress.promise;
+  }
+
   #block(): void {
     this.#blocked = true;
     void this.#link.drained().then(() => this.#resume());
@@ -94,5 +102,7 @@ export class FrameOutput {
       break;
     }
     this.#waiting.splice(0, sent);
+    this.#progress?.resolve();
+    this.#progress = undefined;
   }
 }

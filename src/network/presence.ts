@@ -75,7 +75,8 @@ export class Presence {
   async open(signal: AbortSignal): Promise<void> {
     this.#markAll();
     await this.#renew();
-    await this.#store.watch(this.#prefix, (changes) => this.#learn(changes), signal);
+    const learn = (changes: readonly StoreChange[]) => this.#learn(changes);
+    await this.#store.watch(this.#prefix, learn, signal, (error) => this.#fail(error));
   }
 
   /** Resolves when the others can see the agent, or its changed card. */

@@ -19,6 +19,7 @@ const counters = {
   commands: 0,
   published: 0,
   received: 0,
+  dropped: 0,
   started: 0,
   repeated: 0,
   late: 0,

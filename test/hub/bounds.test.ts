@@ -79,13 +79,11 @@ async function news(slowOne: boolean) {
       publisher.topics.publish([{ topic: "news", frame: frame.slice() }]);
       await sleep(clock, 25);
     }
-    // Until all that waits has arrived; then once more, because what was lost is told with the next.
+    // Until all that waits has arrived.
     await sleep(clock, 30_000);
-    publisher.topics.publish([{ topic: "news", frame }]);
-    await sleep(clock, 1_000);
     dropped = slow?.droppedPublications ?? 0;
   });
-  return { latencies, slowHeard, dropped, published: published + 1 };
+  return { latencies, slowHeard, dropped, published };
 }
 
 test("G18: a subscriber 100 times slower loses its own publications, counted, and the others' p99 stays", {

@@ -1,7 +1,7 @@
 /** A process that reads too slowly for what is sent to it, behind real sockets. */
 import { setImmediate } from "node:timers/promises";
 import { isColloquyError, join } from "colloquy";
-import { systemClock as clock, Hub } from "colloquy/hub";
+import { systemClock as clock, Hub, type HubOptions } from "colloquy/hub";
 import { FaultProxy, openMemoryBroker, SeededRandom } from "colloquy/testing";
 import { afterEach, expect, test } from "vitest";
 import { listenTcp } from "../../src/link/tcp.ts";
@@ -13,14 +13,16 @@ afterEach(async () => {
 });
 
 /** A boss and a quick process that come in directly, and a slow one whose way leads through the proxy. */
-async function fabric() {
+async function fabric(more: Partial<HubOptions> = {}) {
   const broker = openMemoryBroker({ clock });
   const limits = { liveBacklogBytesMax: 64 * 1024 };
-  const hub = new Hub({ broker, clock, id: "hub", limits });
+  const hub = new Hub({ broker, clock, id: "hub", limits, ...more });
   const listener = await listenTcp({ port: 0 }, (link) => hub.accept(link));
   const target = { port: Number(new URL(listener.address).port) };
   const proxy = await FaultProxy.open({ target, random: new SeededRandom(5) });
-  const options = { drainOnSignals: false, drainMs: 1 };
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => void errors.push(error);
+  const options = { drainOnSignals: false, drainMs: 1, onError };
   const boss = await join(listener.address, options);
   const quick = await join(listener.address, options);
   const slow = await join(`tcp://127.0.0.1:${proxy.port}`, options);
@@ -31,7 +33,7 @@ async function fabric() {
     () => proxy.close(),
     () => Promise.all([boss, quick, slow].map((net) => net.close())),
   );
-  return { proxy, boss, quick, slow };
+  return { proxy, boss, quick, slow, errors };
 }
 
 test("a request that its hub drops because the process is slow is refused at once, and was not started", async () => {
@@ -95,4 +97,96 @@ test("a request that its hub drops because the process is slow is refused at onc
   };
   expect(await last()).toEqual(["slow", load.length]);
   expect([...refused.keys()].filter((number) => started.has(number))).toEqual([]);
+});
+
+test("a slow subscriber is told how many of its own messages it has lost, and the others lose none", async () => {
+  const { proxy, boss, quick, slow } = await fabric();
+  const heard = { quick: 0, slow: 0 };
+  const lost: number[] = [];
+  const all = Promise.withResolvers<void>();
+  const total = 60;
+  const count = (who: "quick" | "slow") => {
+    heard[who]++;
+    if (heard.quick === total) all.resolve();
+  };
+  const hearing = await quick.agent("hearing");
+  await hearing.subscribe("news", () => count("quick"), {
+    onDropped: () => expect.fail("it was quick"),
+  });
+  const lagging = await slow.agent("lagging");
+  const told = Promise.withResolvers<void>();
+  await lagging.subscribe("news", () => count("slow"), {
+    onDropped: (dropped) => {
+      lost.push(dropped);
+      if (heard.slow + lost.reduce((sum, it) => sum + it) === total) told.resolve();
+    },
+  });
+  await lagging.subscribe("other", () => {}, {
+    onDropped: () => expect.fail("nothing of this was lost"),
+  });
+  const teller = await boss.agent("teller");
+  const load = Uint8Array.from({ length: 500_000 }, () => Math.random() * 256);
+  proxy.set("to-client", { stalled: true });
+  for (let published = 0; published < total; published++) {
+    await teller.publish("news", load);
+    await setImmediate();
+  }
+  await all.promise;
+  // Nothing more is published: it is told all the same.
+  proxy.set("to-client", {});
+  await told.promise;
+  expect(slow.counters.dropped).toBe(lost.reduce((sum, it) => sum + it));
+  expect(quick.counters.dropped).toBe(0);
+});
+
+test("a subscription or watcher that is not allowed any more after a reconnect ends with the reason", async () => {
+  let allowed = true;
+  const authorise: HubOptions["authorise"] = (_identity, _action, subject) =>
+    allowed || !/secret/.test(subject);
+  const { proxy, boss, slow, errors } = await fabric({ authorise });
+  const agent = await slow.agent("curious");
+  const heard: unknown[] = [];
+  const subscription = await agent.subscribe("secret.plans", (data) => void heard.push(data));
+  const open = await agent.subscribe("public", (data) => void heard.push(data));
+  await slow.store.watch("secret", () => {}, new AbortController().signal);
+  allowed = false;
+  proxy.cut();
+  expect(await subscription.closed).toMatchObject({ code: "FORBIDDEN" });
+
+  const teller = await boss.agent("teller");
+  const again = Promise.withResolvers<void>();
+  await agent.subscribe("public", () => again.resolve());
+  await teller.publish("secret.plans", "no");
+  await teller.publish("public", "yes");
+  await again.promise;
+  expect(heard).toEqual(["yes"]);
+  open.close();
+  expect(await open.closed).toBeUndefined();
+  expect(errors).toMatchObject([
+    { code: "FORBIDDEN", details: { action: "subscribe", subject: "secret.plans" } },
+    { code: "FORBIDDEN", details: { action: "watch", subject: "store/secret" } },
+  ]);
+});
+
+test("subscriptions of all clients together have a limit, and what is above it is refused", async () => {
+  const { boss, quick } = await fabric({ limits: { subscriptionsMax: 5 } });
+  // Each of the three processes has its inbox.
+  const one = await (await boss.agent("one")).subscribe("a", () => {});
+  const other = await quick.agent("other");
+  await other.subscribe("b", () => {});
+  await expect(other.subscribe("c", () => {})).rejects.toMatchObject({
+    code: "QUEUE_FULL",
+    details: { field: "subscriptions", limit: 5 },
+  });
+  one.close();
+  for (let refused = true; refused; ) {
+    await other
+      .subscribe("c", () => {})
+      .then(
+        () => {
+          refused = false;
+        },
+        (error: unknown) => expect(error).toMatchObject({ code: "QUEUE_FULL" }),
+      );
+  }
 });

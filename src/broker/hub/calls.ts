@@ -16,6 +16,8 @@ export interface CallOptions {
   readonly repeatable: boolean;
   /** With it the call stays open after its answer: called with every note, until the signal aborts. */
   readonly onNote?: (value: unknown) => void;
+  /** With `onNote`: the call was open, and the hub that came back refuses it. */
+  readonly onEnded?: ((error: ColloquyError) => void) | undefined;
 }
 
 interface Call {
@@ -25,6 +27,7 @@ interface Call {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   sent: boolean;
+  answered: boolean;
   stopListening: () => void;
 }
 
@@ -55,6 +58,7 @@ export class Calls implements SessionPart {
         resolve,
         reject,
         sent: false,
+        answered: false,
         stopListening: onAbort(signal, () => this.#hangUp(number, call)),
       };
       const { output } = this.#connection;
@@ -95,7 +99,9 @@ export class Calls implements SessionPart {
     if (call === undefined) return;
     if (call.options.onNote === undefined || !reply.ok) this.#finish(reply.number, call);
     if (reply.ok) call.resolve(reply.value);
+    else if (call.answered) call.options.onEnded?.(errorFromInfo(reply.error));
     else call.reject(errorFromInfo(reply.error));
+    call.answered = true;
   }
 
   #note(frame: Frame): void {

@@ -1,5 +1,5 @@
 /** The Store of a hub. */
-import { isColloquyError } from "../../errors.ts";
+import { type ColloquyError, isColloquyError } from "../../errors.ts";
 import type { Store, StoreChange, StoreEntry, StorePutOutcome, StoreWrite } from "../broker.ts";
 import type { Calls } from "./calls.ts";
 import { readCursor } from "./cursor.ts";
@@ -41,6 +41,7 @@ export class HubStore implements Store {
     prefix: string,
     change: (changes: readonly StoreChange[]) => void,
     signal: AbortSignal,
+    onEnded?: (error: ColloquyError) => void,
   ): Promise<void> {
     await this.#calls.call(
       "store.watch",
@@ -49,6 +50,7 @@ export class HubStore implements Store {
         signal,
         repeatable: true,
         onNote: (changes) => change(changes as readonly StoreChange[]),
+        onEnded,
       },
     );
   }

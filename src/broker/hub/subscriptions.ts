@@ -8,11 +8,12 @@ import { type Frame, frameTypes } from "../../message/frame.ts";
 import { assertPattern, assertTopic, isExact } from "../../message/topic.ts";
 import { onAbort, throwIfAborted, withAbort } from "../../runtime/abort.ts";
 import { Deferred } from "../../runtime/deferred.ts";
-import type { Publication, ReceivePublication, Topics } from "../broker.ts";
+import type { Publication, ReceivePublication, SubscriptionEvents, Topics } from "../broker.ts";
 import type { HubConnection, SessionPart } from "./connection.ts";
 import { readNumbered, writeNumbered } from "./operations/numbered.ts";
 import {
   isControl,
+  readDropped,
   readLoud,
   readPublishNumber,
   readPublishTopic,
@@ -24,6 +25,12 @@ import {
 } from "./operations/topics.ts";
 import { Window } from "./window.ts";
 
+interface Receiver {
+  readonly receive: ReceivePublication;
+  readonly events: SubscriptionEvents;
+  stopListening: () => void;
+}
+
 interface Subscription {
   readonly number: number;
   readonly pattern: string;
@@ -32,12 +39,10 @@ interface Subscription {
   /** Replaced, never changed: it may be walked while somebody leaves. */
   receivers: readonly Receiver[];
   readonly inForce: Deferred;
+  wasInForce: boolean;
 }
 
-interface Receiver {
-  readonly receive: ReceivePublication;
-  stopListening: () => void;
-}
+const noEvents: SubscriptionEvents = {};
 
 /** Publications that want to know whether they were heard, before the hub is asked how far it is: each keeps alive what it was published for. */
 const questionsMax = 128;
@@ -65,12 +70,12 @@ export class Subscriptions implements Topics, SessionPart {
     connection.handle(frameTypes.SUBSCRIBED, (frame) => {
       const { number, refusal } = readSubscribed(frame);
       const subscription = this.#byNumber.get(number);
-      if (refusal === undefined) subscription?.inForce.resolve();
-      else if (subscription !== undefined) this.#refused(subscription, errorFromInfo(refusal));
+      if (subscription === undefined) return;
+      if (refusal !== undefined) return this.#refused(subscription, errorFromInfo(refusal));
+      subscription.wasInForce = true;
+      subscription.inForce.resolve();
     });
-    connection.handle(frameTypes.DROPPED, (frame) => {
-      this.#droppedCount += readNumbered(frame);
-    });
+    connection.handle(frameTypes.DROPPED, (frame) => this.#dropped(frame));
     connection.handle(frameTypes.QUIET, (frame) => this.#quiet.add(readQuiet(frame)));
     connection.handle(frameTypes.LOUD, (frame) => this.#heed(frame));
     connection.handle(frameTypes.PONG, (frame) => this.#heard(readNumbered(frame)));
@@ -106,13 +111,14 @@ export class Subscriptions implements Topics, SessionPart {
     pattern: string,
     receive: ReceivePublication,
     signal: AbortSignal,
+    events: SubscriptionEvents = noEvents,
   ): Promise<void> {
     assertPattern(pattern, "internal");
     throwIfAborted(signal);
     const { failure } = this.#connection;
     if (failure !== undefined) throw failure;
     const subscription = this.#byPattern.get(pattern) ?? this.#open(pattern);
-    const receiver: Receiver = { receive, stopListening: () => {} };
+    const receiver: Receiver = { receive, events, stopListening: () => {} };
     subscription.receivers = [...subscription.receivers, receiver];
     receiver.stopListening = onAbort(signal, () => this.#leave(subscription, receiver));
     await withAbort(subscription.inForce.promise, signal);
@@ -148,16 +154,27 @@ export class Subscriptions implements Topics, SessionPart {
     output.written();
   }
 
+  /** In its first session whoever subscribes is told by that; in a later one it had been in force. */
   #refused(subscription: Subscription, error: ColloquyError): void {
+    const { receivers, wasInForce } = subscription;
     this.#byNumber.delete(subscription.number);
     this.#byPattern.delete(subscription.pattern);
     endWith(subscription, error);
+    if (wasInForce) for (const { events } of receivers) events.onEnded?.(error);
+  }
+
+  #dropped(frame: Frame): void {
+    const { count, subscription } = readDropped(frame);
+    this.#droppedCount += count;
+    const { receivers = [] } = this.#byNumber.get(subscription) ?? {};
+    for (const { events } of receivers) events.onDropped?.(count);
   }
 
   #open(pattern: string): Subscription {
     const number = ++this.#numbers;
     const topic = isExact(pattern) ? pattern : undefined;
-    const subscription = { number, pattern, topic, receivers: [], inForce: new Deferred() };
+    const inForce = new Deferred();
+    const subscription = { number, pattern, topic, receivers: [], inForce, wasInForce: false };
     this.#byNumber.set(number, subscription);
     this.#byPattern.set(pattern, subscription);
     const { output } = this.#connection;

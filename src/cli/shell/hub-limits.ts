@@ -48,6 +48,12 @@ const limitOptions: readonly LimitOption[] = [
     what: "subscriptions, receivers and calls of a client, each",
   },
   {
+    flag: "subscriptions-total",
+    unit: "count",
+    hub: "subscriptionsMax",
+    what: "subscriptions of all clients",
+  },
+  {
     flag: "in-flight-bytes-max",
     unit: "bytes",
     hub: "inProgressBytesMax",

@@ -71,8 +71,13 @@ export class RemoteCalls implements CallTable, InstanceListener {
   /** The broker can be reached again: what was on its way may be lost. */
   reattach(): void {
     this.#regroupUntilMs = this.#clock.monotonicMs() + regroupMs;
-    for (const wait of this.#waits.values()) this.inquire(wait);
+    this.inquireOfAll();
     this.verdicts.reattach();
+  }
+
+  /** Answers may have been lost on their way here. */
+  inquireOfAll(): void {
+    for (const wait of this.#waits.values()) this.inquire(wait);
   }
 
   /** It ended, or stands still: the question finds out which. */

@@ -1,5 +1,5 @@
 /**
- * Frames that carry a number and nothing else: PING, PONG, SUBSCRIBED without an error, UNSUBSCRIBE, UNHEARD without a reason, DROPPED,
+ * Frames that carry a number and nothing else: PING, PONG, SUBSCRIBED without an error, UNSUBSCRIBE, UNHEARD without a reason,
  * HEEDED, CANCEL, UNTRACK, HANGUP.
  *
  *   number u64

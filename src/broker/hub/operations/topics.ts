@@ -7,7 +7,7 @@
  *   PUBLISH      number u64, topic text8; payload     to the hub; number above 0: say so if unheard
  *                subscription u64, topic text8; ...   to a client: the subscription it matched
  *   UNHEARD      number u64 [reason u8]               nobody was subscribed; reason 1: who was is too slow for it
- *   DROPPED      count u64                            publications lost because the client was slow
+ *   DROPPED      count u64, subscription u64          publications that it lost because the client was slow
  *   QUIET        topic text8                          nobody else hears it: not to be sent until LOUD
  *   LOUD         number u64, topic text8              somebody will; to be answered
  *   HEEDED       number u64                           whatever is published from here on is sent
@@ -91,6 +91,19 @@ export function readUnheard(frame: Frame): { number: number; noRoom: boolean } {
   const number = reader.uint53("number");
   const hasReason = frame.payloadStart - frame.headerStart > 8;
   return { number, noRoom: hasReason && reader.uint8("reason") === reasonNoRoom };
+}
+
+export function writeDropped(writer: FrameWriter, count: number, subscription: number): void {
+  const frame = writer.begin(frameTypes.DROPPED);
+  writer.uint53(count);
+  writer.uint53(subscription);
+  writer.endHeader(frame);
+  writer.end(frame);
+}
+
+export function readDropped(frame: Frame): { count: number; subscription: number } {
+  const reader = headerOf(frame);
+  return { count: reader.uint53("count"), subscription: reader.uint53("subscription") };
 }
 
 /** SUBSCRIBED with the reason why not behind its number. */

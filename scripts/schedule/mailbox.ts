@@ -1,0 +1,2 @@
+/** Where all timers go. */
+export const mailbox = "type:worker";

@@ -1,31 +1,43 @@
 /**
  * Opens compressed payloads in a page, which has no decompressor that answers at once. Both formats
- * say how much comes out, so that much memory is taken and no more, whatever the bytes then do.
+ * say how much comes out, so that much memory is taken, and where more comes out work soon stops.
  */
-import { gunzipSync } from "fflate/browser";
+import { Gunzip } from "fflate/browser";
 import { decompress as unzstd } from "fzstd";
-import type { Decompressor } from "../message/compression.ts";
+import { type Decompressor, gzipSize } from "../message/compression.ts";
 import { tooLarge } from "../message/invalid.ts";
 
 export const decompress: Decompressor = (compression, bytes, bytesMax) => {
   const size = compression === "gzip" ? gzipSize(bytes) : zstdSize(bytes);
   if (size > bytesMax) throw tooLarge("payload", bytesMax, "bytes after decompression", size);
   const out = new Uint8Array(size);
-  const plain = compression === "gzip" ? gunzipSync(bytes, { out }) : unzstd(bytes, out);
-  if (plain.length !== size) throw new RangeError(`${plain.length} bytes came out, not ${size}`);
-  return plain;
+  const length = compression === "gzip" ? gunzip(bytes, out) : unzstd(bytes, out).length;
+  if (length !== size) throw new RangeError(`${length} bytes came out, not ${size}`);
+  return out;
 };
 
-// gzip member = header ... crc32 u32 size u32      integers are little-endian
-function gzipSize(bytes: Uint8Array): number {
-  return viewOf(bytes).getUint32(bytes.length - 4, true);
+/** Pieces of a bomb this long come to 4 MiB, as deflate makes at most 1,032 bytes of one. */
+const pieceBytes = 4_096;
+
+/** @returns how many bytes came out. @throws RangeError for more than `out` takes. */
+function gunzip(bytes: Uint8Array, out: Uint8Array): number {
+  let length = 0;
+  const stream = new Gunzip((plain) => {
+    out.set(plain, length);
+    length += plain.length;
+  });
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    const end = at + pieceBytes;
+    stream.push(bytes.subarray(at, end), end >= bytes.length);
+  }
+  return length;
 }
 
 // zstd frame = magic u32, flags u8, window u8?, dictionary u0-32, size u0-64, blocks ...
 //   flags   bits 7-6: the width of size, 0 (or 1 where bit 5 is set), 2, 4 or 8 bytes
 //           bit 5: no window byte      bits 1-0: the width of dictionary, 0, 1, 2 or 4 bytes
 function zstdSize(bytes: Uint8Array): number {
-  const view = viewOf(bytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== zstdMagic) throw new RangeError("no zstd frame");
   const flags = view.getUint8(4);
   const single = (flags & 0x20) !== 0;
@@ -45,7 +57,3 @@ function zstdSize(bytes: Uint8Array): number {
 
 const zstdMagic = 0xfd2fb528;
 const dictionaryWidths = [0, 1, 2, 4];
-
-function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
-}

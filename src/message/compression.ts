@@ -18,8 +18,8 @@ export type CompressionName = keyof typeof compressions;
 /** A decompressor may reserve this much memory for what it looks back at, as a power of two: 8 MiB. */
 const zstdWindowLogMax = 23;
 
-/** Where there is no zlib, the default and all that can be chosen is "none". */
-const defaultAlgorithm: CompressionName = zlib === undefined ? "none" : "zstd";
+/** The one that every language reads with its standard library; in a page all that can be chosen is "none". */
+const defaultAlgorithm: CompressionName = zlib === undefined ? "none" : "gzip";
 
 /** Throws whatever it likes for damaged bytes, MESSAGE_TOO_LARGE once more than `bytesMax` would come out. */
 export type Decompressor = (
@@ -36,7 +36,7 @@ export function useDecompressor(portable: Decompressor): void {
 }
 
 export interface CompressionOptions {
-  /** "zstd", "gzip" or "none", in a page only "none". Default: "zstd", in a page "none". */
+  /** "gzip", "zstd" or "none", in a page only "none". Default: "gzip", in a page "none". */
   readonly algorithm?: CompressionName;
   /** Payloads of fewer bytes are sent as they are; 0 or more. Default: 8,192. */
   readonly bytesMin?: number;
@@ -117,13 +117,30 @@ function nativeDecompressor({ constants, gunzipSync, zstdDecompressSync }: Zlib)
     // zlib refuses a limit of 0.
     const maxOutputLength = Math.max(1, bytesMax);
     try {
-      if (compression === "gzip") return gunzipSync(bytes, { maxOutputLength });
+      if (compression === "gzip") return oneMember(bytes, gunzipSync(bytes, { maxOutputLength }));
       return zstdDecompressSync(bytes, { maxOutputLength, params });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") throw error;
       throw tooLarge("payload", bytesMax, "bytes after decompression");
     }
   };
+}
+
+/** zlib reads on where a member is followed by another, and over what follows the last. */
+function oneMember(bytes: Uint8Array, plain: Uint8Array): Uint8Array {
+  if (gzipSize(bytes) !== plain.length) throw new RangeError("more than one gzip member");
+  return plain;
+}
+
+/**
+ * How many bytes a gzip member says that it holds, modulo 2^32.
+ *
+ *   member = header deflated crc32 u32, size u32      integers are little-endian
+ *
+ * @throws RangeError for fewer than 4 bytes.
+ */
+export function gzipSize({ buffer, byteOffset, byteLength }: Uint8Array): number {
+  return new DataView(buffer, byteOffset, byteLength).getUint32(byteLength - 4, true);
 }
 
 function gzip({ gzipSync }: Zlib, bytes: Uint8Array): Uint8Array {

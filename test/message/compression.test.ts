@@ -80,6 +80,26 @@ for (const [algorithm, number] of [
   });
 }
 
+test("what nobody chose is gzip, and each gzip payload is one member", () => {
+  const compressed = compressPayload(payload);
+  expect(compressed.compression).toBe(1);
+  expect([...compressed.bytes.subarray(0, 3)]).toEqual([0x1f, 0x8b, 8]);
+  const twice = new Uint8Array(Buffer.concat([compressed.bytes, compressed.bytes]));
+  expect(() => decompressPayload({ ...compressed, bytes: twice })).toThrow(
+    expect.objectContaining({ code: "INVALID_MESSAGE" }),
+  );
+});
+
+test("a bomb is put together of gzip members in vain: memory stays within the limit", () => {
+  const member = gzipSync(new Uint8Array(2 ** 20));
+  const bytes = Buffer.concat(Array.from({ length: 500 }, () => member));
+  const memory = process.memoryUsage().arrayBuffers;
+  expect(() => decompressPayload({ codec: 2, compression: 1, bytes })).toThrow(
+    expect.objectContaining({ code: "MESSAGE_TOO_LARGE" }),
+  );
+  expect(process.memoryUsage().arrayBuffers - memory).toBeLessThan(8 * 2 ** 20);
+});
+
 test("without compression a payload stays as it is", () => {
   expect(compressPayload(payload, { algorithm: "none" })).toBe(payload);
   expect(decompressPayload(payload)).toBe(payload);

@@ -227,8 +227,8 @@ export const mutants: readonly Mutant[] = [
     mutant(
       "a request is sent again though it may have been started",
       "exchange/requests/incoming.ts",
-      'const complete = this.#isComplete(data) && this.#foretold.get(id) !== "taken";',
-      "const complete = true;",
+      'const missing = this.#isComplete(data) && (saying === undefined || saying === "missing");',
+      "const missing = true;",
     ),
   ),
   mutantIn(
@@ -238,6 +238,42 @@ export const mutants: readonly Mutant[] = [
       "exchange/requests/incoming.ts",
       "    if (this.#foretold.size > 0 && !this.#mayStart(envelope.id)) return;\n",
       "",
+    ),
+  ),
+  mutantIn(
+    "requests",
+    mutant(
+      "the credit of a stream is not repeated by an inquiry",
+      "exchange/requests/remote-call.ts",
+      "const credit = granted === undefined ? {} : { credit: granted };",
+      "const credit = {};",
+    ),
+  ),
+  mutantIn(
+    "requests",
+    mutant(
+      "after a reconnect the inquiries come before the subscription to their answers",
+      "broker/hub/subscriptions.ts",
+      "writeSubscribe(output.control, number, pattern);",
+      "writeSubscribe(output.data, number, pattern);",
+    ),
+  ),
+  mutantIn(
+    "requests",
+    mutant(
+      "a goodbye is lost with the link that carries it",
+      "broker/hub/connection.ts",
+      "    this.#link = undefined;\n    this.#end(closed);",
+      "    this.#end(closed);",
+    ),
+  ),
+  mutantIn(
+    "requests",
+    mutant(
+      "what was given up at work is called missing, and not taken when it is sent again",
+      "exchange/requests/incoming.ts",
+      '(saying === undefined || saying === "missing");',
+      'saying !== "taken";',
     ),
   ),
   mutant(

@@ -46,7 +46,7 @@ export class LinkPair {
       new ColloquyError("AGENT_UNREACHABLE", `the link between ${from} and ${to} broke: ${why}`);
     this.#there.cut(broken());
     this.#back.cut(broken());
-    this.over();
+    this.#options.onOver();
   }
 
   /**
@@ -59,12 +59,13 @@ export class LinkPair {
     into.cut(
       new ColloquyError("AGENT_UNREACHABLE", `the link between ${from} and ${to} broke: ${why}`),
     );
-    if (out.open) out.end();
-    else this.over();
+    this.endOf(out);
   }
 
-  over(): void {
-    this.#options.onOver();
+  /** Ends `out` and with it the link, the other way of which is cut: when its end has arrived. */
+  endOf(out: MemoryPipe): void {
+    if (out.open) out.end();
+    else if (!out.underway) this.#options.onOver();
   }
 }
 
@@ -101,8 +102,7 @@ class MemoryLink implements Link {
     // What was still on its way here is lost: nobody reads it.
     this.#in.received.end();
     this.#in.cut(undefined);
-    if (this.#out.open) this.#out.end();
-    else this.#pair.over();
+    this.#pair.endOf(this.#out);
     return Promise.resolve();
   }
 

@@ -78,6 +78,11 @@ export class MemoryPipe {
     return this.#open;
   }
 
+  /** Something that was sent has not arrived. */
+  get underway(): boolean {
+    return this.#way.size > 0;
+  }
+
   /** @returns false when the sender should wait for `drained`. */
   send(chunk: Uint8Array): boolean {
     if (!this.#open) return true;

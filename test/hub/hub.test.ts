@@ -300,6 +300,24 @@ test(
 );
 
 test(
+  "the goodbye of a client that closes gets there, however long its way is",
+  inWorld({}, async (world) => {
+    world.network.setConditions("leaving", "hub", { latencyMs: 20 });
+    const leaving = await world.client("leaving");
+    await leaving.topics.subscribe("news", () => {}, never);
+    const staying = await world.client("staying");
+    const begunMs = world.clock.monotonicMs();
+    await leaving.close();
+    await sleep(world.clock, 25);
+    await new Promise<void>((resolve) => {
+      const onUnheard = (): void => resolve();
+      staying.topics.publish([{ topic: "news", frame: Uint8Array.of(1), onUnheard }]);
+    });
+    expect(world.clock.monotonicMs() - begunMs).toBeLessThan(1_000);
+  }),
+);
+
+test(
   "what a process held that is dead is given back at once",
   inWorld({}, async (world) => {
     const producer = await world.client("producer");

@@ -241,6 +241,22 @@ describe("a partition", () => {
     expect(text(atServer.chunks)).toBe("held back");
   });
 
+  test("of a host that is stopped holds the end of a link back, whose other host is gone meanwhile", async () => {
+    const setup = setUp({ latencyMs: 5 });
+    const [client, server] = await connect(setup);
+    const { chunks, ended } = reader(client);
+    setup.network.stop("client");
+    server.send(bytes("farewell"));
+    await server.close();
+    setup.network.breakEnds("hub");
+    await setup.clock.advance(60_000);
+    expect(setup.network.linkCount).toBe(1);
+    setup.network.go("client");
+    expect(await setup.clock.until(ended)).toBe("end");
+    expect(text(chunks)).toBe("farewell");
+    expect(setup.network.linkCount).toBe(0);
+  });
+
   test("holds an orderly end back as well", async () => {
     const setup = setUp();
     const [client, server] = await connect(setup);

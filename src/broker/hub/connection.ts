@@ -150,6 +150,8 @@ export class HubConnection {
     this.#closing.abort(closed);
     const link = this.#link;
     const output = this.#output;
+    // Whoever reads from it would break it off as soon as it ends, and with it the GOODBYE.
+    this.#link = undefined;
     this.#end(closed);
     if (link === undefined) return;
     if (output !== undefined) {

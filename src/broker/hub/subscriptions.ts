@@ -124,9 +124,10 @@ export class Subscriptions implements Topics, SessionPart {
     await withAbort(subscription.inForce.promise, signal);
   }
 
+  /** As control frames: what is asked on one of them next must not come before, or its answer is lost. */
   begun(output: FrameOutput): void {
     for (const { number, pattern } of this.#byNumber.values()) {
-      writeSubscribe(output.data, number, pattern);
+      writeSubscribe(output.control, number, pattern);
       output.written();
     }
   }

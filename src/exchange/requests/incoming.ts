@@ -191,7 +191,7 @@ export class Incoming implements InstanceListener, WorkTable {
     return this.#isComplete(data) ? "not-started" : "unknown";
   }
 
-  /** The work is not here: it was answered, never came, or nobody knows. */
+  /** The work is not here: it was answered, given up, never came, or nobody knows. */
   #report(envelope: Envelope, data: unknown): void {
     const id = envelope.correlationId ?? "";
     const reply = this.#replies.find(id);
@@ -200,9 +200,11 @@ export class Incoming implements InstanceListener, WorkTable {
       const frames = [...this.#unread(id, envelope.sequence ?? 0), reply];
       return this.#site.broker.topics.publish(frames.map((frame) => ({ topic, frame })));
     }
-    const complete = this.#isComplete(data) && this.#foretold.get(id) !== "taken";
-    if (complete && this.#foretold.get(id) === undefined) this.#foretold.say(id, "missing");
-    this.#tell(complete ? "missing" : "forgotten", envelope, undefined);
+    const saying = this.#foretold.get(id);
+    if (saying === "cancelled") return this.#tell("refused", envelope, undefined);
+    const missing = this.#isComplete(data) && (saying === undefined || saying === "missing");
+    if (missing) this.#foretold.say(id, "missing");
+    this.#tell(missing ? "missing" : "forgotten", envelope, undefined);
   }
 
   /** The chunks of a stream that has ended, behind number `received`. */

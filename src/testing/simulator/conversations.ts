@@ -94,14 +94,18 @@ async function askForChunks(
 ): Promise<void> {
   const { request } = question;
   const chunks: number[] = [];
+  const cameMs: number[] = [];
   try {
     const reply = agent.stream("type:oracle", "TELL", question, { timeoutMs, window: 4 });
-    for await (const chunk of reply) chunks.push(chunk as number);
+    for await (const chunk of reply) {
+      chunks.push(chunk as number);
+      cameMs.push(process.clock.monotonicMs());
+    }
     const answer = String(await reply.result);
-    process.record({ kind: "read", request, chunks });
+    process.record({ kind: "read", request, chunks, cameMs });
     process.record({ kind: "answered", request, answer });
   } catch (error) {
-    process.record({ kind: "read", request, chunks });
+    process.record({ kind: "read", request, chunks, cameMs });
     process.record(unanswered(request, error));
   }
 }

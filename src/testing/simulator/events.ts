@@ -3,6 +3,9 @@ import type { Guarantee } from "../../broker/broker.ts";
 import type { Priority } from "../../message/envelope.ts";
 import type { AnyRecorded } from "./history.ts";
 
+/** The process that takes stock, which begins when all else is over. */
+export const observerName = "observer";
+
 /** One sending of an order. An exactly-once order is sent again as itself, every other as a new one. */
 export interface Sending {
   readonly kind: "sending";
@@ -58,8 +61,13 @@ export type RequestEvent =
       /** What the error says about the work. */
       readonly outcome?: string;
     }
-  /** The chunks of a stream, in the order in which they came. */
-  | { readonly kind: "read"; readonly request: string; readonly chunks: readonly number[] };
+  /** The chunks of a stream, in the order in which they came, and when each did. */
+  | {
+      readonly kind: "read";
+      readonly request: string;
+      readonly chunks: readonly number[];
+      readonly cameMs: readonly number[];
+    };
 
 /** Of an entry of the store, or a stream of the log, that many write to under a condition. */
 export type StateEvent =

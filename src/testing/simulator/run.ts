@@ -2,7 +2,7 @@
 import { isColloquyError } from "../../errors.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import type { Violation } from "./checkers/checker.ts";
-import type { ScenarioEvent, ScenarioHistory } from "./events.ts";
+import { observerName, type ScenarioEvent, type ScenarioHistory } from "./events.ts";
 import { inflict } from "./faults.ts";
 import { digestOf } from "./history.ts";
 import type { Plan } from "./plan.ts";
@@ -61,7 +61,7 @@ async function act(
   world.disk.fault = undefined;
   world.disk.onStep = undefined;
   while (!drivers.every((name) => world.hasFinished(name))) await wait(world, 20);
-  const observer = world.enter("observer");
+  const observer = world.enter(observerName);
   await takeStock(observer);
   if (observe !== undefined) await Promise.resolve(observe(observer));
 }

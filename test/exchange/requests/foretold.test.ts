@@ -94,6 +94,20 @@ test("a request that was missing is started once, however often it comes then", 
   expect(heard.at(-1)?.data).toEqual({ ask: "cancel", outcome: "done" });
 });
 
+test("what was given up because its asker seemed gone is not called missing when the asker asks", async () => {
+  handler.handle("hold", () => new Promise<never>(() => {}));
+  await send({ name: "hold" });
+  await control("cancel");
+  await control("inquiry");
+  expect(heard.map(({ name }) => name)).toEqual(["verdict", "forgotten"]);
+});
+
+test("what was cancelled before it came is refused when the asker asks, and may go elsewhere", async () => {
+  await control("cancel");
+  await control("inquiry");
+  expect(heard.map(({ name }) => name)).toEqual(["verdict", "refused"]);
+});
+
 test("what nobody can know any more is not called missing", async () => {
   await send({});
   await clock.advance(31_000);

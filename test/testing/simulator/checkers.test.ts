@@ -75,6 +75,7 @@ const read = (id: number, chunks: readonly number[]): ScenarioEvent => ({
   kind: "read",
   request: `request-${id}`,
   chunks,
+  cameMs: chunks.map((_, index) => 2 + index / 100),
 });
 const what = "log";
 const writing = (value: string): ScenarioEvent => ({ kind: "writing", what, value });
@@ -283,6 +284,19 @@ const lies: readonly (readonly [
   ["a write that is there twice", "G2", [writing("x"), foundInLog(["x", "x"])]],
   ["a write that nobody made", "G2", [foundInLog(["x"])]],
 ];
+
+test("requests: a stream that stands still once nothing is in its way is seen, also where it times out", () => {
+  const timedOut: ScenarioEvent = { kind: "unanswered", request: "request-1", code: "TIMEOUT" };
+  const after = (lastMs: number, ...events: readonly (ScenarioEvent | WorldEvent)[]) =>
+    history(asking(1), handling(1), ...events, read(1, [0, 1]), timedOut).map((event) =>
+      event.kind === "unanswered" ? { ...event, atMs: lastMs } : event,
+    );
+  expect(requests(after(10_000)).map(({ promise }) => promise)).toEqual(["requests"]);
+  expect(requests(after(2_500))).toEqual([]);
+  const healed = after(10_000, { kind: "fault", what: "over: partition" });
+  const late = healed.map((event) => (event.kind === "fault" ? { ...event, atMs: 8_000 } : event));
+  expect(requests(late)).toEqual([]);
+});
 
 test("G7: a start long after its time, with nothing in the way, is seen", () => {
   const late = history(sending("a", { notBeforeMs: brokerStartMs }), started("a")).map((event) =>

@@ -67,6 +67,24 @@ export const knownSeeds: Readonly<Record<string, PlanOptions & { readonly seed: 
     messages: 69,
     faults: [0, 1],
   },
+  "requests: a stream asked what had been lost before it could hear the answer, and stood still": {
+    seed: 105,
+    scenario: "requests",
+    messages: 15,
+    faults: [0],
+  },
+  "requests: one given up at work was called missing, sent again, and not taken": {
+    seed: 1377,
+    scenario: "requests",
+    messages: 9,
+    faults: [1, 2],
+  },
+  "requests: those to a process that had left were heard by nobody, and nobody said so": {
+    seed: 1178,
+    scenario: "requests",
+    messages: 75,
+    faults: [0, 1],
+  },
   "requests: one that had timed out went on elsewhere": {
     seed: 22_106,
     scenario: "requests",

@@ -103,6 +103,11 @@ function emptyStory(id: string): Draft {
   };
 }
 
+/** Until the last of these everything may take its time. */
+export function disturbs(kind: string): boolean {
+  return kind === "fault" || kind === "born" || kind === "killed" || kind === "owns";
+}
+
 /** The violations of those for which `problem` has something to say. */
 export function complaints(
   promise: string,

@@ -1,5 +1,5 @@
-import type { ScenarioHistory } from "../events.ts";
-import type { Checker, Violation } from "./checker.ts";
+import { observerName, type ScenarioHistory } from "../events.ts";
+import { type Checker, disturbs, type Violation } from "./checker.ts";
 
 /** All that a history says about one request or stream. */
 interface Exchange {
@@ -8,6 +8,8 @@ interface Exchange {
   answer: string | undefined;
   outcome: string | undefined;
   chunks: readonly number[] | undefined;
+  /** When it was asked, and when each chunk and the end came. */
+  cameMs: number[];
   /** The asker died with it. */
   orphaned: boolean;
 }
@@ -23,15 +25,37 @@ export function chunksOf(request: string): number {
 }
 
 /**
+ * How long nothing may come of one once nothing is in its way any more. Whoever has reconnected gives the
+ * others two seconds to do so, and no handler takes that long.
+ */
+const stillMsMax = 3_000;
+
+/**
  * A request ends once, with its own answer or with an error that is true about the work; its handler
  * is started at most once. A stream brings its chunks in order and without a gap, and all of them
- * before it ends well.
+ * before it ends well. Once all faults are over nothing stands still, be it until it times out.
  */
-export const requests: Checker = (history) =>
-  [...exchangesOf(history)].flatMap(([request, exchange]): Violation[] => {
-    const what = problemOf(request, exchange);
+export const requests: Checker = (history) => {
+  const calmMs = calmSince(history);
+  return [...exchangesOf(history)].flatMap(([request, exchange]): Violation[] => {
+    const what = problemOf(request, exchange) ?? standstill(exchange, calmMs);
     return what === undefined ? [] : [{ promise: "requests", what: `${request} ${what}` }];
   });
+};
+
+/** When the last fault was over. */
+function calmSince(history: ScenarioHistory): number {
+  const last = history.findLast(({ kind, process }) => process !== observerName && disturbs(kind));
+  return last?.atMs ?? 0;
+}
+
+function standstill({ cameMs }: Exchange, calmMs: number): string | undefined {
+  for (const [index, atMs] of cameMs.entries()) {
+    const stillMs = atMs - Math.max(calmMs, cameMs[index - 1] ?? atMs);
+    if (stillMs > stillMsMax) return `stood still for ${Math.floor(stillMs)} ms`;
+  }
+  return undefined;
+}
 
 function problemOf(request: string, exchange: Exchange): string | undefined {
   const { handlings, ends, answer, outcome, chunks, orphaned } = exchange;
@@ -60,7 +84,7 @@ function exchangesOf(history: ScenarioHistory): ReadonlyMap<string, Exchange> {
       }
     }
     if (!("request" in event)) continue;
-    const exchange = exchanges.get(event.request) ?? begun();
+    const exchange = exchanges.get(event.request) ?? begun(event.atMs);
     exchanges.set(event.request, exchange);
     switch (event.kind) {
       case "asking":
@@ -72,13 +96,16 @@ function exchangesOf(history: ScenarioHistory): ReadonlyMap<string, Exchange> {
       case "answered":
         exchange.ends++;
         exchange.answer = event.answer;
+        exchange.cameMs.push(event.atMs);
         break;
       case "unanswered":
         exchange.ends++;
         exchange.outcome = event.outcome;
+        exchange.cameMs.push(event.atMs);
         break;
       case "read":
         exchange.chunks = event.chunks;
+        exchange.cameMs.push(...event.cameMs);
         break;
       case "handled":
         break;
@@ -87,13 +114,14 @@ function exchangesOf(history: ScenarioHistory): ReadonlyMap<string, Exchange> {
   return exchanges;
 }
 
-function begun(): Exchange {
+function begun(atMs: number): Exchange {
   return {
     handlings: 0,
     ends: 0,
     answer: undefined,
     outcome: undefined,
     chunks: undefined,
+    cameMs: [atMs],
     orphaned: false,
   };
 }

@@ -1,5 +1,5 @@
 import type { ScenarioHistory } from "../events.ts";
-import { type Checker, complaints, storiesOf } from "./checker.ts";
+import { type Checker, complaints, disturbs, storiesOf } from "./checker.ts";
 
 /** How long something overdue may take once everything works again. */
 const lateMsMax = 5_000;
@@ -32,10 +32,6 @@ export const punctuality: Checker = (history) => {
     return lateMs > lateMsMax ? `was started ${Math.floor(lateMs)} ms late` : undefined;
   });
 };
-
-function disturbs(kind: string): boolean {
-  return kind === "fault" || kind === "born" || kind === "killed" || kind === "owns";
-}
 
 /** G6: no handler starts later than 5 s after its message expired, by the clock of the hub. */
 export const expiry: Checker = (history) => {

@@ -20,8 +20,11 @@ import type { SessionContext, SessionPort } from "./session-port.ts";
 /** Calls of one session that are being answered at a time; their answers are all it can make wait. */
 const answeringMax = 64;
 
-/** It may wait for long before there is something to answer. */
-const patient = "cursor.more";
+/** These may wait for long before there is something to answer. */
+const patient: ReadonlySet<string> = new Set(["cursor.more", "log.read", "store.watch"]);
+
+/** Answered at once and past data that waits: it takes nothing, and says little. */
+const urgent = "queues.cancel";
 
 export class SessionCalls implements SessionPort {
   readonly #session: SessionContext;
@@ -41,7 +44,13 @@ export class SessionCalls implements SessionPort {
       checkOpen("calls", this.#open.size, session.limits);
       checkUnused("call", this.#open.has(call.number));
       this.#open.set(call.number, new AbortController());
-      session.guard(this.#answer(call));
+      const answered = this.#answer(call);
+      session.guard(answered);
+      if (patient.has(call.method)) return;
+      session.occupy(
+        answered.catch(() => {}),
+        frame.end - frame.start,
+      );
     });
     session.handleInOrder(frameTypes.HANGUP, (frame) => {
       const number = readNumbered(frame);
@@ -59,7 +68,7 @@ export class SessionCalls implements SessionPort {
   /** In its turn, and not before the client has read most of what it asked for earlier. */
   async #answer(call: CallOperation): Promise<void> {
     const { signal } = this.#open.get(call.number) as AbortController;
-    if (call.method === patient) return this.#run(call, signal);
+    if (call.method === "cursor.more" || call.method === urgent) return this.#run(call, signal);
     while (this.#answering >= answeringMax) {
       await new Promise<void>((resolve) => this.#queue.push(resolve));
     }
@@ -76,6 +85,7 @@ export class SessionCalls implements SessionPort {
 
   async #run({ number, method, parameters }: CallOperation, signal: AbortSignal): Promise<void> {
     const { output, limits } = this.#session;
+    const answers = method === urgent ? output.control : output.data;
     let staysOpen = false;
     const context: CallContext = {
       broker: this.#broker,
@@ -96,12 +106,12 @@ export class SessionCalls implements SessionPort {
     try {
       const value = await callMethod(context, method, parameters);
       if (signal.aborted) return;
-      writeReply(output.data, number, value);
+      writeReply(answers, number, value);
     } catch (error) {
       if (signal.aborted) return;
       if (isColloquyError(error, "CLOSED")) throw error;
       staysOpen = false;
-      writeErrorReply(output.data, number, errorInfo(error));
+      writeErrorReply(answers, number, errorInfo(error));
     } finally {
       if (!staysOpen) this.#open.delete(number);
     }

@@ -24,6 +24,10 @@ export interface SessionContext {
   handleInOrder(type: FrameType, handler: (frame: Frame) => void): void;
   /** Counts work that the broker will certainly end, `bytes` large: what a goodbye waits for. */
   track(work: Promise<void>, bytes: number): void;
+  /** Counts what a frame makes the hub walk through: after so much, others have their turn first. */
+  spend(steps: number): void;
+  /** Counts `bytes` that are kept in memory until `work` ends, which nobody waits for and must not reject. */
+  occupy(work: Promise<void>, bytes: number): void;
   /** Looks after work that may go on for as long as the session. */
   guard(work: Promise<void>): void;
   /** Breaks the link, so that the client comes again with what it knows. */

@@ -55,6 +55,7 @@ export class SessionTracks implements SessionPort {
   #begin(track: TrackOperation): void {
     checkOpen("tracked messages", this.#open.size, this.#session.limits);
     checkUnused("number", this.#open.has(track.number));
+    this.#session.spend(1);
     this.#ask(track);
   }
 
@@ -112,6 +113,7 @@ export class SessionTracks implements SessionPort {
     const { group } = this.#open.delete(number) ?? {};
     if (group === undefined) return;
     group.controller.abort();
+    this.#session.spend(group.tracks.length);
     if (this.#group === group) this.#group = new Group();
     for (const other of group.tracks) {
       if (this.#open.get(other.number) === other) this.#ask(other);

@@ -61,6 +61,9 @@ export interface SessionHost {
 /** How long a link may take to write its last bytes to a client that does not read. */
 const closeTimeoutMs = 500;
 
+/** Steps within one turn: a client must not keep the hub from the others for longer than it takes to do them. */
+const stepsPerTurn = 4_096;
+
 /** Who the client is, and what it has at the hub. */
 interface Membership {
   readonly hello: Hello;
@@ -85,6 +88,11 @@ export class Session implements SessionContext {
   #state: "open" | "suspended" | "finished" = "open";
   #saidGoodbye = false;
   #silentTicks = 0;
+  #steps = 0;
+  /** Why it is not read; undefined while it is. */
+  #heldBackBy: "its work" | "its backlog" | undefined;
+  /** What had left for the client at the last tick. */
+  #sentBytes = 0;
 
   /** @param identity - of the client, where it is known without asking. */
   constructor(host: SessionHost, link: Link, identity?: Identity) {
@@ -135,11 +143,20 @@ export class Session implements SessionContext {
     this.guard(this.#work.add(work, bytes));
   }
 
+  occupy(work: Promise<void>, bytes: number): void {
+    this.#work.occupy(work, bytes);
+  }
+
   guard(work: Promise<void>): void {
     work.catch((error: unknown) => {
       // Nobody knows what became of it. The client comes again, here or to a successor, and repeats.
       if (!isColloquyError(error, "CLOSED")) this.destroy();
     });
+  }
+
+  spend(steps: number): void {
+    this.#steps += steps;
+    if (this.#steps >= stepsPerTurn) this.#parser.pause();
   }
 
   /** Resolves when the link has ended and nothing of it is left to do. Never rejects. */
@@ -163,6 +180,13 @@ export class Session implements SessionContext {
 
   /** Called some times within the silence that is allowed. */
   tick(ticksMax: number): void {
+    const { sentBytes } = this.output;
+    const reads = sentBytes > this.#sentBytes;
+    this.#sentBytes = sentBytes;
+    // A client that is not read cannot be heard: what it has sent waits in the link.
+    if (this.#heldBackBy === "its work" || (this.#heldBackBy !== undefined && reads)) {
+      this.#silentTicks = 0;
+    }
     if (this.#state !== "open" || ++this.#silentTicks <= ticksMax) return;
     this.destroy();
     this.abandon();
@@ -210,12 +234,22 @@ export class Session implements SessionContext {
       if (done === true) return;
       this.#silentTicks = 0;
       this.#parser.push(value, receive);
+      while (this.#parser.paused) {
+        this.#submit();
+        await new Promise<void>((resolve) => this.#host.clock.defer(resolve));
+        this.#steps = 0;
+        this.#parser.resume(receive);
+      }
+      this.#steps = 0;
       this.#submit();
       if (this.#membership === undefined && greeting !== undefined) {
         await withAbort(greeting, patience);
       }
+      this.#heldBackBy = "its work";
       await this.#work.below(this.limits.inProgressBytesMax);
+      this.#heldBackBy = "its backlog";
       await this.output.below(this.limits.backlogBytesMax);
+      this.#heldBackBy = undefined;
     }
   }
 

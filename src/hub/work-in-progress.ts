@@ -11,9 +11,16 @@ export class WorkInProgress {
     return work.finally(() => {
       this.#count--;
       this.#bytes -= bytes;
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      for (const wake of waiting) wake();
+      this.#wake();
+    });
+  }
+
+  /** Counts the bytes alone, until `work` has ended, which must not reject. */
+  occupy(work: Promise<void>, bytes: number): void {
+    this.#bytes += bytes;
+    void work.then(() => {
+      this.#bytes -= bytes;
+      this.#wake();
     });
   }
 
@@ -25,6 +32,12 @@ export class WorkInProgress {
   /** Resolves as soon as nothing is in progress. */
   async done(): Promise<void> {
     while (this.#count > 0) await this.#change();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
   }
 
   #change(): Promise<void> {

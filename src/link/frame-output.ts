@@ -21,6 +21,7 @@ export class FrameOutput {
   #waitingBytes = 0;
   /** Of control frames that passed what waits: they wait in the link. */
   #passedBytes = 0;
+  #sentBytes = 0;
   #scheduled = false;
   #blocked = false;
   #progress: Deferred | undefined;
@@ -28,6 +29,11 @@ export class FrameOutput {
   constructor(link: Link, clock: Clock) {
     this.#link = link;
     this.#clock = clock;
+  }
+
+  /** Bytes that the link has taken so far. */
+  get sentBytes(): number {
+    return this.#sentBytes;
   }
 
   /** Bytes that a slow reader keeps waiting; what the link held before it said so is not counted. */
@@ -64,19 +70,24 @@ export class FrameOutput {
 
   #pass(chunk: Uint8Array): void {
     if (this.#blocked) this.#passedBytes += chunk.length;
-    if (!this.#link.send(chunk) && !this.#blocked) this.#block();
+    if (!this.#send(chunk) && !this.#blocked) this.#block();
     if (this.#link.idle === true) this.control.rewind();
   }
 
   #take(): void {
     const chunk = this.data.take();
     if (!this.#blocked) {
-      if (!this.#link.send(chunk)) this.#block();
+      if (!this.#send(chunk)) this.#block();
       else if (this.#link.idle === true) this.data.rewind();
       return;
     }
     this.#waiting.push(chunk);
     this.#waitingBytes += chunk.length;
+  }
+
+  #send(chunk: Uint8Array): boolean {
+    this.#sentBytes += chunk.length;
+    return this.#link.send(chunk);
   }
 
   /** Resolves when the link has taken some of what waits. */
@@ -97,7 +108,7 @@ export class FrameOutput {
     for (const chunk of this.#waiting) {
       sent++;
       this.#waitingBytes -= chunk.length;
-      if (this.#link.send(chunk)) continue;
+      if (this.#send(chunk)) continue;
       this.#block();
       break;
     }

@@ -22,6 +22,9 @@ export class FrameParser {
   #wholeLength = 0;
   #failure: unknown;
   #failed = false;
+  #paused = false;
+  /** What `pause` has left of a chunk. */
+  #rest: Uint8Array | undefined;
 
   constructor(limits: FrameLimits = defaultFrameLimits) {
     this.limits = limits;
@@ -30,6 +33,24 @@ export class FrameParser {
   /** Bytes kept of a frame whose end has not arrived. Not 0 when a link ends: the last frame was cut. */
   get partialBytes(): number {
     return this.#partLength;
+  }
+
+  /** From `pause` until `resume`: nothing may be pushed meanwhile. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Called from within `receive`: hands on no more frames of this chunk until `resume`. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** Goes on behind the frame at which it was paused. @throws like `push`. */
+  resume(receive: (frame: Frame) => void): void {
+    const rest = this.#rest;
+    this.#paused = false;
+    this.#rest = undefined;
+    if (rest !== undefined) this.push(rest, receive);
   }
 
   /**
@@ -56,6 +77,10 @@ export class FrameParser {
   #scan(chunk: Uint8Array, begin: number, receive: (frame: Frame) => void): void {
     let at = begin;
     while (chunk.length - at >= frameHeadBytes) {
+      if (this.#paused) {
+        this.#rest = chunk.subarray(at);
+        return;
+      }
       const length = checkFrameHead(chunk, at, this.limits);
       if (chunk.length - at < length) {
         this.#wholeLength = length;

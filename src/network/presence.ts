@@ -61,6 +61,8 @@ export class Presence {
   #renewal: Timer | undefined;
   #rewrite: Timer | undefined;
   #links = 0;
+  /** Renewals on their way. */
+  #renewing = 0;
   #closed = false;
 
   constructor(site: Site, store: Store, process: ProcessCard | undefined) {
@@ -140,11 +142,7 @@ export class Presence {
     for (const agent of this.#places.keys()) {
       if (agent.load > 0) loads[agent.card.id] = agent.load;
     }
-    this.#renewal = this.#site.clock.setTimer(renewMs, () => {
-      this.#renew().catch((error: unknown) => this.#fail(error));
-      // What could not be written before.
-      if (this.#changed.size > 0) this.#flush().catch((error: unknown) => this.#fail(error));
-    });
+    this.#renewLater();
     const process = this.#process;
     const lease: Lease = {
       links: this.#links,
@@ -152,9 +150,24 @@ export class Presence {
       ...(process === undefined ? {} : { process }),
     };
     const value = packValue(lease);
-    await this.#store.put([
-      { key: this.#own("lease"), value, ttlMs: leaseMs, volatile: true, bound: true },
-    ]);
+    this.#renewing++;
+    try {
+      await this.#store.put([
+        { key: this.#own("lease"), value, ttlMs: leaseMs, volatile: true, bound: true },
+      ]);
+    } finally {
+      this.#renewing--;
+    }
+  }
+
+  #renewLater(): void {
+    this.#renewal = this.#site.clock.setTimer(renewMs, () => {
+      // While the broker is away they must not pile up: the one that waits for it will do.
+      if (this.#renewing > 0) this.#renewLater();
+      else this.#renew().catch((error: unknown) => this.#fail(error));
+      // What could not be written before.
+      if (this.#changed.size > 0) this.#flush().catch((error: unknown) => this.#fail(error));
+    });
   }
 
   #mark(place: number): Promise<void> {

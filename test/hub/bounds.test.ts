@@ -1,10 +1,10 @@
 /** G18: what one client does, or does not do, costs the hub no more than its limits and the others nothing. */
 import { expect, test } from "vitest";
-import type { Broker, QueuedMessage } from "../../src/broker/broker.ts";
+import type { QueuedMessage } from "../../src/broker/broker.ts";
 import { writeCall } from "../../src/broker/hub/operations/call.ts";
 import { writeHello } from "../../src/broker/hub/operations/greeting.ts";
 import { type HubBroker, openHubBroker } from "../../src/broker/hub.ts";
-import { openMemoryBroker } from "../../src/broker/memory.ts";
+import { type MemoryBroker, openMemoryBroker } from "../../src/broker/memory.ts";
 import { Hub, type HubOptions } from "../../src/hub/hub.ts";
 import { frameTypes } from "../../src/message/frame.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
@@ -25,7 +25,7 @@ class World {
     random: this.random,
     conditions: { latencyMs: 1, bytesPerMs: 2_048 },
   });
-  readonly broker: Broker;
+  readonly broker: MemoryBroker;
   readonly hub: Hub;
 
   constructor(options: Partial<HubOptions> = {}, queueMessagesMax = 1_000_000) {
@@ -143,14 +143,17 @@ test("G18: a client that asks and does not read is not read either, and has ever
   const world = new World({ limits: { backlogBytesMax } });
   await world.run(async ({ clock, network, broker }) => {
     await broker.store?.put([{ key: "large", value: new Uint8Array(100_000) }]);
-    const get = broker.store?.get.bind(broker.store);
     let asked = 0;
-    Object.assign(broker.store as object, {
-      get: (keys: readonly string[]) => {
+    const connect = broker.connect.bind(broker);
+    broker.connect = (name) => {
+      const { store, ...rest } = connect(name);
+      if (store === undefined) throw new Error("no store");
+      const get = (keys: readonly string[]) => {
         asked++;
-        return get?.(keys);
-      },
-    });
+        return store.get(keys);
+      };
+      return { ...rest, store: { ...store, get } };
+    };
     const link = await network.connect("hub", "greedy")(never);
     const greedy = new RawClient(link, false);
     greedy.write((writer) => writeHello(writer, someone));
@@ -159,6 +162,7 @@ test("G18: a client that asks and does not read is not read either, and has ever
       greedy.write((writer) => writeCall(writer, number, "store.get", { keys: ["large"] }));
     }
     await sleep(clock, 5_000);
+    expect(asked).toBeGreaterThan(0);
     expect(asked).toBeLessThan(100);
     const reading = new RawClient(link);
     await sleep(clock, 150_000);
@@ -194,5 +198,29 @@ test("G18: a watcher that lags is told the latest of everything, not everything"
     await sleep(clock, 60_000);
     expect([...seen.values()]).toEqual(Array.from({ length: 10 }, () => 199));
     expect(changes).toBeLessThan(1_000);
+  });
+});
+
+test("a client that reads slowly but steadily is not taken for gone because the hub does not read it meanwhile", {
+  timeout,
+}, async () => {
+  const limits = { backlogBytesMax: 500_000, silenceMsMax: 3_000 };
+  await new World({ limits }).run(async (world) => {
+    const { clock, network, broker } = world;
+    await broker.store?.put([{ key: "large", value: new Uint8Array(50_000) }]);
+    network.setConditions("hub", "slow", { latencyMs: 1, bytesPerMs: 50 });
+    const slow = await world.client("slow");
+    const statuses: string[] = [];
+    const watching = new AbortController();
+    const watched = (async () => {
+      for await (const { kind } of slow.statuses(watching.signal)) statuses.push(kind);
+    })();
+    // 5 MB at 50 kB a second: 100 seconds, for most of which nothing the client says is read.
+    const answers = Array.from({ length: 100 }, () => slow.store?.get(["large"]));
+    await Promise.all(answers);
+    await sleep(clock, 1_000);
+    watching.abort();
+    await watched;
+    expect(statuses).toEqual(["ready"]);
   });
 });

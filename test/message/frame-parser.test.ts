@@ -223,3 +223,35 @@ test("a frame on its own must be whole", () => {
     );
   }
 });
+
+test("a parser that was paused goes on behind that frame, wherever the chunks were cut", () => {
+  fc.assert(
+    fc.property(
+      fc.array(content, { minLength: 1, maxLength: 12 }),
+      fc.array(fc.nat(20_000), { maxLength: 6 }),
+      fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
+      (contents, cuts, pauses) => {
+        const writer = new FrameWriter();
+        for (const it of contents) write(writer, it);
+        const bytes = writer.take();
+        const places = [...cuts.map((cut) => cut % (bytes.length + 1)), 0, bytes.length];
+        places.sort((a, b) => a - b);
+        const parser = new FrameParser();
+        const seen: Uint8Array[] = [];
+        const receive = (frame: Frame) => {
+          seen.push(frame.bytes.slice());
+          if (pauses[seen.length - 1] === true) parser.pause();
+        };
+        for (let part = 1; part < places.length; part++) {
+          parser.push(bytes.subarray(places[part - 1], places[part]), receive);
+          while (parser.paused) {
+            expect(pauses[seen.length - 1]).toBe(true);
+            parser.resume(receive);
+          }
+        }
+        expect(Buffer.concat(seen)).toEqual(Buffer.from(bytes));
+        expect(parser.partialBytes).toBe(0);
+      },
+    ),
+  );
+});

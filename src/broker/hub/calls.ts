@@ -14,6 +14,8 @@ export interface CallOptions {
    * call fails with INDETERMINATE. Everything else is asked again of the next session.
    */
   readonly repeatable: boolean;
+  /** Small and urgent: passes data that waits, and what was called before it. Default: false. */
+  readonly urgent?: boolean;
   /** With it the call stays open after its answer: called with every note, until the signal aborts. */
   readonly onNote?: (value: unknown) => void;
   /** With `onNote`: the call was open, and the hub that came back refuses it. */
@@ -88,7 +90,8 @@ export class Calls implements SessionPart {
   }
 
   #send(number: number, call: Call, output: FrameOutput): void {
-    writeCall(output.data, number, call.method, call.parameters);
+    const writer = call.options.urgent === true ? output.control : output.data;
+    writeCall(writer, number, call.method, call.parameters);
     call.sent = true;
     output.written();
   }
@@ -114,7 +117,9 @@ export class Calls implements SessionPart {
     call.reject(cancelledError(call.options.signal as AbortSignal));
     const { output } = this.#connection;
     if (output === undefined) return;
-    writeNumbered(output.data, frameTypes.HANGUP, number);
+    // Not before the call itself.
+    const writer = call.options.urgent === true ? output.control : output.data;
+    writeNumbered(writer, frameTypes.HANGUP, number);
     output.written();
   }
 

@@ -76,8 +76,8 @@ export class HubQueues implements Queues {
     { signal, ...options }: CancelOptions = {},
   ): Promise<CancelOutcome> {
     const parameters = { queue, position, ...options };
-    const call = this.#parts.calls.call("queues.cancel", parameters, { signal, repeatable: true });
-    return (await call) as CancelOutcome;
+    const how = { signal, repeatable: true, urgent: true };
+    return (await this.#parts.calls.call("queues.cancel", parameters, how)) as CancelOutcome;
   }
 
   async answer(

@@ -22,7 +22,10 @@ export class HubStore implements Store {
   async put(writes: readonly StoreWrite[], signal?: AbortSignal): Promise<StorePutOutcome> {
     const plain = writes.map(plainWrite);
     try {
-      const options = { signal, repeatable: writes.every(isRepeatable) };
+      const repeatable = writes.every(isRepeatable);
+      // Signs of life, which must not look late because much else is being sent.
+      const urgent = writes.every(({ bound }) => bound === true);
+      const options = { signal, repeatable, urgent };
       return (await this.#calls.call("store.put", { writes: plain }, options)) as StorePutOutcome;
     } catch (error) {
       return notStored(error);

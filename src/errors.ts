@@ -193,7 +193,19 @@ export function invalidOption(
   value: unknown,
   limit: string,
 ): ColloquyError<"INVALID_OPTION"> {
-  return new ColloquyError("INVALID_OPTION", `${field}: ${String(value)} is not ${limit}`, {
-    details: { field, value: String(value), limit },
+  const shown = shownValue(value);
+  return new ColloquyError("INVALID_OPTION", `${field}: ${shown} is not ${limit}`, {
+    details: { field, value: shown, limit },
   });
+}
+
+const shownCharactersMax = 200;
+
+/** Of anything, also of what cannot be made a text. */
+function shownValue(value: unknown): string {
+  try {
+    return String(value).slice(0, shownCharactersMax);
+  } catch {
+    return typeof value;
+  }
 }

@@ -2,9 +2,16 @@
 import type { Switch } from "../delivery/policy.ts";
 import { type RateLimitOptions, rateLimit } from "../delivery/rate-limit.ts";
 import { type WindowOptions, windowOptions } from "../delivery/window.ts";
-import { invalidOption } from "../errors.ts";
-import { positive } from "../exchange/options.ts";
 import { assertId } from "../message/address.ts";
+import {
+  abortSignal,
+  aboveZero,
+  type Checks,
+  checkOptions,
+  listOf,
+  number,
+  wholeNumber,
+} from "../message/checks.ts";
 
 export interface AgentOptions {
   /** The pool it belongs to. Default: "agent". */
@@ -38,8 +45,22 @@ export interface AgentSettings
   readonly sendWindow: WindowOptions | undefined;
 }
 
+const agentChecks: Checks<AgentOptions> = {
+  type: assertId,
+  capabilities: listOf(assertId),
+  capacity: wholeNumber(1),
+  waitingMax: number(0, "or Infinity"),
+  weight: aboveZero,
+  // They name what is wrong in them by themselves.
+  rateLimit: () => {},
+  sendWindow: () => {},
+  signal: abortSignal,
+};
+
 /** @throws INVALID_ADDRESS or INVALID_OPTION naming the option, its value and what it may be. */
 export function checkAgent(id: string, options: AgentOptions): AgentSettings {
+  assertId("agent", id);
+  checkOptions(options, agentChecks);
   const {
     type = "agent",
     capabilities = [],
@@ -47,14 +68,6 @@ export function checkAgent(id: string, options: AgentOptions): AgentSettings {
     waitingMax = 10_000,
     weight = 1,
   } = options;
-  assertId("agent", id);
-  assertId("type", type);
-  for (const capability of capabilities) assertId("capability", capability);
-  if (!(Number.isInteger(capacity) && capacity >= 1)) {
-    throw invalidOption("capacity", capacity, "a whole number, 1 or more");
-  }
-  if (!(waitingMax >= 0)) throw invalidOption("waitingMax", waitingMax, "0 or more");
-  positive("weight", weight);
   return {
     type,
     capabilities,

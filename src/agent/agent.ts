@@ -19,6 +19,7 @@ import type { Call, CancelOutcome, StreamReply } from "../exchange/requests/stre
 import type { Speaker } from "../exchange/speaker.ts";
 import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
+import { aFunction, signalOf } from "../message/checks.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentCard, AgentStatus } from "../routing/card.ts";
 import { throwIfAborted, type WaitOptions, withAbort } from "../runtime/abort.ts";
@@ -198,7 +199,8 @@ export class Agent {
    *
    * @throws CANCELLED, and what the broker said to the declaration.
    */
-  async ready({ signal }: WaitOptions = {}): Promise<void> {
+  async ready(options: WaitOptions = {}): Promise<void> {
+    const signal = signalOf(options);
     throwIfAborted(signal);
     await withAbort(Promise.all([this.#mailboxes?.ready(), this.#announced]), signal);
   }
@@ -225,6 +227,7 @@ export class Agent {
     options: SubscribeOptions = {},
   ): Promise<Subscription> {
     this.#assertStaying();
+    aFunction("handler", handler);
     const subscription = await this.#subscriptions.open(patternOrEvent, handler, options);
     if (this.#closing !== undefined) subscription.close();
     this.#assertStaying();
@@ -414,9 +417,9 @@ export class Agent {
     payload: unknown,
     options: SendOptions | undefined,
   ): Promise<Receipts> {
-    const addresses = typeof to === "string" ? [to] : to;
-    const recipients = addresses.flatMap((one) => this.#exchange.recipients(one));
-    return multicast(recipients, (one) => this.#sendToOne(one, name, payload, options));
+    return multicast(this.#exchange.recipients(to), (one) =>
+      this.#sendToOne(one, name, payload, options),
+    );
   }
 
   #sendToOne(

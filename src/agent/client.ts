@@ -8,7 +8,8 @@ import type {
   StreamOptions,
 } from "../exchange/options.ts";
 import type { StreamReply } from "../exchange/requests/stream.ts";
-import type { Address } from "../message/address.ts";
+import { type Address, assertAddress } from "../message/address.ts";
+import { type Checks, checkOptions } from "../message/checks.ts";
 import type {
   AnySchema,
   CommandDefinition,
@@ -54,9 +55,12 @@ export interface ClientAgent {
   publish(topic: string, data?: unknown, options?: PublishOptions): Promise<void>;
 }
 
+const toChecks: Checks<To> = { to: (field, value) => assertAddress(value, field) };
+
 export function makeClient<Of extends Protocol>(agent: ClientAgent, contract: Of): Client<Of> {
   const calls = Object.entries(contract).map(([key, { kind, name }]) => {
     const call = (input: unknown, options: RequestOptions & SendOptions & To = {}) => {
+      checkOptions(options, toChecks);
       const { to = `skill:${name}` as const, ...rest } = options;
       switch (kind) {
         case "request":

@@ -1,11 +1,11 @@
 /** What a handler is given beside its input. */
 import type { Effect } from "../broker/broker.ts";
-import { ColloquyError } from "../errors.ts";
+import { ColloquyError, invalidOption } from "../errors.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import {
+  checkPublish,
   type PublishOptions,
-  positive,
   type RequestOptions,
   type SendOptions,
   type StreamOptions,
@@ -21,9 +21,10 @@ import type {
   ReadOptions,
   StoredValue,
 } from "../exchange/state.ts";
-import { KeyedState, OrderedHistory } from "../exchange/state.ts";
+import { appendChecks, KeyedState, OrderedHistory, putChecks } from "../exchange/state.ts";
 import { noEffects, type Work } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
+import { abortSignal, aboveZero, type Checks, checkOptions } from "../message/checks.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { assertTopic } from "../message/topic.ts";
 import { onAbort, type WaitOptions } from "../runtime/abort.ts";
@@ -32,6 +33,7 @@ import type {
   CommandMember,
   EventMember,
   Given,
+  Member,
   RequestMember,
   StreamMember,
   Taken,
@@ -145,6 +147,8 @@ export interface Place {
   retake(): void;
 }
 
+const askChecks: Checks<AskOptions> = { timeoutMs: aboveZero, signal: abortSignal };
+
 /** One a handler run; what is not asked for is not made. Its methods work taken apart from it, too. */
 export class HandlerContext implements Context {
   readonly #work: Work;
@@ -223,15 +227,15 @@ export class HandlerContext implements Context {
     const { space } = this.#exchange.site;
     return {
       get: (key, options) => state.get(key, options),
-      put: (key, value, options = {}) =>
-        this.staging.stage({
-          kind: "put",
-          key: space.storeKey(key),
-          value: packValue(value),
-          ...options,
-        }),
-      delete: (key, options = {}) =>
-        this.staging.stage({ kind: "put", key: space.storeKey(key), ...options }),
+      put: (key, value, options = {}) => {
+        checkOptions(options, putChecks);
+        const written = { key: space.storeKey(key), value: packValue(value) };
+        this.staging.stage({ kind: "put", ...written, ...conditionsOf(options) });
+      },
+      delete: (key, options = {}) => {
+        checkOptions(options, putChecks);
+        this.staging.stage({ kind: "put", key: space.storeKey(key), ...conditionsOf(options) });
+      },
     };
   }
 
@@ -240,13 +244,15 @@ export class HandlerContext implements Context {
     const { space } = this.#exchange.site;
     return {
       read: (stream, from, options) => history.read(stream, from, options),
-      append: (stream, value, options = {}) =>
+      append: (stream, value, options = {}) => {
+        checkOptions(options, appendChecks);
         this.staging.stage({
           kind: "append",
           stream: space.stream(stream),
           entries: [packValue(value)],
-          ...options,
-        }),
+          ...(options.at === undefined ? {} : { at: options.at }),
+        });
+      },
     };
   }
 
@@ -267,7 +273,7 @@ export class HandlerContext implements Context {
   }
 
   async #ask(question: unknown, options: AskOptions): Promise<unknown> {
-    positive("timeoutMs", options.timeoutMs);
+    checkOptions(options, askChecks);
     const work = this.#work;
     if (work.ask === undefined) throw declined(work.name);
     const { callers } = this.#exchange.deadlocks;
@@ -315,10 +321,9 @@ export class HandlerContext implements Context {
       payload?: unknown,
       options: SendOptions = {},
     ) => {
-      const addresses = typeof to === "string" ? [to] : to;
       // All of them are made before the first is staged: a bad one leaves nothing behind.
-      const effects = addresses
-        .flatMap((address) => this.#exchange.recipients(address))
+      const effects = this.#exchange
+        .recipients(to)
         .map((one) => this.#exchange.sendEffect(this.speaker, one, nameOf(name), payload, options));
       for (const effect of effects) this.staging.stage(effect);
     };
@@ -328,6 +333,7 @@ export class HandlerContext implements Context {
     return (topic: string | EventMember, data?: unknown, options: PublishOptions = {}) => {
       const name = nameOf(topic);
       assertTopic(name);
+      checkPublish(options);
       const { topics, site } = this.#exchange;
       const message = this.#exchange.event(this.speaker, name, options);
       const frame = topics.encode(data, message());
@@ -365,6 +371,16 @@ class Ended extends Staging {
 
 const ended = new Ended();
 
-export function nameOf(name: string | { readonly name: string }): string {
-  return typeof name === "string" ? name : name.name;
+function conditionsOf({ ifRevision, ttlMs }: PutOptions): Pick<PutOptions, "ifRevision" | "ttlMs"> {
+  return {
+    ...(ifRevision === undefined ? {} : { ifRevision }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
+}
+
+/** @throws INVALID_OPTION for what is neither a text nor a member of a protocol. */
+export function nameOf(given: string | { readonly name: string }): string {
+  const name: unknown = typeof given === "string" ? given : (given as Partial<Member> | null)?.name;
+  if (typeof name === "string" && name !== "") return name;
+  throw invalidOption("name", name, "the name of a method, or a member of a protocol");
 }

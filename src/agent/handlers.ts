@@ -1,9 +1,10 @@
 /** What an agent answers to: its handlers, the contracts that it serves, and the mailboxes these bring. */
 import { batching, batchOptions } from "../delivery/batch.ts";
-import { Retries, retryPolicy } from "../delivery/retry.ts";
+import { Retries, retryChecks, retryPolicy } from "../delivery/retry.ts";
 import { invalidOption } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { Address } from "../message/address.ts";
+import { aFunction, type Checks, checkOptions, flag, options } from "../message/checks.ts";
 import { addressesOf } from "../routing/registry.ts";
 import { nameOf } from "./context.ts";
 import {
@@ -21,6 +22,13 @@ export interface Registration {
   /** No further work is started with this handler; what runs ends by itself. */
   close(): void;
 }
+
+const handlerChecks: Checks<BatchHandlerOptions> = {
+  retry: options(retryChecks),
+  resumable: flag,
+  // It names what is wrong in it by itself.
+  batch: () => {},
+};
 
 export class Handlers {
   readonly #exchange: Exchange;
@@ -51,9 +59,12 @@ export class Handlers {
     handler: unknown,
     options: HandlerOptions | BatchHandlerOptions,
   ): Registration {
+    const name = nameOf(nameOrMember);
+    aFunction("handler", handler);
+    checkOptions<BatchHandlerOptions>(options, handlerChecks);
     const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
-    const run = this.#runOf(nameOf(nameOrMember), member, handler, options);
-    const registration = this.#add(nameOf(nameOrMember), member, run, options);
+    const run = this.#runOf(name, member, handler, options);
+    const registration = this.#add(name, member, run, options);
     this.#openMailboxes(this.#addresses);
     return registration;
   }
@@ -64,6 +75,7 @@ export class Handlers {
     implementation: Implementation<Of>,
     options: HandlerOptions,
   ): Registration {
+    checkOptions<BatchHandlerOptions>(options, handlerChecks);
     const members = membersOf(contract, implementation);
     const names = members.map(({ member }) => member.name);
     const added = names.filter((name) => !this.#capabilities.includes(name));

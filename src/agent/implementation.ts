@@ -1,4 +1,5 @@
 import { ColloquyError } from "../errors.ts";
+import { anObject } from "../message/checks.ts";
 import type { Context } from "./context.ts";
 import type { HandlerFunction } from "./handler.ts";
 import type {
@@ -39,6 +40,8 @@ export interface Implemented {
 
 /** @throws INVALID_OPTION naming what is no member of the protocol, or has nothing to implement. */
 export function membersOf(contract: Protocol, implementation: object): readonly Implemented[] {
+  anObject("contract", contract);
+  anObject("implementation", implementation);
   return Object.entries(implementation).map(([key, handler]: [string, unknown]) => {
     const member = Object.hasOwn(contract, key) ? contract[key] : undefined;
     if (member === undefined || member.kind === "event" || typeof handler !== "function") {

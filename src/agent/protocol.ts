@@ -3,7 +3,8 @@
  * are checked by the compiler, and at run time by the schemas, once, in the handler's process.
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { ColloquyError } from "../errors.ts";
+import { ColloquyError, invalidOption } from "../errors.ts";
+import { anObject, checkOptions } from "../message/checks.ts";
 
 export type AnySchema = StandardSchemaV1<unknown, unknown>;
 
@@ -70,10 +71,11 @@ export type Protocol<Of extends Definitions = Definitions> = {
   readonly [Key in keyof Of]: Member<Of[Key]>;
 };
 
-/** A question with one answer. Schemas left out give `unknown`. */
+/** A question with one answer. Schemas left out give `unknown`. @throws INVALID_OPTION for what is no schema. */
 export function request<Input extends AnySchema = AnySchema, Output extends AnySchema = AnySchema>(
   schemas: { readonly input?: Input; readonly output?: Output } = {},
 ): RequestDefinition<Input, Output> {
+  checkOptions(schemas, { input: aSchema, output: aSchema });
   return { kind: "request", input: schemas.input, output: schemas.output };
 }
 
@@ -85,6 +87,7 @@ export function stream<
 >(
   schemas: { readonly input?: Input; readonly chunk?: Chunk; readonly output?: Output } = {},
 ): StreamDefinition<Input, Chunk, Output> {
+  checkOptions(schemas, { input: aSchema, chunk: aSchema, output: aSchema });
   return { kind: "stream", input: schemas.input, chunk: schemas.chunk, output: schemas.output };
 }
 
@@ -92,6 +95,7 @@ export function stream<
 export function command<Input extends AnySchema = AnySchema, Output extends AnySchema = AnySchema>(
   schemas: { readonly input?: Input; readonly output?: Output } = {},
 ): CommandDefinition<Input, Output> {
+  checkOptions(schemas, { input: aSchema, output: aSchema });
   return { kind: "command", input: schemas.input, output: schemas.output };
 }
 
@@ -99,7 +103,15 @@ export function command<Input extends AnySchema = AnySchema, Output extends AnyS
 export function event<Data extends AnySchema = AnySchema>(
   schemas: { readonly data?: Data } = {},
 ): EventDefinition<Data> {
+  checkOptions(schemas, { data: aSchema });
   return { kind: "event", data: schemas.data };
+}
+
+/** @throws INVALID_OPTION naming what is no schema. */
+function aSchema(field: string, value: unknown): void {
+  const { "~standard": standard } = Object(value) as Partial<AnySchema>;
+  if (typeof standard?.validate === "function") return;
+  throw invalidOption(field, value, "a Standard Schema");
 }
 
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]*$/;
@@ -113,6 +125,7 @@ export function protocol<const Of extends Definitions>(
   name: string,
   definitions: Of,
 ): Protocol<Of> {
+  anObject("definitions", definitions);
   const entries = Object.entries(definitions).map(([key, definition]) => {
     for (const part of [name, key]) {
       if (namePattern.test(part)) continue;

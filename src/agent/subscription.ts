@@ -2,8 +2,8 @@
 import type { SubscriptionEvents } from "../broker/broker.ts";
 import type { ColloquyError } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { invalidOption } from "../exchange/options.ts";
 import type { Subscriber } from "../exchange/topics.ts";
+import { abortSignal, aFunction, type Checks, checkOptions } from "../message/checks.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { onAbort, type WaitOptions } from "../runtime/abort.ts";
 import { Deferred } from "../runtime/deferred.ts";
@@ -36,6 +36,8 @@ export interface Subscription {
   close(): void;
 }
 
+const subscribeChecks: Checks<SubscribeOptions> = { signal: abortSignal, onDropped: aFunction };
+
 /** Those of one agent. */
 export class Subscriptions {
   readonly #exchange: Exchange;
@@ -52,11 +54,10 @@ export class Subscriptions {
   async open(
     patternOrEvent: string | EventMember,
     handler: (data: never, context: EventContext) => unknown,
-    { signal, onDropped }: SubscribeOptions,
+    options: SubscribeOptions,
   ): Promise<Subscription> {
-    if (onDropped !== undefined && typeof onDropped !== "function") {
-      throw invalidOption("onDropped", onDropped, "a function");
-    }
+    checkOptions(options, subscribeChecks);
+    const { signal, onDropped } = options;
     const ended = new Deferred<ColloquyError | undefined>();
     const { site } = this.#exchange;
     const events: SubscriptionEvents = {

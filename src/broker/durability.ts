@@ -12,6 +12,8 @@ const survived: Readonly<Record<Durability, readonly Fault[]>> = {
   "replicated+fsync": ["process crash", "power cut", "loss of a minority of nodes"],
 };
 
+export const durabilities: readonly string[] = Object.keys(survived);
+
 export function isDurability(level: unknown): level is Durability {
   return typeof level === "string" && Object.hasOwn(survived, level);
 }

@@ -2,10 +2,11 @@
  * Messages handled several at a time: a handler of many becomes a handler of one. A batch is handed on
  * when it is full, or when its first message has waited long enough.
  */
-import { ColloquyError, invalidOption, isColloquyError } from "../errors.ts";
+import { ColloquyError, isColloquyError } from "../errors.ts";
+import { number, switchOf, wholeNumber } from "../message/checks.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { Deferred } from "../runtime/deferred.ts";
-import { type Switch, switched, wholeNumber } from "./policy.ts";
+import { type Switch, switched } from "./policy.ts";
 
 export interface BatchOptions {
   /** Messages in a batch, at most; never more than the agent's capacity. Default: 100. */
@@ -16,15 +17,15 @@ export interface BatchOptions {
 
 const defaultBatch: BatchOptions = { sizeMax: 100, waitMs: 10 };
 
+const checkBatch = switchOf<BatchOptions>({
+  sizeMax: wholeNumber(1, 1_000_000),
+  waitMs: number(0),
+});
+
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function batchOptions(given: Switch<BatchOptions> | undefined): BatchOptions | undefined {
-  const options = switched(given, defaultBatch);
-  if (options === undefined) return undefined;
-  wholeNumber("batch.sizeMax", options.sizeMax, 1, 1_000_000);
-  if (!(options.waitMs >= 0 && Number.isFinite(options.waitMs))) {
-    throw invalidOption("batch.waitMs", options.waitMs, "a number, 0 or more");
-  }
-  return options;
+  if (given !== undefined) checkBatch("batch", given);
+  return switched(given, defaultBatch);
 }
 
 /** For each input, at its place, the result; or the error that this message alone has failed with. */

@@ -11,8 +11,9 @@
  * ever. A destination without a recent failure has no entry: success is forgotten.
  */
 import { ColloquyError, type ErrorCode, isColloquyError } from "../errors.ts";
+import { aboveZero, switchOf, wholeNumber } from "../message/checks.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { type Ask, aboveZero, type Outgoing, wholeNumber } from "./policy.ts";
+import { type Ask, type Outgoing, type Switch, switched } from "./policy.ts";
 
 export interface BreakerOptions {
   /** Failures in a row that open it, 1 to 1,000. Default: 5. */
@@ -32,13 +33,19 @@ export const defaultBreaker: BreakerOptions = {
   destinationsMax: 10_000,
 };
 
+const checkBreaker = switchOf<BreakerOptions>({
+  failuresMax: wholeNumber(1, 1_000),
+  windowMs: aboveZero,
+  recoveryMs: aboveZero,
+  destinationsMax: wholeNumber(1, 1_000_000),
+});
+
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
-export function checkBreaker(options: BreakerOptions): BreakerOptions {
-  wholeNumber("breaker.failuresMax", options.failuresMax, 1, 1_000);
-  aboveZero("breaker.windowMs", options.windowMs);
-  aboveZero("breaker.recoveryMs", options.recoveryMs);
-  wholeNumber("breaker.destinationsMax", options.destinationsMax, 1, 1_000_000);
-  return options;
+export function breakerOptions(
+  given: Switch<BreakerOptions> | undefined,
+): BreakerOptions | undefined {
+  if (given !== undefined) checkBreaker("breaker", given);
+  return switched(given, defaultBreaker);
 }
 
 /** Signs that the destination is not well. Any other error is an answer: somebody is there. */

@@ -2,8 +2,8 @@
  * Policies on requests: each takes what asks and gives what asks under the policy. None knows of
  * another; src/exchange/asking.ts puts them around one another, once.
  */
-import { invalidOption } from "../errors.ts";
 import type { Address } from "../message/address.ts";
+import { withDefaults } from "../message/checks.ts";
 import type { RetryPolicy } from "./retry.ts";
 
 /** A request on its way out, as policies see it. */
@@ -31,17 +31,5 @@ export function switched<Options extends object>(
   defaults: Options,
 ): Options | undefined {
   if (given === undefined || given === false) return undefined;
-  return given === true ? defaults : { ...defaults, ...given };
-}
-
-/** @throws INVALID_OPTION when the value is not a whole number in that range. */
-export function wholeNumber(field: string, value: unknown, least: number, most: number): void {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return;
-  throw invalidOption(field, value, `a whole number from ${least} to ${most}`);
-}
-
-/** @throws INVALID_OPTION when the value is not a finite number above 0. */
-export function aboveZero(field: string, value: unknown): void {
-  if (typeof value === "number" && Number.isFinite(value) && value > 0) return;
-  throw invalidOption(field, value, "a number above 0");
+  return given === true ? defaults : withDefaults(given, defaults);
 }

@@ -5,9 +5,10 @@
  *
  * @see ITU-T I.371, the generic cell rate algorithm as virtual scheduling.
  */
-import { ColloquyError, invalidOption } from "../errors.ts";
+import { ColloquyError } from "../errors.ts";
+import { aboveZero, number, switchOf, wholeNumber } from "../message/checks.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { aboveZero, type Switch, switched, wholeNumber } from "./policy.ts";
+import { type Switch, switched } from "./policy.ts";
 
 export interface RateLimitOptions {
   /** Messages of one sender in `perMs`, in the long run; 1 or more. Default: 100. */
@@ -20,21 +21,21 @@ export interface RateLimitOptions {
   readonly sendersMax: number;
 }
 
+const checkRateLimit = switchOf<RateLimitOptions>({
+  messages: number(1),
+  perMs: aboveZero,
+  burst: number(1),
+  sendersMax: wholeNumber(1, 1_000_000),
+});
+
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function rateLimit(
   given: Switch<RateLimitOptions> | undefined,
 ): RateLimitOptions | undefined {
+  if (given !== undefined) checkRateLimit("rateLimit", given);
   const messages = typeof given === "object" ? (given.messages ?? 100) : 100;
   const defaults = { messages, perMs: 60_000, burst: messages, sendersMax: 10_000 };
-  const options = switched(given, defaults);
-  if (options === undefined) return undefined;
-  aboveZero("rateLimit.messages", options.messages);
-  aboveZero("rateLimit.perMs", options.perMs);
-  if (!(options.burst >= 1 && Number.isFinite(options.burst))) {
-    throw invalidOption("rateLimit.burst", options.burst, "a number, 1 or more");
-  }
-  wholeNumber("rateLimit.sendersMax", options.sendersMax, 1, 1_000_000);
-  return options;
+  return switched(given, defaults);
 }
 
 /** Fractions of a millisecond that sums of fractions may be off. */

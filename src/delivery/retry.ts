@@ -1,7 +1,8 @@
 /** When failed durable work is tried again, and when it is given up. */
 
 import type { Attempts, Outcome } from "../broker/broker.ts";
-import { errorInfo, invalidOption, isColloquyError } from "../errors.ts";
+import { errorInfo, isColloquyError } from "../errors.ts";
+import { type Checks, checkOptions, number, wholeNumber, withDefaults } from "../message/checks.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { retryAfterMs } from "./refusals.ts";
@@ -30,26 +31,17 @@ export const defaultRetry: RetryPolicy = {
 
 export const requestRetry: RetryPolicy = { ...defaultRetry, capMs: 5_000 };
 
-const least: Readonly<Record<keyof RetryPolicy, number>> = {
-  attemptsMax: 1,
-  baseMs: 0,
-  capMs: 0,
-  budget: 0,
+export const retryChecks: Checks<RetryPolicy> = {
+  attemptsMax: wholeNumber(1),
+  baseMs: number(0),
+  capMs: number(0),
+  budget: number(0, "or Infinity"),
 };
 
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function retryPolicy(options: Partial<RetryPolicy> = {}): RetryPolicy {
-  const policy = { ...defaultRetry, ...options };
-  for (const name of Object.keys(least) as (keyof RetryPolicy)[]) {
-    const value = policy[name];
-    const finite = Number.isFinite(value) || (name === "budget" && value === Infinity);
-    if (finite && value >= least[name]) continue;
-    throw invalidOption(`retry.${name}`, value, `a number, ${least[name]} or more`);
-  }
-  if (!Number.isInteger(policy.attemptsMax)) {
-    throw invalidOption("retry.attemptsMax", policy.attemptsMax, "a whole number, 1 or more");
-  }
-  return policy;
+  checkOptions(options, retryChecks, "retry");
+  return withDefaults(options, defaultRetry);
 }
 
 /**

@@ -4,9 +4,10 @@
  *
  * Invariant: somebody waits only while the window is full, and then its credit is handed on directly.
  */
-import { type ColloquyError, invalidOption } from "../errors.ts";
+import type { ColloquyError } from "../errors.ts";
+import { oneOf, switchOf, wholeNumber } from "../message/checks.ts";
 import { cancelledError, onAbort, throwIfAborted } from "../runtime/abort.ts";
-import { type Switch, switched, wholeNumber } from "./policy.ts";
+import { type Switch, switched } from "./policy.ts";
 
 export interface WindowOptions {
   /** Sends to one destination at a time, 1 or more. Default: 100. */
@@ -20,15 +21,15 @@ export interface WindowOptions {
 
 const defaultWindow: WindowOptions = { sendsMax: 100, until: "stored" };
 
+const checkWindow = switchOf<WindowOptions>({
+  sendsMax: wholeNumber(1, 1_000_000),
+  until: oneOf("stored", "settled"),
+});
+
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function windowOptions(given: Switch<WindowOptions> | undefined): WindowOptions | undefined {
-  const options = switched(given, defaultWindow);
-  if (options === undefined) return undefined;
-  wholeNumber("sendWindow.sendsMax", options.sendsMax, 1, 1_000_000);
-  if (options.until !== "stored" && options.until !== "settled") {
-    throw invalidOption("sendWindow.until", options.until, '"stored" or "settled"');
-  }
-  return options;
+  if (given !== undefined) checkWindow("sendWindow", given);
+  return switched(given, defaultWindow);
 }
 
 /** The part of a receipt that a window waits for. */

@@ -10,12 +10,12 @@ import { fallingBack } from "../delivery/fallback.ts";
 import { idempotently } from "../delivery/idempotent.ts";
 import { type Ask, type Outgoing, switched } from "../delivery/policy.ts";
 import { repeating } from "../delivery/repeat.ts";
-import { requestRetry, retryPolicy } from "../delivery/retry.ts";
+import { requestRetry } from "../delivery/retry.ts";
 import { RetryBudget } from "../delivery/retry-budget.ts";
 import type { Address } from "../message/address.ts";
 import { deadlineOf } from "./causality/deadline.ts";
 import { pastDeadline } from "./failures.ts";
-import { checkPaths, checkRequest, invalidOption, type RequestOptions } from "./options.ts";
+import { invalidOption, type RequestOptions } from "./options.ts";
 import type { Site } from "./site.ts";
 import type { Speaker } from "./speaker.ts";
 
@@ -59,12 +59,10 @@ export class Asking {
     input: unknown,
     options: RequestOptions,
   ): Promise<unknown> {
-    checkRequest(options);
     if (options.durable === true) {
       throw invalidOption("retry", options.retry, "for durable requests: their handler has one");
     }
     const { fallback = [], signal } = options;
-    const retry = switched(options.retry, requestRetry);
     const { clock } = this.#site;
     const deadlineMs = deadlineOf(clock, options, speaker.cause) - clock.nowMs();
     return this.#ask({
@@ -73,9 +71,9 @@ export class Asking {
       name,
       input,
       options,
-      fallback: checkPaths(fallback),
+      fallback,
       idempotent: options.idempotent === true,
-      retry: retry === undefined ? undefined : retryPolicy(retry),
+      retry: switched(options.retry, requestRetry),
       untilMs: clock.monotonicMs() + deadlineMs,
       signal,
     });

@@ -29,8 +29,7 @@ import { closed, unreachable } from "./failures.ts";
 import {
   type CallOptions,
   checkDurable,
-  checkPaths,
-  checkPriority,
+  checkPublish,
   checkRequest,
   checkSend,
   invalidOption,
@@ -147,6 +146,13 @@ export class Exchange {
     input: unknown,
     options: RequestOptions = noOptions,
   ): Promise<unknown> {
+    if (options !== noOptions) {
+      try {
+        checkRequest(options);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     if (this.#asking.concerns(options)) return this.#asking.ask(speaker, to, name, input, options);
     return this.#request(speaker, to, name, input, options);
   }
@@ -160,7 +166,7 @@ export class Exchange {
   ): Promise<unknown> {
     if (options.durable === true) return this.#requestDurably(speaker, to, name, input, options);
     try {
-      const agent = this.#begin(speaker, to, name, options);
+      const agent = this.#begin(speaker, to, name);
       this.site.counters.requests++;
       if (agent !== undefined)
         return callLocally(this.#local(speaker, agent, name, input, options));
@@ -178,7 +184,8 @@ export class Exchange {
     input: unknown,
     options: StreamOptions = noOptions,
   ): StreamReply {
-    const agent = this.#begin(speaker, to, name, options);
+    if (options !== noOptions) checkRequest(options);
+    const agent = this.#begin(speaker, to, name);
     this.site.counters.streams++;
     if (agent !== undefined)
       return streamLocally(this.#local(speaker, agent, name, input, options));
@@ -198,7 +205,8 @@ export class Exchange {
     input: unknown,
     options: CallOptions = noOptions,
   ): Call {
-    const agent = this.#begin(speaker, to, name, options);
+    if (options !== noOptions) checkRequest(options);
+    const agent = this.#begin(speaker, to, name);
     this.site.counters.requests++;
     const hold = (here: LocalAgent) =>
       handleOf(holdLocally(this.#local(speaker, here, name, input, options)));
@@ -225,13 +233,12 @@ export class Exchange {
   ): Promise<Receipt> {
     try {
       this.#assertOpen();
+      checkSend(options);
       throwIfAborted(options.signal);
       assertAddress(to);
       if (options.fallback !== undefined) {
         const { fallback, ...plainly } = options;
-        return firstOf(to, checkPaths(fallback), (path) =>
-          this.send(speaker, path, name, payload, plainly),
-        );
+        return firstOf(to, fallback, (path) => this.send(speaker, path, name, payload, plainly));
       }
       const input = this.#sendInput(speaker, to, name, payload, options);
       this.site.counters.commands++;
@@ -242,7 +249,8 @@ export class Exchange {
   }
 
   /** The single mailboxes that a send to `to` reaches: of `all:`, the members of the moment. */
-  recipients(to: Address): readonly Address[] {
+  recipients(to: Address | readonly Address[]): readonly Address[] {
+    if (Array.isArray(to)) return to.flatMap((one: Address) => this.recipients(one));
     assertAddress(to);
     if (!to.startsWith("all:")) return [to];
     const members = this.site.registry.members(`type:${to.slice("all:".length)}`);
@@ -256,7 +264,7 @@ export class Exchange {
 
   publish(speaker: Speaker, topic: string, data: unknown, options: PublishOptions = {}): void {
     this.#assertOpen();
-    checkPriority(options.priority);
+    checkPublish(options);
     this.topics.publish(topic, data, this.event(speaker, topic, options));
   }
 
@@ -284,6 +292,7 @@ export class Exchange {
     payload: unknown,
     options: SendOptions,
   ): Extract<Effect, { kind: "enqueue" }> {
+    checkSend(options);
     assertAddress(to);
     if (options.fallback !== undefined) {
       throw invalidOption("fallback", options.fallback, "for a send that is staged");
@@ -310,14 +319,8 @@ export class Exchange {
   }
 
   /** @returns the agent, when it is one of this process. */
-  #begin(
-    { cause }: Speaker,
-    to: Address,
-    name: string,
-    options: StreamOptions,
-  ): LocalAgent | undefined {
+  #begin({ cause }: Speaker, to: Address, name: string): LocalAgent | undefined {
     this.#assertOpen();
-    if (options !== noOptions) checkRequest(options);
     if (cause !== undefined) this.#admission.assertInTime(name, cause);
     return this.#agents.get(to);
   }
@@ -334,7 +337,6 @@ export class Exchange {
     payload: unknown,
     options: SendOptions,
   ): SendInput {
-    checkSend(options);
     const { from, cause } = speaker;
     const call = callOf(speaker, to, name, options);
     const mandate = this.#admission.admitSend(call, cause);
@@ -399,7 +401,6 @@ export class Exchange {
     input: unknown,
     options: RequestOptions,
   ): Promise<unknown> {
-    checkRequest(options);
     checkDurable(options);
     if (speaker.cause !== undefined) this.#admission.assertInTime(name, speaker.cause);
     const { signal } = options;

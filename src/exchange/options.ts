@@ -1,9 +1,24 @@
 import type { Durability, Guarantee } from "../broker/broker.ts";
-import { type Switch, wholeNumber } from "../delivery/policy.ts";
-import type { RetryPolicy } from "../delivery/retry.ts";
+import { durabilities } from "../broker/durability.ts";
+import type { Switch } from "../delivery/policy.ts";
+import { type RetryPolicy, retryChecks } from "../delivery/retry.ts";
 import { ColloquyError, invalidOption } from "../errors.ts";
 import { type Address, assertAddress } from "../message/address.ts";
+import {
+  abortSignal,
+  aboveZero,
+  aFunction,
+  type Check,
+  type Checks,
+  checkOptions,
+  flag,
+  oneOf,
+  switchOf,
+  wholeNumber,
+} from "../message/checks.ts";
 import type { Priority } from "../message/envelope.ts";
+import { priorities } from "../message/envelope-fields.ts";
+import { envelopeField } from "../message/validate-envelope.ts";
 import { type Strategy, strategies } from "../routing/strategies.ts";
 import type { CausalityOptions } from "./causality/mandate.ts";
 import type { OnInput } from "./requests/input-desk.ts";
@@ -119,20 +134,74 @@ export const verdictWaitMs = 1_000;
 export const lateVerdictWaitMs = 250;
 export const windowDefault = 100;
 
-/** @throws INVALID_OPTION naming the option, its value and what it may be. */
-export function checkRequest(options: StreamOptions): void {
-  positive("timeoutMs", options.timeoutMs);
-  positive("deadlineMs", options.deadlineMs);
-  checkWindow(options.window);
-  checkCausality(options);
-  checkPriority(options.priority);
-  const { onTimeout } = options;
-  if (onTimeout !== undefined && onTimeout !== "cancel" && onTimeout !== "leave") {
-    throw invalidOption("onTimeout", onTimeout, "cancel, leave");
+const fallbackPaths: Check = (field, paths) => {
+  if (!Array.isArray(paths)) throw invalidOption(field, paths, "an array of addresses");
+  for (const path of paths) {
+    assertAddress(path, field);
+    if (!path.startsWith("all:")) continue;
+    throw new ColloquyError("INVALID_ADDRESS", `${field}: ${path} reaches several`, {
+      details: { field, value: path, limit: "agent:, type: or skill:" },
+    });
   }
-  if (options.strategy !== undefined && !strategies.includes(options.strategy)) {
-    throw invalidOption("strategy", options.strategy, strategies.join(", "));
-  }
+};
+
+const publishChecks: Checks<PublishOptions> = {
+  priority: oneOf(...priorities),
+  headers: envelopeField("headers"),
+  conversationId: envelopeField("conversationId"),
+  workflowId: envelopeField("workflowId"),
+};
+
+const messageChecks: Checks<MessageOptions & CausalityOptions> = {
+  ...publishChecks,
+  signal: abortSignal,
+  hops: wholeNumber(0),
+  budget: wholeNumber(0),
+  reentrant: flag,
+};
+
+const requestChecks: Checks<RequestOptions & StreamOptions> = {
+  ...messageChecks,
+  timeoutMs: aboveZero,
+  deadlineMs: aboveZero,
+  onTimeout: oneOf("cancel", "leave"),
+  onProgress: aFunction,
+  onInput: aFunction,
+  durable: flag,
+  strategy: oneOf(...strategies),
+  retry: switchOf(retryChecks),
+  idempotent: flag,
+  fallback: fallbackPaths,
+  window: wholeNumber(1),
+};
+
+const attachChecks: Checks<AttachOptions> = {
+  timeoutMs: aboveZero,
+  onProgress: aFunction,
+  onInput: aFunction,
+  after: wholeNumber(0),
+  window: wholeNumber(1),
+  signal: abortSignal,
+};
+
+const sendChecks: Checks<SendOptions> = {
+  ...messageChecks,
+  guarantee: oneOf("at-most-once", "at-least-once", "exactly-once"),
+  durability: oneOf(...durabilities),
+  deliverAt: (field, value) => {
+    const atMs = value instanceof Date ? value.getTime() : value;
+    if (!Number.isFinite(atMs)) throw invalidOption(field, value, "a valid date, or milliseconds");
+  },
+  ttlMs: aboveZero,
+  deadlineMs: aboveZero,
+  key: envelopeField("key"),
+  fallback: fallbackPaths,
+  id: envelopeField("id"),
+};
+
+/** Of a request, a call or a stream. @throws INVALID_OPTION, INVALID_ADDRESS in `fallback`. */
+export function checkRequest(options: RequestOptions & StreamOptions): void {
+  checkOptions(options, requestChecks);
 }
 
 /** @throws INVALID_OPTION for what nobody would be told while a command carries the request. */
@@ -142,65 +211,17 @@ export function checkDurable({ onProgress, onInput }: RequestOptions): void {
   if (onInput !== undefined) throw invalidOption("onInput", onInput, instead);
 }
 
-/** @throws INVALID_OPTION naming the option, its value and what it may be. */
-export function checkAttach({ timeoutMs, window, after = 0 }: AttachOptions): void {
-  positive("timeoutMs", timeoutMs);
-  checkWindow(window);
-  if (!(Number.isInteger(after) && after >= 0)) {
-    throw invalidOption("after", after, "a whole number, 0 or more");
-  }
+/** @throws INVALID_OPTION. */
+export function checkAttach(options: AttachOptions): void {
+  checkOptions(options, attachChecks);
 }
 
-/** @throws INVALID_OPTION naming the option, its value and what it may be. */
+/** @throws INVALID_OPTION, INVALID_ADDRESS in `fallback`. */
 export function checkSend(options: SendOptions): void {
-  positive("ttlMs", options.ttlMs);
-  positive("deadlineMs", options.deadlineMs);
-  checkCausality(options);
-  checkPriority(options.priority);
-  const { guarantee, deliverAt } = options;
-  if (guarantee !== undefined && !guarantees.includes(guarantee)) {
-    throw invalidOption("guarantee", guarantee, guarantees.join(", "));
-  }
-  if (deliverAt !== undefined && !Number.isFinite(Number(deliverAt))) {
-    throw invalidOption("deliverAt", deliverAt, "a valid date");
-  }
+  checkOptions(options, sendChecks);
 }
 
-const guarantees: readonly Guarantee[] = ["at-most-once", "at-least-once", "exactly-once"];
-const priorities: readonly Priority[] = ["critical", "high", "normal", "low"];
-
-/** @throws INVALID_ADDRESS for one that is none, or that reaches several. */
-export function checkPaths(paths: readonly SingleAddress[]): readonly SingleAddress[] {
-  for (const path of paths) {
-    assertAddress(path);
-    if (!path.startsWith("all:")) continue;
-    throw new ColloquyError("INVALID_ADDRESS", `fallback: ${path} reaches several`, {
-      details: { field: "fallback", value: path, limit: "agent:, type: or skill:" },
-    });
-  }
-  return paths;
-}
-
-export function checkPriority(priority: Priority | undefined): void {
-  if (priority === undefined || priorities.includes(priority)) return;
-  throw invalidOption("priority", priority, priorities.join(", "));
-}
-
-function checkWindow(window: number | undefined): void {
-  if (window !== undefined) wholeNumber("window", window, 1, Number.MAX_SAFE_INTEGER);
-}
-
-function checkCausality({ hops, budget }: CausalityOptions): void {
-  for (const [name, value] of [
-    ["hops", hops],
-    ["budget", budget],
-  ] as const) {
-    if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) continue;
-    throw invalidOption(name, value, "a whole number, 0 or more");
-  }
-}
-
-export function positive(name: string, value: number | undefined): void {
-  if (value === undefined || (Number.isFinite(value) && value > 0)) return;
-  throw invalidOption(name, value, "a number above 0");
+/** @throws INVALID_OPTION. */
+export function checkPublish(options: PublishOptions): void {
+  checkOptions(options, publishChecks);
 }

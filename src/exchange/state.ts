@@ -2,6 +2,15 @@
 import type { Store as StorePort } from "../broker/broker.ts";
 import { logOf, storeOf } from "../broker/guarded.ts";
 import { errorFromInfo } from "../errors.ts";
+import {
+  abortSignal,
+  aboveZero,
+  type Checks,
+  checkOptions,
+  flag,
+  signalOf,
+  wholeNumber,
+} from "../message/checks.ts";
 import type { WaitOptions } from "../runtime/abort.ts";
 import { appendConflict, putConflict } from "./effects.ts";
 import { packValue, unpackValue } from "./packed.ts";
@@ -33,6 +42,16 @@ export interface AppendOptions {
   readonly signal?: AbortSignal;
 }
 
+export const putChecks: Checks<PutOptions> = {
+  ifRevision: wholeNumber(0),
+  ttlMs: aboveZero,
+  signal: abortSignal,
+};
+
+export const appendChecks: Checks<AppendOptions> = { at: wholeNumber(1), signal: abortSignal };
+
+const readChecks: Checks<ReadOptions> = { follow: flag, signal: abortSignal };
+
 export interface LogValue<Value = unknown> {
   readonly position: number;
   readonly value: Value;
@@ -51,7 +70,8 @@ export class KeyedState {
     this.#site = site;
   }
 
-  async get(key: string, { signal }: WaitOptions = {}): Promise<StoredValue | undefined> {
+  async get(key: string, options: WaitOptions = {}): Promise<StoredValue | undefined> {
+    const signal = signalOf(options);
     const [entry] = await this.#port.get([this.#site.space.storeKey(key)], signal);
     if (entry === undefined) return undefined;
     return { key, value: unpackValue(entry.value), revision: entry.revision };
@@ -59,6 +79,7 @@ export class KeyedState {
 
   /** @returns the entry's new revision. */
   async put(key: string, value: unknown, options: PutOptions = {}): Promise<number> {
+    checkOptions(options, putChecks);
     const { signal, ...conditions } = options;
     return this.#write({ key, value: packValue(value), ...conditions }, signal);
   }
@@ -67,18 +88,16 @@ export class KeyedState {
     key: string,
     options: Pick<PutOptions, "ifRevision" | "signal"> = {},
   ): Promise<void> {
+    checkOptions(options, putChecks);
     const { signal, ...conditions } = options;
     await this.#write({ key, ...conditions }, signal);
   }
 
   /** Entries whose key begins with `prefix`, in order of key. */
-  async *list(
-    prefix = "",
-    options: { readonly signal?: AbortSignal } = {},
-  ): AsyncGenerator<StoredValue> {
+  async *list(prefix = "", options: WaitOptions = {}): AsyncGenerator<StoredValue> {
     const { space } = this.#site;
     const skip = space.storeKey("").length;
-    const signal = options.signal ?? new AbortController().signal;
+    const signal = signalOf(options) ?? new AbortController().signal;
     for await (const entries of this.#port.list(space.storeKey(prefix), signal)) {
       for (const { key, value, revision } of entries) {
         yield { key: key.slice(skip), value: unpackValue(value), revision };
@@ -140,6 +159,7 @@ export class OrderedHistory {
   /** @returns the position the entry got; a stream's first is 1. */
   async append(stream: string, value: unknown, options: AppendOptions = {}): Promise<number> {
     const log = logOf(this.#site.broker);
+    checkOptions(options, appendChecks);
     const { at, signal } = options;
     const outcome = await log.append(
       this.#site.space.stream(stream),
@@ -155,6 +175,8 @@ export class OrderedHistory {
   /** Entries from position `from` on, in order. */
   async *read(stream: string, from = 1, options: ReadOptions = {}): AsyncGenerator<LogValue> {
     const log = logOf(this.#site.broker);
+    checkOptions(options, readChecks);
+    wholeNumber(1)("from", from);
     const signal = options.signal ?? new AbortController().signal;
     const { follow = false } = options;
     for await (const entries of log.read(

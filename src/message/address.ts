@@ -49,14 +49,14 @@ export function agentIn(address: Address): string | undefined {
   return id;
 }
 
-/** @throws INVALID_ADDRESS with the value. */
-export function parseAddress(address: string): AddressParts {
+/** @param field - for the error. @throws INVALID_ADDRESS with field, value and limit. */
+export function parseAddress(address: string, field: string = "to"): AddressParts {
   const kind = kindOf(address);
   if (kind === undefined) {
-    throw invalid("to", address, "agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE");
+    throw invalid(field, address, "agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE");
   }
   const id = address.slice(kind.length + 1);
-  if (!isId(id)) throw invalid("to", address, `an id after the colon: ${idLimit}`);
+  if (!isId(id)) throw invalid(field, address, `an id after the colon: ${idLimit}`);
   return { kind, id };
 }
 
@@ -75,11 +75,11 @@ export function isAddressOfIdClass(text: string): text is Address {
   return idCharacters > 0 && idCharacters <= idCharactersMax;
 }
 
-/** @throws INVALID_ADDRESS with the value. */
-export function assertAddress(address: unknown): asserts address is Address {
+/** @param field - for the error. @throws INVALID_ADDRESS with field, value and limit. */
+export function assertAddress(address: unknown, field: string = "to"): asserts address is Address {
   if (agentIds.has(address)) return;
-  if (typeof address !== "string") throw invalid("to", address, "a string such as agent:ID");
-  if (!isAddress(address)) parseAddress(address);
+  if (typeof address !== "string") throw invalid(field, address, "a string such as agent:ID");
+  if (!isAddress(address)) parseAddress(address, field);
 }
 
 export function isId(id: unknown): id is string {

@@ -5,8 +5,9 @@
  *
  * A page has no zlib: it sends payloads as they are, and reads with what its entry has brought along.
  */
-import { invalidOption, isColloquyError } from "../errors.ts";
+import { isColloquyError } from "../errors.ts";
 import { builtin } from "../runtime/builtin.ts";
+import { type Checks, checkOptions, number, oneOf } from "./checks.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
 import { compressionBytesMin, payloadBytesMax } from "./limits.ts";
 import { type Compression, compressions, type EncodedPayload } from "./message.ts";
@@ -43,17 +44,15 @@ export interface CompressionOptions {
 }
 
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
-export function checkCompression(options: CompressionOptions): CompressionOptions {
-  const { algorithm = defaultAlgorithm, bytesMin = compressionBytesMin } = options;
-  const names = zlib === undefined ? ["none"] : Object.keys(compressions);
-  if (!names.includes(algorithm)) {
-    throw invalidOption("compression.algorithm", algorithm, names.join(", "));
-  }
-  if (!(Number.isFinite(bytesMin) && bytesMin >= 0)) {
-    throw invalidOption("compression.bytesMin", bytesMin, "a number, 0 or more");
-  }
+export function checkCompression(options: CompressionOptions = {}): CompressionOptions {
+  checkOptions(options, compressionChecks, "compression");
   return options;
 }
+
+const compressionChecks: Checks<CompressionOptions> = {
+  algorithm: oneOf(...(zlib === undefined ? ["none"] : Object.keys(compressions))),
+  bytesMin: number(0),
+};
 
 /** Fast levels: on JSON the higher ones take several times as long for a few per cent. */
 const gzipLevel = 3;

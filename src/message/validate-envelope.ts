@@ -2,8 +2,10 @@
  * Checks an envelope that somebody else made: what `encodeMessage` would refuse is refused here, and
  * so are fields that no envelope has.
  */
+import { invalidOption, isColloquyError } from "../errors.ts";
 import { isAddress, isId } from "./address.ts";
 import { headerNameClass, isOfClass, isPrintable } from "./characters.ts";
+import type { Check as OptionCheck } from "./checks.ts";
 import type { Envelope, Sender } from "./envelope.ts";
 import { kinds, limit, priorities, protocolVersion } from "./envelope-fields.ts";
 import { invalidMessage, tooLarge, unknownVersion } from "./invalid.ts";
@@ -26,6 +28,20 @@ export function validateEnvelope(value: unknown): Envelope {
     else if (required) throw invalidMessage(field, "a value, it is required");
   }
   return value as Envelope;
+}
+
+/** Checks one field of an envelope that this process makes. @throws INVALID_OPTION, MESSAGE_TOO_LARGE. */
+export function envelopeField(name: keyof Envelope): OptionCheck {
+  const { check } = rules[name];
+  return (field, value) => {
+    try {
+      check(field, value);
+    } catch (error) {
+      if (!isColloquyError(error, "INVALID_MESSAGE")) throw error;
+      const { field: broken, limit: expected } = error.details;
+      throw invalidOption(String(broken), value, String(expected));
+    }
+  };
 }
 
 type Check = (field: string, value: unknown) => void;

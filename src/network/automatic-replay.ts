@@ -5,9 +5,10 @@
  */
 
 import { storeOf } from "../broker/guarded.ts";
-import { aboveZero, type Switch, switched, wholeNumber } from "../delivery/policy.ts";
+import { type Switch, switched } from "../delivery/policy.ts";
 import { packValue, unpackValue } from "../exchange/packed.ts";
 import type { Site } from "../exchange/site.ts";
+import { aboveZero, switchOf, wholeNumber } from "../message/checks.ts";
 import { sleep } from "../runtime/sleep.ts";
 import type { DeadLetter, DeadLetters } from "./dead-letters.ts";
 
@@ -23,15 +24,17 @@ const defaultReplay: AutomaticReplayOptions = { afterMs: 600_000, timesMax: 3 };
 /** How long a count is remembered after it was raised: a week. */
 const rememberedMs = 7 * 24 * 3_600_000;
 
+const checkReplay = switchOf<AutomaticReplayOptions>({
+  afterMs: aboveZero,
+  timesMax: wholeNumber(1, 1_000),
+});
+
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
 export function automaticReplay(
   given: Switch<AutomaticReplayOptions> | undefined,
 ): AutomaticReplayOptions | undefined {
-  const options = switched(given, defaultReplay);
-  if (options === undefined) return undefined;
-  aboveZero("replayDead.afterMs", options.afterMs);
-  wholeNumber("replayDead.timesMax", options.timesMax, 1, 1_000);
-  return options;
+  if (given !== undefined) checkReplay("replayDead", given);
+  return switched(given, defaultReplay);
 }
 
 /** Until `signal` aborts. Letters come in order of their deaths: while one is not due, none behind it is. */

@@ -1,10 +1,16 @@
 /** Dead letters of every mailbox: kept until a person decides. */
 import type { Attempts, DeadLetter as DeadLetterPort, Failure } from "../broker/broker.ts";
 import { deadLetterTopic } from "../broker/dead-letter-topic.ts";
-import { wholeNumber } from "../delivery/policy.ts";
 import { type ErrorInfo, invalidOption } from "../errors.ts";
 import type { Site } from "../exchange/site.ts";
-import type { Address } from "../message/address.ts";
+import { type Address, assertAddress } from "../message/address.ts";
+import {
+  abortSignal,
+  type Checks,
+  checkOptions,
+  signalOf,
+  wholeNumber,
+} from "../message/checks.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { decodePayload } from "../message/payload.ts";
@@ -48,6 +54,15 @@ export interface DeadLetterRange extends DeadLetterQuery {
   readonly limit?: number;
 }
 
+const letterNumber = wholeNumber(0);
+
+const rangeChecks: Checks<DeadLetterRange> = {
+  address: (field, value) => assertAddress(value, field),
+  after: letterNumber,
+  limit: wholeNumber(0),
+  signal: abortSignal,
+};
+
 export class DeadLetters {
   readonly #site: Site;
 
@@ -57,10 +72,9 @@ export class DeadLetters {
 
   /** Oldest first; looking changes nothing. @throws INVALID_OPTION, CANCELLED. */
   async *list(range: DeadLetterRange = {}): AsyncGenerator<DeadLetter> {
+    checkOptions(range, rangeChecks);
     const { signal = new AbortController().signal, after = 0, address } = range;
-    const { limit } = range;
-    if (limit !== undefined) wholeNumber("limit", limit, 0, Number.MAX_SAFE_INTEGER);
-    let left = limit ?? Number.POSITIVE_INFINITY;
+    let left = range.limit ?? Number.POSITIVE_INFINITY;
     if (left === 0) return;
     for await (const letters of this.#site.broker.queues.deadLetters({ after }, signal)) {
       for (const letter of letters) {
@@ -73,7 +87,9 @@ export class DeadLetters {
   }
 
   /** One of them; undefined when it was replayed, purged, or never there. */
-  async show(id: number, { signal }: WaitOptions = {}): Promise<DeadLetter | undefined> {
+  async show(id: number, options: WaitOptions = {}): Promise<DeadLetter | undefined> {
+    letterNumber("id", id);
+    const signal = signalOf(options);
     for await (const letter of this.list({ after: id - 1, limit: 1, signal })) {
       if (letter.id === id) return letter;
     }
@@ -87,6 +103,7 @@ export class DeadLetters {
    * @throws CLOSED when the network closes.
    */
   async *watch(query: DeadLetterQuery = {}): AsyncGenerator<DeadLetter> {
+    checkOptions<DeadLetterRange>(query, rangeChecks);
     const stop = new AbortController();
     const forget = onAbort(query.signal, () => stop.abort());
     let news = new Deferred();
@@ -121,19 +138,20 @@ export class DeadLetters {
    *   decoded, and CONFLICT when it was sent again before with another payload, and only the letter was left.
    */
   async replay(ids: number | readonly number[], options: ReplayOptions = {}): Promise<number> {
-    const { signal } = options;
+    const signal = signalOf(options);
     const all = checkedIds(ids);
     if (!("payload" in options)) return this.#site.broker.queues.replay(all, signal);
     const [id] = all;
-    if (id === undefined || all.length > 1)
-      throw invalidOption("payload", ids, "for several letters");
+    if (id === undefined || all.length > 1) {
+      throw invalidOption("payload", options.payload, "for several letters");
+    }
     const letter = await this.show(id, { signal });
     return letter === undefined ? 0 : replayEdited(this.#site, letter, options.payload, signal);
   }
 
   /** Deletes one or several for good. @returns how many there were. @throws CANCELLED, INVALID_OPTION. */
-  async purge(ids: number | readonly number[], { signal }: WaitOptions = {}): Promise<number> {
-    return this.#site.broker.queues.purge(checkedIds(ids), signal);
+  async purge(ids: number | readonly number[], options: WaitOptions = {}): Promise<number> {
+    return this.#site.broker.queues.purge(checkedIds(ids), signalOf(options));
   }
 
   /** Calls `look` when dead letters have come, or may have while the broker was lost, and at its close. */
@@ -148,8 +166,8 @@ export class DeadLetters {
 }
 
 function checkedIds(ids: number | readonly number[]): readonly number[] {
-  const all = typeof ids === "number" ? [ids] : ids;
-  for (const id of all) wholeNumber("id", id, 0, Number.MAX_SAFE_INTEGER);
+  const all = Array.isArray(ids) ? (ids as readonly number[]) : [ids as number];
+  for (const id of all) letterNumber("id", id);
   return all;
 }
 

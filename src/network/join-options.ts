@@ -1,8 +1,21 @@
 import type { Broker } from "../broker/broker.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
 import type { Switch } from "../delivery/policy.ts";
+import { invalidOption } from "../errors.ts";
 import type { CausalityLimits } from "../exchange/causality/limits.ts";
 import type { ClientTls } from "../link/tls.ts";
+import { assertId } from "../message/address.ts";
+import {
+  abortSignal,
+  aboveZero,
+  aFunction,
+  type Checks,
+  checkOptions,
+  flag,
+  options,
+  text,
+  withMethods,
+} from "../message/checks.ts";
 import type { CompressionOptions } from "../message/compression.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
@@ -49,4 +62,40 @@ export interface JoinOptions {
   readonly random?: Random;
   /** Gives up joining. */
   readonly signal?: AbortSignal;
+}
+
+const joinChecks: Checks<JoinOptions> = {
+  url: text,
+  broker: (field, value) => {
+    const { topics, queues, close } = Object(value) as Partial<Broker>;
+    const fits = [topics, queues].every((port) => typeof port === "object" && port !== null);
+    if (!fits || typeof close !== "function") throw invalidOption(field, value, "a broker");
+  },
+  name: text,
+  space: assertId,
+  create: flag,
+  tls: options<ClientTls>({ ca: pem, cert: pem, key: pem, servername: text }),
+  token: text,
+  copy: flag,
+  // These name what is wrong in them by themselves.
+  compression: () => {},
+  limits: () => {},
+  breaker: () => {},
+  replayDead: () => {},
+  drainMs: aboveZero,
+  drainOnSignals: flag,
+  onError: aFunction,
+  clock: withMethods("a clock", "nowMs", "monotonicMs", "setTimer", "defer"),
+  random: withMethods("a source of random numbers", "float", "uint32"),
+  signal: abortSignal,
+};
+
+function pem(field: string, value: unknown): void {
+  if (typeof value === "string" || value instanceof Uint8Array) return;
+  throw invalidOption(field, value, "PEM text, or its bytes");
+}
+
+/** @throws INVALID_OPTION, INVALID_ADDRESS for `space`. */
+export function checkJoin(given: JoinOptions): void {
+  checkOptions(given, joinChecks);
 }

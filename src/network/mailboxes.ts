@@ -1,9 +1,15 @@
 /** The durable mailboxes of a space. They outlive the agents that work them. */
 import type { Attempts, MailboxInfo as MailboxPort, StoredMessage } from "../broker/broker.ts";
-import { wholeNumber } from "../delivery/policy.ts";
 import { formatReceiptId } from "../exchange/commands/receipt.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import { type Address, assertAddress } from "../message/address.ts";
+import {
+  abortSignal,
+  type Checks,
+  checkOptions,
+  signalOf,
+  wholeNumber,
+} from "../message/checks.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { decodePayload } from "../message/payload.ts";
@@ -37,6 +43,12 @@ export interface BrowseOptions {
   readonly signal?: AbortSignal;
 }
 
+const browseChecks: Checks<BrowseOptions> = {
+  after: wholeNumber(0),
+  limit: wholeNumber(0),
+  signal: abortSignal,
+};
+
 export class MailboxList {
   readonly #exchange: Exchange;
 
@@ -45,17 +57,14 @@ export class MailboxList {
   }
 
   /** Makes mailboxes; those that exist are left as they are. @throws INVALID_ADDRESS, CANCELLED. */
-  async declare(
-    addresses: Address | readonly Address[],
-    { signal }: WaitOptions = {},
-  ): Promise<void> {
-    await this.#exchange.declare(checked(addresses), signal);
+  async declare(addresses: Address | readonly Address[], options: WaitOptions = {}): Promise<void> {
+    await this.#exchange.declare(checked(addresses), signalOf(options));
   }
 
   /** @throws CANCELLED. */
-  async list({ signal }: WaitOptions = {}): Promise<readonly MailboxInfo[]> {
+  async list(options: WaitOptions = {}): Promise<readonly MailboxInfo[]> {
     const { broker, space } = this.#exchange.site;
-    const all = await broker.queues.mailboxes(signal);
+    const all = await broker.queues.mailboxes(signalOf(options));
     return all.flatMap(({ queue, ...rest }) => {
       const address = space.addressOf(queue);
       return address === undefined ? [] : [{ address, ...rest }];
@@ -70,9 +79,8 @@ export class MailboxList {
    */
   async *browse(address: Address, options: BrowseOptions = {}): AsyncGenerator<WaitingMessage> {
     assertAddress(address);
+    checkOptions(options, browseChecks);
     const { after = 0, limit, signal = new AbortController().signal } = options;
-    wholeNumber("after", after, 0, Number.MAX_SAFE_INTEGER);
-    if (limit !== undefined) wholeNumber("limit", limit, 0, Number.MAX_SAFE_INTEGER);
     if (limit === 0) return;
     const { broker, space } = this.#exchange.site;
     const queue = space.queue(address);
@@ -83,19 +91,16 @@ export class MailboxList {
   }
 
   /** Removes mailboxes with everything that waits in them. @throws INVALID_ADDRESS, CANCELLED. */
-  async remove(
-    addresses: Address | readonly Address[],
-    { signal }: WaitOptions = {},
-  ): Promise<void> {
+  async remove(addresses: Address | readonly Address[], options: WaitOptions = {}): Promise<void> {
     const { broker, space } = this.#exchange.site;
     const queues = checked(addresses).map((address) => space.queue(address));
-    await broker.queues.remove(queues, signal);
+    await broker.queues.remove(queues, signalOf(options));
   }
 }
 
 /** One or several. @throws INVALID_ADDRESS. */
 function checked(addresses: Address | readonly Address[]): readonly Address[] {
-  const all = typeof addresses === "string" ? [addresses] : addresses;
+  const all = Array.isArray(addresses) ? (addresses as readonly Address[]) : [addresses as Address];
   for (const address of all) assertAddress(address);
   return all;
 }

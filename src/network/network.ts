@@ -4,13 +4,12 @@ import { type AgentOptions, checkAgent } from "../agent/agent-options.ts";
 import type { Broker, BrokerStatus } from "../broker/broker.ts";
 import { storeOf } from "../broker/guarded.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
-import { wholeNumber } from "../delivery/policy.ts";
 import type { ColloquyError } from "../errors.ts";
 import type { CausalityLimits } from "../exchange/causality/limits.ts";
 import { parseReceiptId, Receipt } from "../exchange/commands/receipt.ts";
 import { Exchange } from "../exchange/exchange.ts";
 import { closed } from "../exchange/failures.ts";
-import { type AttachOptions, positive } from "../exchange/options.ts";
+import type { AttachOptions } from "../exchange/options.ts";
 import { askToCancel, attachTo } from "../exchange/requests/attaching.ts";
 import { Operations } from "../exchange/requests/operations.ts";
 import type { CancelOutcome, StreamReply } from "../exchange/requests/stream.ts";
@@ -18,6 +17,14 @@ import { type Counters, newCounters, type Site, type Timed } from "../exchange/s
 import { Space } from "../exchange/space.ts";
 import { KeyedState, OrderedHistory } from "../exchange/state.ts";
 import type { ProcessActivity } from "../exchange/survey.ts";
+import {
+  abortSignal,
+  aboveZero,
+  type Checks,
+  checkOptions,
+  text,
+  wholeNumber,
+} from "../message/checks.ts";
 import type { CompressionOptions } from "../message/compression.ts";
 import type { Sender } from "../message/envelope.ts";
 import type { AgentInfo, ProcessCard } from "../routing/card.ts";
@@ -70,6 +77,13 @@ export interface ActivityOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
+
+const queryChecks: Checks<AgentQuery> = { id: text, type: text, capability: text };
+const waitForChecks: Checks<WaitForOptions> = {
+  count: wholeNumber(1, 1_000_000),
+  signal: abortSignal,
+};
+const activityChecks: Checks<ActivityOptions> = { timeoutMs: aboveZero, signal: abortSignal };
 
 /** How long handlers may clean up once they were told that it is over. */
 const cleanupMs = 500;
@@ -171,9 +185,10 @@ export class Network {
    */
   async agent(id: string, options: AgentOptions = {}): Promise<Agent> {
     if (this.#closing !== undefined) throw closed("the network");
+    const settings = checkAgent(id, options);
     const { signal } = options;
     throwIfAborted(signal);
-    const agent = new Agent(this.#home, id, checkAgent(id, options));
+    const agent = new Agent(this.#home, id, settings);
     this.#exchange.add(agent.inbox);
     this.#agents.set(id, agent);
     try {
@@ -191,8 +206,9 @@ export class Network {
     return this.#site.registry.find();
   }
 
-  /** Those that match everything in `query`. */
+  /** Those that match everything in `query`. @throws INVALID_OPTION. */
   find(query: AgentQuery): readonly AgentInfo[] {
+    checkOptions(query, queryChecks);
     return this.#site.registry.find(query);
   }
 
@@ -203,8 +219,8 @@ export class Network {
    * @throws CANCELLED, INVALID_OPTION.
    */
   async activity(options: ActivityOptions = {}): Promise<readonly ProcessActivity[]> {
+    checkOptions(options, activityChecks);
     const { timeoutMs = 1_000, signal } = options;
-    positive("timeoutMs", timeoutMs);
     throwIfAborted(signal);
     const instances = this.#site.registry.instances();
     return this.#exchange.survey.ask(instances, timeoutMs, signal);
@@ -216,8 +232,9 @@ export class Network {
    * @throws CANCELLED when `signal` aborts, CLOSED when the network closes, INVALID_OPTION.
    */
   async waitFor(query: AgentQuery, options: WaitForOptions = {}): Promise<readonly AgentInfo[]> {
+    checkOptions(query, queryChecks);
+    checkOptions(options, waitForChecks);
     const { count = 1, signal } = options;
-    wholeNumber("count", count, 1, 1_000_000);
     throwIfAborted(signal);
     if (this.#stop.signal.aborted) throw closed("the network");
     const { registry } = this.#site;

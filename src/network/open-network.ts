@@ -1,17 +1,15 @@
 /** What every way of joining has in common, whatever the platform: options are checked, a broker is opened. */
 import type { Broker } from "../broker/broker.ts";
 import { type BrokerRuntime, withRuntime } from "../broker/runtime.ts";
-import { checkBreaker, defaultBreaker } from "../delivery/breaker.ts";
-import { switched } from "../delivery/policy.ts";
+import { breakerOptions } from "../delivery/breaker.ts";
 import { checkLimits } from "../exchange/causality/limits.ts";
-import { positive } from "../exchange/options.ts";
 import { checkCompression } from "../message/compression.ts";
 import type { ProcessCard } from "../routing/card.ts";
 import { throwIfAborted, withAbort } from "../runtime/abort.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
 import { automaticReplay } from "./automatic-replay.ts";
-import type { JoinOptions } from "./join-options.ts";
+import { checkJoin, type JoinOptions } from "./join-options.ts";
 import { Network } from "./network.ts";
 
 /** What a platform knows of itself. */
@@ -36,21 +34,23 @@ export interface Given {
   readonly options: JoinOptions;
 }
 
-/** The two ways to call `join`: with a URL first, or with options that may have one. */
+/** The two ways to call `join`: with a URL first, or with options that may have one. @throws INVALID_OPTION. */
 export function givenUrl(urlOrOptions: string | JoinOptions | undefined, more: JoinOptions): Given {
-  if (typeof urlOrOptions === "string") return { url: urlOrOptions, options: more };
+  if (typeof urlOrOptions === "string") {
+    checkJoin(more);
+    return { url: urlOrOptions, options: more };
+  }
   const options = urlOrOptions ?? more;
+  checkJoin(options);
   return options.url === undefined ? { options } : { url: options.url, options };
 }
 
 /** @throws INVALID_OPTION naming the option, and what opening the broker and the inbox throws. */
 export async function openNetwork(options: JoinOptions, platform: Platform): Promise<Network> {
   const { clock = systemClock, random = systemRandom, space = "default", copy = false } = options;
-  positive("drainMs", options.drainMs);
-  const breaker = switched(options.breaker, defaultBreaker);
-  if (breaker !== undefined) checkBreaker(breaker);
+  const breaker = breakerOptions(options.breaker);
   const limits = checkLimits(options.limits);
-  const compression = checkCompression(options.compression ?? {});
+  const compression = checkCompression(options.compression);
   const replayDead = automaticReplay(options.replayDead);
   const { signal } = options;
   throwIfAborted(signal);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Breakers, checkBreaker, defaultBreaker } from "../../src/delivery/breaker.ts";
+import { Breakers, breakerOptions, defaultBreaker } from "../../src/delivery/breaker.ts";
 import { ColloquyError } from "../../src/errors.ts";
 import { Deferred } from "../../src/runtime/deferred.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
@@ -163,7 +163,7 @@ test.each([
   [{ windowMs: Number.NaN }, "breaker.windowMs"],
   [{ destinationsMax: 1.5 }, "breaker.destinationsMax"],
 ])("options that make no sense are refused by name: %o", (options, field) => {
-  expect(() => checkBreaker({ ...defaultBreaker, ...options })).toThrow(
+  expect(() => breakerOptions(options)).toThrow(
     expect.objectContaining({
       code: "INVALID_OPTION",
       details: expect.objectContaining({ field }),

@@ -37,7 +37,7 @@ test("a policy that makes no sense is refused by name", () => {
   expect(() => retryPolicy({ attemptsMax: 0 })).toThrow(
     expect.objectContaining({
       code: "INVALID_OPTION",
-      details: { field: "retry.attemptsMax", value: "0", limit: "a number, 1 or more" },
+      details: { field: "retry.attemptsMax", value: "0", limit: "a whole number, 1 or more" },
     }),
   );
   expect(() => retryPolicy({ capMs: Number.NaN })).toThrow(/retry.capMs/);

@@ -1,4 +1,4 @@
-import { ColloquyError } from "../../errors.ts";
+import { type Checks, checkOptions, wholeNumber, withDefaults } from "../../message/checks.ts";
 import { pathMax } from "../../message/limits.ts";
 
 /** What bounds a chain of calls, each made by the handler of the one before. */
@@ -11,18 +11,13 @@ export interface CausalityLimits {
 
 export const causalityLimits: CausalityLimits = { hopsMax: 32, loopsMax: 3 };
 
+const limitChecks: Checks<CausalityLimits> = {
+  hopsMax: wholeNumber(0, pathMax),
+  loopsMax: wholeNumber(1),
+};
+
 /** @throws INVALID_OPTION naming the limit, its value and what it may be. */
 export function checkLimits(limits: Partial<CausalityLimits> = {}): CausalityLimits {
-  const checked = { ...causalityLimits, ...limits };
-  check("limits.hopsMax", checked.hopsMax, 0, pathMax);
-  check("limits.loopsMax", checked.loopsMax, 1, Number.MAX_SAFE_INTEGER);
-  return checked;
-}
-
-function check(field: string, value: number, least: number, most: number): void {
-  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
-  const limit = `a whole number from ${least} to ${most}`;
-  throw new ColloquyError("INVALID_OPTION", `${field}: ${String(value)} is not ${limit}`, {
-    details: { field, value: String(value), limit },
-  });
+  checkOptions(limits, limitChecks, "limits");
+  return withDefaults(limits, causalityLimits);
 }

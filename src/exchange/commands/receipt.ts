@@ -7,6 +7,14 @@ import type {
   TrackOptions,
 } from "../../broker/broker.ts";
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
+import {
+  abortSignal,
+  type Checks,
+  checkOptions,
+  signalOf,
+  text,
+  wholeNumber,
+} from "../../message/checks.ts";
 import { textOfBytes } from "../../message/text.ts";
 import { onAbort, type WaitOptions } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
@@ -62,6 +70,9 @@ export interface Locator {
   readonly messageId: string;
 }
 
+const cancelChecks: Checks<ReceiptCancelOptions> = { reason: text, signal: abortSignal };
+const answerChecks: Checks<AnswerOptions> = { number: wholeNumber(1), signal: abortSignal };
+
 const untilFinal: TrackOptions = Object.freeze({ wait: true });
 
 export class Receipt<Result = unknown> {
@@ -91,16 +102,18 @@ export class Receipt<Result = unknown> {
   /** The state now. Whoever holds the message is asked whether its handler has started. */
   async state(options: WaitOptions = {}): Promise<Outcome<Result> | Progress> {
     const { queue, position } = this.#locator;
-    const state = await this.#site.broker.queues.track(queue, position, options);
+    const signal = signalOf(options);
+    const state = await this.#site.broker.queues.track(queue, position, { signal });
     return shown(state) as Outcome<Result> | Progress;
   }
 
   /** The state now, then each change, the final one included; ends after that, or when `signal` aborts. */
   updates(options: WaitOptions = {}): AsyncIterableIterator<Outcome<Result> | Progress> {
+    const signal = signalOf(options);
     const { queue, position } = this.#locator;
     const leaving = new AbortController();
     const updates = new AsyncQueue<Outcome<Result> | Progress>({ onStop: () => leaving.abort() });
-    const forget = onAbort(options.signal, () => {
+    const forget = onAbort(signal, () => {
       updates.end();
       leaving.abort();
     });
@@ -133,6 +146,13 @@ export class Receipt<Result = unknown> {
   /** Resolves with the outcome once it is final; rejects only with CANCELLED, CLOSED or a failure of the broker. */
   settled(options?: WaitOptions): Promise<Outcome<Result>> {
     const { queue, position } = this.#locator;
+    if (options !== undefined) {
+      try {
+        signalOf(options);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     const waiting = options === undefined ? untilFinal : { ...untilFinal, ...options };
     const final = this.#site.broker.queues.track(queue, position, waiting);
     return final.then(outcomeOf) as Promise<Outcome<Result>>;
@@ -167,6 +187,7 @@ export class Receipt<Result = unknown> {
    */
   async answer(value: unknown, options: AnswerOptions = {}): Promise<"accepted" | "too-late"> {
     const { queue, position } = this.#locator;
+    checkOptions(options, answerChecks);
     const data = packValue(value);
     const { signal } = options;
     const number = options.number ?? (await this.#openQuestion(signal));
@@ -193,8 +214,10 @@ export class Receipt<Result = unknown> {
 
 function cancelOptions(
   code: "CANCELLED" | "RESCINDED",
-  { reason, signal }: ReceiptCancelOptions,
+  options: ReceiptCancelOptions,
 ): CancelOptions {
+  checkOptions(options, cancelChecks);
+  const { reason, signal } = options;
   if (reason === undefined) return { signal };
   return { signal, reason: errorInfo(new ColloquyError(code, reason)) };
 }

@@ -1,5 +1,6 @@
 /** What the id of a request or stream is good for: waiting for it again, and cancelling it. */
 import { ColloquyError } from "../../errors.ts";
+import { signalOf } from "../../message/checks.ts";
 import type { Sender } from "../../message/envelope.ts";
 import { throwIfAborted, type WaitOptions, withAbort } from "../../runtime/abort.ts";
 import { type AttachOptions, checkAttach, startWaitMs, windowDefault } from "../options.ts";
@@ -61,8 +62,9 @@ export function attachTo(
 export async function askToCancel(
   { calls, from }: Asker,
   id: string,
-  { signal }: WaitOptions = {},
+  options: WaitOptions = {},
 ): Promise<CancelOutcome> {
+  const signal = signalOf(options);
   const operation = parseOperationId(id);
   throwIfAborted(signal);
   const outcome = new Promise<CancelOutcome>((resolve) =>

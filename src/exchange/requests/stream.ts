@@ -3,6 +3,7 @@
  * window: credit is the highest sequence it may send, and grows as chunks are read.
  */
 import { ColloquyError } from "../../errors.ts";
+import { signalOf } from "../../message/checks.ts";
 import { throwIfAborted, type WaitOptions, withAbort } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
 import { Deferred } from "../../runtime/deferred.ts";
@@ -49,8 +50,9 @@ export interface StreamSource {
 /** Cancels where `signal` has not aborted before. */
 export async function stopped(
   source: StreamSource,
-  { signal }: WaitOptions = {},
+  options: WaitOptions = {},
 ): Promise<CancelOutcome> {
+  const signal = signalOf(options);
   throwIfAborted(signal);
   return withAbort(source.stop(), signal);
 }

@@ -1,6 +1,15 @@
 /** Copying what is healthy out of damaged stores: nothing wrong comes out, nothing is lost in silence. Promise G20. */
-import { copyFileSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
+import {
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { DamagedStore } from "../../../src/broker/embedded/export/damaged-store.ts";
@@ -151,6 +160,18 @@ describe("G20: what is healthy in a damaged store", () => {
     }
   });
 
+  test("comes out where a page leads to one row twice, and that another one is missing is told", () => {
+    for (const table of ["page", "entry"]) {
+      const directory = temporaryDirectory("memory");
+      const expected = sampleStore(directory);
+      repeatCell(join(directory, database), table);
+      const { content, damages } = salvage(directory);
+      for (const [key, value] of content) expect(expected.get(key), key).toBe(value);
+      expect(content.size, table).toBe(expected.size - 1);
+      expect(damages, table).toBeGreaterThan(0);
+    }
+  });
+
   test("comes out without a head, and that it is missing is told", () => {
     const directory = temporaryDirectory("memory");
     const expected = sampleStore(directory);
@@ -169,3 +190,17 @@ test("a store in use is not copied from, and what is no store is refused", () =>
   expect(summaryOf(failureOf(() => salvage(directory)))).toEqual(["CONFLICT", "owned"]);
   storage.commit([{ table: "page", a: 1, b: 2, value: Uint8Array.of(1) }]);
 });
+
+/** In the first leaf of a tree, the second pointer to a cell leads where the first does. */
+function repeatCell(file: string, tree: string): void {
+  const opened = new DatabaseSync(file);
+  const leaf = opened
+    .prepare("SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' AND ncell > 1")
+    .get(tree)?.["pageno"] as number;
+  opened.close();
+  const bytes = readFileSync(file);
+  // A leaf's header has eight bytes. @see https://www.sqlite.org/fileformat2.html
+  const pointers = (leaf - 1) * 4_096 + 8;
+  bytes.copyWithin(pointers + 2, pointers, pointers + 2);
+  writeFileSync(file, bytes);
+}

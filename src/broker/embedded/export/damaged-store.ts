@@ -82,6 +82,7 @@ export class DamagedStore {
     const byKey = `SELECT crc FROM ${table} INDEXED BY ${table}_key WHERE a = ? AND b = ?`;
     const indexed = apart ? this.#attempt(table, () => this.#database.prepare(byKey)) : undefined;
     const seen = new Set<string>();
+    const told = this.damages.length;
     for (const row of this.#bothWays(table, "a, b, crc, value", order)) {
       const { a, b, crc, value } = row as unknown as NumberedRow & { readonly crc: unknown };
       if (seen.has(`${a} ${b}`)) continue;
@@ -104,12 +105,14 @@ export class DamagedStore {
         });
       }
     }
+    this.#compareRows(table, shape.number, seen.size, told);
   }
 
   *named(table: NamedTable): Generator<NamedRow, void, undefined> {
     const shape = namedTables.find((candidate) => candidate.name === table);
     if (shape === undefined) return;
     const seen = new Set<string>();
+    const told = this.damages.length;
     for (const row of this.#bothWays(table, "name, crc, value", "name")) {
       const { name: bytes, crc, value } = row;
       const whole =
@@ -124,6 +127,7 @@ export class DamagedStore {
         yield { name, value };
       }
     }
+    this.#compareRows(table, shape.number, seen.size, told);
   }
 
   /** A healthy row; undefined when there is none; "damaged" when nobody can tell. */
@@ -218,6 +222,18 @@ export class DamagedStore {
         });
       }
     }
+  }
+
+  /**
+   * A page may lead to one row twice, and to another not at all: each one is whole, and so is their
+   * count where it comes from another tree. Told where nothing was told of the table before.
+   */
+  #compareRows(table: string, number: number, rows: number, told: number): void {
+    const rowsExpected = this.state?.tally(number).rows;
+    if (rowsExpected === undefined || rows === rowsExpected) return;
+    if (this.#unsound.has(table) || this.damages.length > told) return;
+    this.#unsound.add(table);
+    this.#tell("a table that has not the rows that it must have", { table, rowsExpected, rows });
   }
 
   *#bothWays(table: string, columns: string, order: string): Generator<Columns, void, undefined> {

@@ -4,12 +4,15 @@ import { type PlanOptions, planOf } from "../../../src/testing/simulator/plan.ts
 import { reportOf } from "../../../src/testing/simulator/report.ts";
 import { runPlan } from "../../../src/testing/simulator/run.ts";
 import { shrink } from "../../../src/testing/simulator/shrink.ts";
+import { extent } from "../../support/extent.ts";
 
 /** Seeds in one test, so that a failure is told soon. */
 const seedsPerTest = 500;
 
-/** Of all test files together, half of them each: 10,000, or as many as COLLOQUY_SEEDS says. */
-export const seedsInAll: number = Number(process.env["COLLOQUY_SEEDS"] ?? 10_000);
+/** Of all test files together, half of them each, or as many as COLLOQUY_SEEDS says. */
+export const seedsInAll: number = Number(
+  process.env["COLLOQUY_SEEDS"] ?? extent({ ci: 10_000, here: 2_000 }),
+);
 
 /** Runs that broke a promise once, by what was wrong. Each has a test of its own where the fault was. */
 export const knownSeeds: Readonly<Record<string, PlanOptions & { readonly seed: number }>> = {

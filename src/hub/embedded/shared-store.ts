@@ -32,7 +32,7 @@ export function openSharedMemory(
   return {
     // Memory is not lost as long as its process runs.
     failed: new Promise(() => {}),
-    connect: (name) => broker.connect(name),
+    connect: () => broker.connect(),
     close: () => broker.close(),
   };
 }

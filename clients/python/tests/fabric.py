@@ -1,0 +1,65 @@
+"""What the tests run against: a hub of its own process, and an agent in JavaScript beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+NODE = [
+    os.environ.get("COLLOQUY_NODE", str(ROOT / "node_modules/.bin/node")),
+    "--conditions=@colloquy/source",
+    "--disable-warning=ExperimentalWarning",
+]
+
+
+class Process:
+    """A program in JavaScript, ready when it has printed its first line, gone when its stdin ends."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self._process = subprocess.Popen(
+            [*NODE, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **environment},
+            cwd=ROOT,
+        )
+        assert self._process.stdout is not None
+        self.line = self._process.stdout.readline().decode()
+        if not self.line:
+            raise AssertionError(f"{arguments[0]} ended before it was ready")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Hub:
+    """`colloquy serve` with a store of its own, on a Unix socket and on TCP."""
+
+    def __init__(self, *options: str) -> None:
+        self.place = tempfile.mkdtemp(prefix="colloquy-python-")
+        self._options = options
+        self.socket = f"{self.place}/hub.sock"
+        self.url = f"unix:{self.socket}"
+        self.start()
+
+    def start(self) -> None:
+        options = ["--json", "--dir", f"{self.place}/data", "--unix", self.socket, *self._options]
+        self._process = Process("src/cli/main.ts", "serve", *options)
+        self.endpoints = {it["kind"]: it["url"] for it in json.loads(self._process.line)["endpoints"]}
+
+    def peer(self, url: str | None = None, space: str = "default", **environment: str) -> Process:
+        peer = str(Path(__file__).with_name("peer.ts"))
+        return Process(peer, url or self.url, space, **environment)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self.place, ignore_errors=True)

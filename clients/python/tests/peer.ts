@@ -1,0 +1,121 @@
+/** An agent in JavaScript for the tests of the Python client: what it does it is asked to do. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { isColloquyError, join, type SingleAddress } from "colloquy";
+
+const [url = "", space = "default"] = process.argv.slice(2);
+const token = process.env["PEER_TOKEN"];
+const net = await join(url, {
+  space,
+  ...(token === undefined ? {} : { token }),
+  onError: () => {},
+});
+const js = await net.agent("js", { type: "js", capabilities: ["greet.fr"] });
+
+/** What this agent is asked to ask of another. */
+type Order = {
+  readonly to: SingleAddress;
+  readonly name: string;
+  readonly data?: unknown;
+  readonly options?: {
+    readonly window?: number;
+    readonly timeoutMs?: number;
+    readonly deadlineMs?: number;
+  };
+};
+
+/** What became of a call, as data. */
+async function outcomeOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    return { value: await work };
+  } catch (error) {
+    if (!isColloquyError(error)) throw error;
+    return { error: error.toJSON() };
+  }
+}
+
+js.handle("greet", (name) => `Hello, ${name}!`);
+js.handle("echo", (value) => value);
+js.handle("fail", () => {
+  throw new TypeError("no such thing");
+});
+js.handle("stall", async (topic, { signal, progress }) => {
+  progress("begun");
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  await js.publish(topic as string, "aborted");
+});
+js.handle(
+  "quiet",
+  (_, { signal }) => new Promise((resolve) => signal.addEventListener("abort", resolve)),
+);
+js.handle("remaining", (_, { remainingMs }) => remainingMs());
+js.handle("slow", async (_, { progress }) => {
+  for (let step = 1; step <= 3; step++) {
+    await sleep(20);
+    progress({ step });
+  }
+  return "done";
+});
+js.handle("story", async function* (words) {
+  for (const word of words as string[]) yield word;
+  return "the end";
+});
+js.handle("endless", async function* (topic) {
+  try {
+    for (let n = 1; ; n++) yield n;
+  } finally {
+    await js.publish(topic as string, "left");
+  }
+});
+js.handle("SAVE", (value, { message, attempt }) => ({ value, attempt, from: message.from.agent }));
+js.handle(
+  "REFUSE",
+  () => {
+    throw new Error("never");
+  },
+  { retry: { attemptsMax: 1 } },
+);
+js.handle("forward", ({ to, name, data }: Order, context) => context.request(to, name, data));
+
+// From here on: what this agent does when it is asked to.
+js.handle("ask", ({ to, name, data, options }: Order) =>
+  outcomeOf(js.request(to, name, data, options)),
+);
+js.handle("ask and cancel", async ({ to, name, data }: Order) => {
+  const giveUp = new AbortController();
+  const options = { signal: giveUp.signal, onProgress: () => giveUp.abort() };
+  return outcomeOf(js.request(to, name, data, options));
+});
+js.handle("read", async ({ to, name, data, options }: Order) => {
+  const stream = js.stream(to, name, data, options);
+  const chunks: unknown[] = [];
+  const work = async () => {
+    for await (const chunk of stream) chunks.push(chunk);
+    return stream.result;
+  };
+  return { chunks, ...((await outcomeOf(work())) as object) };
+});
+js.handle("read some", async ({ to, name, data }: Order) => {
+  for await (const chunk of js.stream(to, name, data, { window: 2 })) {
+    return chunk;
+  }
+  return undefined;
+});
+js.handle("send", async ({ to, name, data, options }: Order) => {
+  const receipt = await js.send(to, name, data, options);
+  return outcomeOf(receipt.settled());
+});
+js.handle("publish", ({ topic, data }: { topic: string; data: unknown }) =>
+  js.publish(topic, data),
+);
+const heard: unknown[] = [];
+js.handle("hear", async (pattern) => {
+  await js.subscribe(pattern as string, (data, { topic }) => {
+    heard.push([topic, data]);
+  });
+});
+js.handle("heard", () => heard);
+js.handle("find", (query) => net.find(query as object).map(({ id }) => id));
+
+await js.ready();
+console.log("ready");
+process.stdin.on("end", () => process.exit()).resume();

@@ -49,7 +49,7 @@ class Hub:
         self.start()
 
     def start(self) -> None:
-        options = ["--json", "--dir", f"{self.place}/data", "--unix", self.socket, *self._options]
+        options = ["--json", "--dir", f"{self.place}/data", "--unix", self.socket, "--http", "0", *self._options]
         self._process = Process("src/cli/main.ts", "serve", *options)
         self.endpoints = {it["kind"]: it["url"] for it in json.loads(self._process.line)["endpoints"]}
 

@@ -148,6 +148,11 @@ export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(errorTable, code);
 }
 
+export function isErrorInfo(value: unknown): value is ErrorInfo {
+  const { code, message, retryable } = Object(value) as Partial<ErrorInfo>;
+  return isErrorCode(code) && typeof message === "string" && typeof retryable === "boolean";
+}
+
 /** What may leave this process about any thrown value. Details that are no data stay behind. */
 export function errorInfo(thrown: unknown): ErrorInfo {
   const { code, message, retryable, details } = toColloquyError(thrown);

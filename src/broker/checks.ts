@@ -1,11 +1,12 @@
 /** What can be said about a call before it goes anywhere: arguments, and what a broker cannot do. */
-import { ColloquyError, type ErrorCode } from "../errors.ts";
+import { ColloquyError, type ErrorCode, isErrorInfo } from "../errors.ts";
 import { assertTopic } from "../message/topic.ts";
 import type {
   BrowseRange,
   Capabilities,
   Claim,
   Effect,
+  Outcome,
   QueuedMessage,
   ReceiveOptions,
   Report,
@@ -104,7 +105,11 @@ export class CallChecks {
   settlement(settlement: Settlement): void {
     this.#claim(settlement);
     const { outcome, effects = [] } = settlement;
-    const { kind } = outcome;
+    const kind = outcome?.kind;
+    if (!Object.hasOwn(needsError, String(kind))) {
+      throw invalid("outcome", kind, Object.keys(needsError).join(", "));
+    }
+    if (lacksError(outcome)) throw invalid("error", outcome.kind, "an outcome with its error");
     if (kind === "done" && outcome.result !== undefined) this.frame("result", outcome.result);
     if (kind === "retry") {
       atLeast("delayMs", outcome.delayMs, 0);
@@ -172,6 +177,22 @@ export class CallChecks {
   #unsupported(field: string, feature: string): ColloquyError<"UNSUPPORTED"> {
     return unsupported(this.#broker, feature, field);
   }
+}
+
+const needsError: Readonly<Record<Outcome["kind"], boolean>> = {
+  done: false,
+  failed: true,
+  retry: true,
+  dead: true,
+  expired: true,
+  rescinded: true,
+  cancelled: true,
+  release: false,
+};
+
+/** True where an error belongs to the outcome and is not there, or is none. */
+export function lacksError(outcome: Outcome): boolean {
+  return needsError[outcome.kind] && !isErrorInfo("error" in outcome ? outcome.error : undefined);
 }
 
 /** What a broker says that it cannot do. */

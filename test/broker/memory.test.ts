@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Delivery } from "../../src/broker/broker.ts";
 import { defaultLimits } from "../../src/broker/engine/limits.ts";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 
@@ -38,6 +39,34 @@ test("it refuses what goes beyond its memory, and takes more when some is settle
     controller.abort();
   }
   expect(await broker.queues.enqueue("work", [message(frame)])).toMatchObject([{ kind: "stored" }]);
+  await broker.close();
+});
+
+test("a dead letter without an error is refused, and its neighbours are buried and listed", async () => {
+  const broker = openMemoryBroker();
+  const { signal } = new AbortController();
+  await broker.queues.declare(["work"]);
+  await broker.queues.enqueue("work", [message(new Uint8Array(1)), message(new Uint8Array(2))]);
+  const error = { code: "HANDLER_FAILED", message: "no", retryable: false } as const;
+  const held: Delivery[] = [];
+  for await (const batch of broker.queues.receive("work", { credit: 2, consumer: "c" }, signal)) {
+    held.push(...batch);
+    if (held.length < 2) continue;
+    const settled = await broker.queues.settle([
+      { ...(held[0] as Delivery), outcome: { kind: "dead", error: undefined as never } },
+      { ...(held[1] as Delivery), outcome: { kind: "dead", error } },
+    ]);
+    expect(settled).toMatchObject([
+      { kind: "refused", error: { code: "INVALID_OPTION", details: { field: "error" } } },
+      { kind: "settled" },
+    ]);
+    break;
+  }
+  const errors: unknown[] = [];
+  for await (const letters of broker.queues.deadLetters({}, signal)) {
+    errors.push(...letters.map((letter) => letter.error));
+  }
+  expect(errors).toEqual([error]);
   await broker.close();
 });
 

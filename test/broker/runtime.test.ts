@@ -170,6 +170,22 @@ describe("arguments", () => {
     await expect(topics.subscribe("_inbox.1", () => {}, never)).resolves.toBeUndefined();
   });
 
+  test("an outcome is one of those there are, with the error that belongs to it", async () => {
+    const { queues } = await guarded(able);
+    for (const kind of ["failed", "retry", "dead", "expired", "rescinded", "cancelled"] as const) {
+      for (const wrong of [undefined, null, "no", {}, { ...error, code: "NONSENSE" }]) {
+        const outcome = { kind, delayMs: 0, error: wrong as never };
+        const refused = { ...invalid, details: { field: "error" } };
+        await expect(queues.settle([{ ...claim, outcome }])).rejects.toMatchObject(refused);
+      }
+    }
+    for (const outcome of [undefined, null, {}, { kind: "gone" }]) {
+      const refused = { ...invalid, details: { field: "outcome" } };
+      const settling = queues.settle([{ ...claim, outcome: outcome as never }]);
+      await expect(settling).rejects.toMatchObject(refused);
+    }
+  });
+
   test("a retry and a release have no effects", async () => {
     const { queues } = await guarded(able);
     const effects: Effect[] = [{ kind: "publish", topic: "t", frame }];

@@ -1,6 +1,7 @@
 /** Settlements: one attempt at a message ends, together with what its handler wants to have effect. */
-import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
+import { ColloquyError, type ErrorInfo, errorInfo, invalidOption } from "../../errors.ts";
 import type { Outcome, Settlement, SettleOutcome } from "../broker.ts";
+import { lacksError } from "../checks.ts";
 import { isLegal, type LifeState } from "../life-cycle.ts";
 import { bury, failed, finish, release, retry } from "./attempts.ts";
 import type { Core } from "./core.ts";
@@ -162,6 +163,9 @@ function obstacleTo(
     const message = `a message that is ${from} cannot become ${to}`;
     const details = { from, to };
     return errorInfo(new ColloquyError("INTERNAL_ERROR", message, { details }));
+  }
+  if (lacksError(outcome)) {
+    return errorInfo(invalidOption("error", undefined, `the error of a message that is ${to}`));
   }
   if (outcome.kind === "dead" && core.deadLetters.full) {
     return errorInfo(full("deadLettersMax", core.limits.deadLettersMax));

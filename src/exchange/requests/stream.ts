@@ -7,6 +7,7 @@ import { signalOf } from "../../message/checks.ts";
 import { throwIfAborted, type WaitOptions, withAbort } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
 import { Deferred } from "../../runtime/deferred.ts";
+import { Reading } from "./reading.ts";
 
 /**
  * What became of a cancel. "accepted": nothing more comes of the work. "too-late": it had ended.
@@ -130,19 +131,21 @@ export class StreamReader implements StreamReply {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<unknown, undefined> {
-    return this.#options.after === undefined ? this.#chunks : this.#untilGap();
+    if (this.#options.after === undefined) return this.#chunks;
+    return new Reading(this.#chunks, { read: notMissing });
   }
 
-  async *records(): AsyncGenerator<StreamRecord, undefined> {
+  records(): AsyncIterableIterator<StreamRecord, undefined> {
     let sequence = this.#after;
-    for await (const item of this.#chunks) {
-      if (item instanceof Gap) {
+    return new Reading<unknown, StreamRecord>(this.#chunks, {
+      read: (item) => {
+        if (!(item instanceof Gap)) return { kind: "chunk", sequence: ++sequence, chunk: item };
         const { from, to } = item;
         sequence = to;
-        yield { kind: "gap", from, to };
-      } else yield { kind: "chunk", sequence: ++sequence, chunk: item };
-    }
-    yield { kind: "end", result: await this.result };
+        return { kind: "gap", from, to };
+      },
+      last: async () => ({ kind: "end", result: await this.result }),
+    });
   }
 
   /** The next chunk is the one behind number `sequence`: those in between are lost for good. */
@@ -177,13 +180,6 @@ export class StreamReader implements StreamReply {
     this.#chunks.fail(error);
   }
 
-  async *#untilGap(): AsyncGenerator<unknown, undefined> {
-    for await (const item of this.#chunks) {
-      if (item instanceof Gap) throw missing(item);
-      yield item;
-    }
-  }
-
   /** Half a window at a time: a grant for every chunk would double the traffic. */
   #onRead(): void {
     const credit = this.#received - this.#chunks.size + this.#options.window;
@@ -196,6 +192,11 @@ export class StreamReader implements StreamReply {
     this.#result.reject(new ColloquyError("CANCELLED", "the reader left before the end"));
     this.#options.abandon();
   }
+}
+
+function notMissing(item: unknown): unknown {
+  if (item instanceof Gap) throw missing(item);
+  return item;
 }
 
 function missing({ from, to }: Gap): ColloquyError<"STREAM_CUT"> {

@@ -41,3 +41,34 @@ test.each([
     expect(isCancelled).toBe(true);
   },
 );
+
+test.each([
+  { where: "in one process", processes: 1 },
+  { where: "across processes", processes: 2 },
+])("$where whoever leaves a stream while it waits for a chunk is let go at once", async (it) => {
+  fabric = await openFabric(it.processes);
+  const network = fabric.networks[0] as Network;
+  const reader = await fabric.until(network.agent("reader"));
+  const writer = await fabric.until((fabric.networks[it.processes - 1] as Network).agent("writer"));
+  await fabric.clock.advance(10);
+  writer.handle("wait", async function* (_input, { signal }) {
+    yield 1;
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+  });
+  const stream = () => reader.stream("agent:writer", "wait");
+  const readings = {
+    "the chunks": () => stream()[Symbol.asyncIterator](),
+    "the records": () => stream().records()[Symbol.asyncIterator](),
+    "attached, the chunks": () => network.attach(stream().id)[Symbol.asyncIterator](),
+    "attached, the records": () => network.attach(stream().id).records()[Symbol.asyncIterator](),
+  };
+  const end = { done: true, value: undefined };
+  for (const [what, open] of Object.entries(readings)) {
+    const reading = open();
+    expect(await fabric.until(reading.next()), what).toMatchObject({ done: false });
+    const waiting = reading.next();
+    const leaving = reading.return?.() ?? Promise.reject(new Error(`${what} cannot be left`));
+    expect(await fabric.until(Promise.all([waiting, leaving])), what).toEqual([end, end]);
+    expect(await fabric.until(reading.next()), what).toEqual(end);
+  }
+});

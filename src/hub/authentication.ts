@@ -14,13 +14,22 @@ export interface Identity {
 }
 
 /**
- * Says who is at the other end of `link`, by what the client has shown in `hello.credential` or by the
- * link itself. Rejects, with the reason to be told, to refuse: UNAUTHORIZED, or TOKEN_EXPIRED.
+ * Says who is at the other end of `link`, by what the client has shown in `hello.credential`, by
+ * `link.certificate` or by the link itself. Rejects, with the reason to be told, to refuse: UNAUTHORIZED, or TOKEN_EXPIRED.
  */
 export type Authenticate = (hello: Hello, link: Link) => Promise<Identity>;
 
 /** Whoever could open the link: on a Unix socket the owner of its file. */
 export const localIdentity: Identity = Object.freeze({ name: "local" });
+
+/**
+ * Names each client by the subject of the certificate that its listener has checked: see `tls.ca`.
+ * Rejects with UNAUTHORIZED who came without one.
+ */
+export const certificateIdentity: Authenticate = async (_hello, { certificate }) => {
+  if (certificate !== undefined) return { name: certificate.subject };
+  throw new ColloquyError("UNAUTHORIZED", "this hub asks for a certificate, and none was shown");
+};
 
 /** Characters of a shared token, at least: what could be guessed is no secret. */
 export const tokenCharactersMin = 16;
@@ -47,22 +56,6 @@ export function sharedToken(token: string): Authenticate {
     }
     return identity;
   };
-}
-
-/**
- * @param authenticated - whether the listener asks who comes: by an authenticator, or by certificates.
- * @throws INVALID_OPTION where everybody who reaches `host` could come in.
- */
-export function checkExposure(host: string, authenticated: boolean): void {
-  if (authenticated || isLoopback(host)) return;
-  const message =
-    `host: ${host} can be reached from other machines, and nobody would be asked who they are; ` +
-    "give a token, or an authority for client certificates, or listen on 127.0.0.1";
-  throw new ColloquyError("INVALID_OPTION", message, { details: { field: "host", value: host } });
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 function digestOf(text: string): Uint8Array {

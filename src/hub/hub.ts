@@ -12,7 +12,7 @@
 import type { Broker } from "../broker/broker.ts";
 import type { Hello } from "../broker/hub/operations/greeting.ts";
 import { ColloquyError } from "../errors.ts";
-import type { Link } from "../link/link.ts";
+import type { Link, LinkHost } from "../link/link.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { isProcessDead, processIdentity } from "../runtime/process.ts";
 import { Allowance } from "./allowance.ts";
@@ -46,7 +46,7 @@ export interface HubOptions {
 /** Ticks of the liveness clock within the silence that a session is allowed. */
 const ticksPerSilence = 6;
 
-export class Hub implements SessionHost {
+export class Hub implements SessionHost, LinkHost {
   readonly id: string;
   readonly broker: SharedBroker;
   readonly clock: Clock;
@@ -81,6 +81,11 @@ export class Hub implements SessionHost {
   /** Operations that `authorise` has refused, publications included, which nobody is told of otherwise. */
   get refused(): number {
     return this.#refused;
+  }
+
+  /** True where an authenticator says who comes. */
+  get authenticates(): boolean {
+    return this.#authenticate !== undefined;
   }
 
   get sessions(): number {

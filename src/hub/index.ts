@@ -5,7 +5,14 @@ export {
   type HubBrokerOptions,
   openHubBroker,
 } from "../broker/hub.ts";
-export type { AcceptLink, Connect, Link, Listener } from "../link/link.ts";
+export type {
+  AcceptLink,
+  Connect,
+  Link,
+  LinkHost,
+  Listener,
+  PeerCertificate,
+} from "../link/link.ts";
 export { MessagePortLink } from "../link/message-port.ts";
 export {
   connectTcp,
@@ -27,7 +34,7 @@ export { type Clock, systemClock } from "../runtime/clock.ts";
 export { type Random, systemRandom } from "../runtime/random.ts";
 export {
   type Authenticate,
-  checkExposure,
+  certificateIdentity,
   type Identity,
   localIdentity,
   sharedToken,

@@ -7,6 +7,8 @@ export interface Link {
   readonly peer: string;
   /** Both ends are on one machine, with no network between that may stall or come back. Absent: yes. */
   readonly local?: boolean;
+  /** Of the client, where the listener asked for one and an authority of its own had signed it. */
+  readonly certificate?: PeerCertificate | undefined;
   /**
    * Queues `chunk`, which the caller must not change until the link is `idle`. Never throws; after the link has
    * ended the chunk is dropped.
@@ -29,11 +31,27 @@ export interface Link {
   destroy(): void;
 }
 
+export interface PeerCertificate {
+  /** In the order of the certificate, such as "O=Acme, CN=desk-1". */
+  readonly subject: string;
+  /** Such as "DNS:desk-1.example, URI:spiffe://acme/desk-1". */
+  readonly subjectAltName?: string;
+  /** SHA-256, pairs of hexadecimal digits with colons between. */
+  readonly fingerprint: string;
+}
+
 /** Opens a link, or rejects with AGENT_UNREACHABLE; with CANCELLED once `signal` aborts. */
 export type Connect = (signal: AbortSignal) => Promise<Link>;
 
 /** Takes a link that somebody opened to a listener. Must not throw. */
 export type AcceptLink = (link: Link) => void;
+
+/** Who takes links and says whether it asks who comes, as a `Hub` does. */
+export interface LinkHost {
+  /** False: whoever opens a link may do everything, so that only this machine may. */
+  readonly authenticates: boolean;
+  accept(link: Link): void;
+}
 
 export interface Listener {
   /** Where others connect, in the form `Connect` makers of the same kind of link take. */

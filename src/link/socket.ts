@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { ColloquyError } from "../errors.ts";
 import { AsyncQueue } from "../runtime/async-queue.ts";
 import { Deferred } from "../runtime/deferred.ts";
-import type { Link } from "./link.ts";
+import type { Link, PeerCertificate } from "./link.ts";
 
 /** Bytes that may wait to be written before `send` asks the caller to stop; above Node's own mark. */
 const highWaterMark = 256 * 1024;
@@ -14,18 +14,21 @@ const waitingChunksMax = 16;
 export interface SocketLinkOptions {
   readonly peer: string;
   readonly local: boolean;
+  readonly certificate?: PeerCertificate | undefined;
 }
 
 export class SocketLink implements Link {
   readonly peer: string;
   readonly local: boolean;
+  readonly certificate: PeerCertificate | undefined;
   readonly #socket: Socket;
   readonly #chunks: AsyncQueue<Uint8Array>;
   readonly #closed = new Deferred();
   #drained: Deferred | undefined;
 
   /** @param socket - connected, with nobody else listening to its events. */
-  constructor(socket: Socket, { peer, local }: SocketLinkOptions) {
+  constructor(socket: Socket, { peer, local, certificate }: SocketLinkOptions) {
+    this.certificate = certificate;
     this.peer = peer;
     this.local = local;
     this.#socket = socket;

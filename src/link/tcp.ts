@@ -16,11 +16,12 @@ import {
   type TLSSocket,
 } from "node:tls";
 import type { Clock } from "../runtime/clock.ts";
+import { asks, checkExposure, handLink } from "./exposure.ts";
 import { checkHostPort, type HostPort, hostPortText } from "./host-port.ts";
-import type { AcceptLink, Connect, Listener } from "./link.ts";
+import type { AcceptLink, Connect, LinkHost, Listener } from "./link.ts";
 import { listenAt, openLink } from "./opening.ts";
 import { SocketLink } from "./socket.ts";
-import { type ClientTls, clientTls, type ServerTls, serverTls } from "./tls.ts";
+import { type ClientTls, certificateOf, clientTls, type ServerTls, serverTls } from "./tls.ts";
 
 export interface TcpAddress extends HostPort {
   /** Speak TLS. Default: no. */
@@ -68,22 +69,25 @@ export interface ListenTcpOptions {
 }
 
 /**
- * Who may come in is not decided here: see `HubOptions.authenticate`.
- *
- * @throws INVALID_OPTION, AGENT_UNREACHABLE when it cannot listen there.
+ * @param take - takes the links, such as a `Hub`. One that does not authenticate, or a function, gets
+ *   them from this machine only, unless `tls.ca` asks clients for certificates.
+ * @throws INVALID_OPTION, also for a host that others reach and nobody would be asked who they are;
+ *   AGENT_UNREACHABLE when it cannot listen there.
  */
 export async function listenTcp(
   { host = "127.0.0.1", port, tls }: ListenTcpOptions,
-  accept: AcceptLink,
+  take: AcceptLink | LinkHost,
 ): Promise<Listener> {
   checkHostPort({ host, port }, 0);
+  checkExposure(host, asks(take) || tls?.ca !== undefined);
   const scheme = tls === undefined ? "tcp" : "tls";
-  const take = (socket: Socket): void => {
+  const accept = (socket: Socket): void => {
     const { remoteAddress = "", remotePort = 0 } = socket;
     const from = hostPortText({ host: remoteAddress, port: remotePort });
-    accept(new SocketLink(socket, { peer: `${scheme}://${from}`, local: false }));
+    const options = { peer: `${scheme}://${from}`, local: false };
+    handLink(take, new SocketLink(socket, { ...options, certificate: certificateOf(socket) }));
   };
-  const server = tls === undefined ? clearServer(take) : secureServer(tls, take);
+  const server = tls === undefined ? clearServer(accept) : secureServer(tls, accept);
   await listenAt(server, { host, port }, `${scheme}://${hostPortText({ host, port })}`);
   const { port: chosen } = server.address() as AddressInfo;
   return {

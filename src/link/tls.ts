@@ -1,12 +1,15 @@
 /** What TLS needs to know: version 1.3 (RFC 8446) and nothing older, on both sides. */
 import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
 import {
   type ConnectionOptions,
   createSecureContext,
   type SecureContextOptions,
+  TLSSocket,
   type TlsOptions,
 } from "node:tls";
 import { ColloquyError } from "../errors.ts";
+import type { PeerCertificate } from "./link.ts";
 
 /** PEM text, or its bytes. */
 export type Pem = string | Uint8Array;
@@ -26,6 +29,19 @@ export interface ServerTls {
   readonly key: Pem;
   /** Ask clients for certificates, and take only those signed by these (mutual TLS). Default: ask nobody. */
   readonly ca?: Pem;
+}
+
+/** Of who is at the other end; undefined where no certificate was asked for. */
+export function certificateOf(socket: Duplex): PeerCertificate | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  const { subject, subjectAltName, fingerprint256: fingerprint } = certificate;
+  return {
+    subject: subject.split("\n").join(", "),
+    ...(subjectAltName === undefined ? {} : { subjectAltName }),
+    fingerprint,
+  };
 }
 
 /** @throws INVALID_OPTION when the certificates or the key cannot be used. */

@@ -9,10 +9,11 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { ColloquyError } from "../errors.ts";
+import { asks, checkExposure, handLink, isLoopback } from "./exposure.ts";
 import { checkHostPort, hostPortText } from "./host-port.ts";
-import type { AcceptLink, Listener } from "./link.ts";
+import type { AcceptLink, LinkHost, Listener } from "./link.ts";
 import { listenAt } from "./opening.ts";
-import { type ServerTls, serverTls } from "./tls.ts";
+import { certificateOf, type ServerTls, serverTls } from "./tls.ts";
 import { WebSocketLink, webSocketLimits } from "./websocket.ts";
 
 export interface WebSocketIntakeOptions {
@@ -38,16 +39,17 @@ const headBytesMax = 8_192;
 /** Takes over the sockets of requests to upgrade. */
 export type TakeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-/** @throws INVALID_OPTION, AGENT_UNREACHABLE when it cannot listen there. */
+/** As `listenTcp`. @throws INVALID_OPTION, AGENT_UNREACHABLE when it cannot listen there. */
 export async function listenWebSocket(
   options: ListenWebSocketOptions,
-  accept: AcceptLink,
+  take: AcceptLink | LinkHost,
 ): Promise<Listener> {
   const { host = "127.0.0.1", port, path = "/", tls } = options;
   checkHostPort({ host, port }, 0);
+  checkExposure(host, asks(take) || tls?.ca !== undefined);
   const scheme = tls === undefined ? "ws" : "wss";
   const server = httpServer(tls);
-  server.on("upgrade", webSocketIntake(options, accept));
+  server.on("upgrade", webSocketIntake(options, take));
   await listenAt(server, { host, port }, `${scheme}://${hostPortText({ host, port })}`);
   const { port: chosen } = server.address() as AddressInfo;
   return {
@@ -62,12 +64,13 @@ export async function listenWebSocket(
 
 /**
  * For a server that also answers other requests: add what is returned to its "upgrade" event.
+ * Who comes to another address than one of loopback is refused with 403 where nobody asks who it is.
  *
  * @throws INVALID_OPTION naming an origin that is none.
  */
 export function webSocketIntake(
   { path = "/", origins = [] }: WebSocketIntakeOptions,
-  accept: AcceptLink,
+  take: AcceptLink | LinkHost,
 ): TakeUpgrade {
   const expected = new Set(origins.map(checkedOrigin));
   const server = new WebSocketServer({ noServer: true, clientTracking: false, ...webSocketLimits });
@@ -78,11 +81,15 @@ export function webSocketIntake(
     if (origin !== undefined && !expected.has("*") && !expected.has(origin)) {
       return refuse(socket, "403 Forbidden");
     }
-    const { remoteAddress = "", remotePort = 0 } = request.socket;
+    const certificate = certificateOf(request.socket);
+    const { localAddress = "", remoteAddress = "", remotePort = 0 } = request.socket;
+    if (!asks(take) && certificate === undefined && !isLoopback(localAddress)) {
+      return refuse(socket, "403 Forbidden");
+    }
     const scheme = "encrypted" in request.socket ? "wss" : "ws";
     const from = `${scheme}://${hostPortText({ host: remoteAddress, port: remotePort })}`;
     server.handleUpgrade(request, socket, head, (webSocket) => {
-      accept(new WebSocketLink(webSocket, from));
+      handLink(take, new WebSocketLink(webSocket, from, certificate));
     });
   };
 }

@@ -1,4 +1,7 @@
 /** Who may come in, and what they may do there, over real sockets. */
+import type { IncomingMessage } from "node:http";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
 import type { Broker, QueuedMessage } from "../../src/broker/broker.ts";
 import { writeHello } from "../../src/broker/hub/operations/greeting.ts";
@@ -6,19 +9,21 @@ import { openHubBroker } from "../../src/broker/hub.ts";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 import {
   type Authenticate,
-  checkExposure,
+  certificateIdentity,
   type Identity,
   localIdentity,
   sharedToken,
 } from "../../src/hub/authentication.ts";
 import { Hub, type HubOptions } from "../../src/hub/hub.ts";
 import { join } from "../../src/index.ts";
+import { asks, checkExposure } from "../../src/link/exposure.ts";
 import type { Link } from "../../src/link/link.ts";
 import { connectTcp, listenTcp } from "../../src/link/tcp.ts";
-import { listenWebSocket } from "../../src/link/websocket-listener.ts";
+import { listenWebSocket, webSocketIntake } from "../../src/link/websocket-listener.ts";
 import { frameTypes } from "../../src/message/frame.ts";
 import { systemClock as clock } from "../../src/runtime/clock.ts";
 import { systemRandom as random } from "../../src/runtime/random.ts";
+import { authority, clientCertificate, hubCertificate } from "../support/certificates.ts";
 import { RawClient, someone } from "./support/raw-client.ts";
 
 const token = "correct horse battery staple";
@@ -246,15 +251,72 @@ test("nobody takes the place of another client by knowing its incarnation", asyn
   await victim.queues.declare(["still-here"]);
 });
 
-test("a host that others reach is refused without an authenticator, and tokens that can be guessed too", () => {
+test("a host that others reach is refused without an authenticator, and tokens that can be guessed too", async () => {
+  const { hub } = openHub({});
   for (const host of ["0.0.0.0", "::", "192.168.1.5", "hub.example", "128.0.0.1"]) {
-    expect(() => checkExposure(host, false), host).toThrow(
-      expect.objectContaining({ code: "INVALID_OPTION", message: expect.stringMatching(/token/) }),
-    );
+    for (const listen of [listenTcp, listenWebSocket]) {
+      for (const take of [hub, (link: Link) => link.destroy()]) {
+        await expect(listen({ host, port: 0 }, take), host).rejects.toMatchObject({
+          code: "INVALID_OPTION",
+          message: expect.stringMatching(/token/),
+          details: { field: "host", value: host },
+        });
+      }
+    }
     checkExposure(host, true);
   }
-  for (const host of ["127.0.0.1", "127.8.9.1", "::1", "localhost"]) checkExposure(host, false);
+  for (const host of ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", "localhost"]) {
+    checkExposure(host, false);
+  }
+  expect(asks(hub)).toBe(false);
+  expect(asks(openHub({ authenticate: sharedToken(token) }).hub)).toBe(true);
   expect(() => sharedToken("short")).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));
+});
+
+test("a server of one's own refuses WebSockets that come from elsewhere where nobody is asked", async () => {
+  const refused = (hub: Hub, localAddress: string): Promise<string> => {
+    const socket = new PassThrough();
+    const request = { url: "/", headers: {}, socket: { localAddress } };
+    webSocketIntake({}, hub)(request as IncomingMessage, socket, Buffer.alloc(0));
+    return text(socket);
+  };
+  expect(await refused(openHub({}).hub, "10.1.2.3")).toMatch(/^HTTP\/1.1 403 /);
+  // These get as far as being told that it is no request for a WebSocket.
+  expect(await refused(openHub({}).hub, "127.0.0.1")).not.toMatch(/403/);
+  const asking = openHub({ authenticate: sharedToken(token) }).hub;
+  expect(await refused(asking, "10.1.2.3")).not.toMatch(/403/);
+});
+
+test("who comes with a certificate is known by its subject, over TCP and WebSockets", async () => {
+  const asked: string[] = [];
+  const names: (Link["certificate"] | undefined)[] = [];
+  const { hub } = openHub({
+    authenticate: (hello, link) => {
+      names.push(link.certificate);
+      return certificateIdentity(hello, link);
+    },
+    authorise: ({ name }) => {
+      asked.push(name);
+      return true;
+    },
+  });
+  const tls = { ...hubCertificate, ca: authority };
+  for (const listen of [listenTcp, listenWebSocket]) {
+    const url = await listening(listen({ port: 0, tls }, hub));
+    const net = await join(url.replace("127.0.0.1", "localhost"), {
+      tls: { ca: authority, ...clientCertificate },
+      drainOnSignals: false,
+    });
+    await net.close();
+    expect(names.pop()).toMatchObject({
+      subject: "CN=client",
+      fingerprint: expect.stringMatching(/^([0-9A-F]{2}:){31}[0-9A-F]{2}$/),
+    });
+    expect(new Set(asked.splice(0))).toEqual(new Set(["CN=client"]));
+  }
+  // Without asking for certificates there are none.
+  const url = await listening(listenTcp({ port: 0 }, hub));
+  await expect(join(url)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
 });
 
 test("a credential that is too long is refused before it is sent", async () => {

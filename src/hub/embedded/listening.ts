@@ -1,13 +1,14 @@
 /** What a hub listens at beside the socket of its directory, opened in the thread in which it runs. */
 import { lstatSync } from "node:fs";
 import { ColloquyError, isColloquyError } from "../../errors.ts";
+import { checkExposure } from "../../link/exposure.ts";
 import type { HostPort } from "../../link/host-port.ts";
 import type { Listener } from "../../link/link.ts";
 import { listenTcp } from "../../link/tcp.ts";
 import { type ServerTls, serverTls } from "../../link/tls.ts";
 import { connectUnix, listenUnix } from "../../link/unix.ts";
 import { type WebSocketIntakeOptions, webSocketIntake } from "../../link/websocket-listener.ts";
-import { checkExposure, localIdentity, sharedToken } from "../authentication.ts";
+import { localIdentity, sharedToken } from "../authentication.ts";
 import { type HealthSource, listenHealth } from "../health.ts";
 import type { Hub } from "../hub.ts";
 
@@ -19,7 +20,7 @@ export interface ListenOptions {
   readonly http?: HostPort;
   /** Takes WebSockets at the port of `http`. */
   readonly webSocket?: WebSocketIntakeOptions;
-  /** For all but the Unix socket. */
+  /** For all but the Unix socket. With `ca` and no token a client is who its certificate names. */
   readonly tls?: ServerTls;
   /** Whoever comes by another way than the Unix socket has to know it; see `sharedToken`. */
   readonly token?: string;
@@ -85,7 +86,7 @@ export async function listen(
       endpoints.push({ kind: "unix", url: `unix:${listener.address}` });
     }
     if (options.tcp !== undefined) {
-      const listener = await listenTcp({ ...options.tcp, ...secured }, (link) => hub.accept(link));
+      const listener = await listenTcp({ ...options.tcp, ...secured }, hub);
       clients.push(listener);
       endpoints.push(endpointAt(listener.address));
     }
@@ -119,7 +120,7 @@ async function listenHttp(
   if (http === undefined) return undefined;
   const secured = tls === undefined ? {} : { tls };
   if (webSocket === undefined) return listenHealth({ ...http, ...secured }, health);
-  const take = webSocketIntake(webSocket, (link) => hub.accept(link));
+  const take = webSocketIntake(webSocket, hub);
   const { sessionsMax, strangersMax } = hub.limits;
   const upgrade = { take, connectionsMax: sessionsMax + strangersMax };
   return listenHealth({ ...http, ...secured, upgrade }, health);

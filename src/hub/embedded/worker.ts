@@ -8,13 +8,13 @@ import { systemClock } from "../../runtime/clock.ts";
 import { systemRandom } from "../../runtime/random.ts";
 import { ulidSource } from "../../runtime/ulid.ts";
 import { packageVersion } from "../../runtime/version.ts";
-import { localIdentity, sharedToken } from "../authentication.ts";
+import { certificateIdentity, localIdentity, sharedToken } from "../authentication.ts";
 import type { HealthSource } from "../health.ts";
-import { Hub } from "../hub.ts";
+import { Hub, type HubOptions } from "../hub.ts";
 import { defaultHubLimits } from "../limits.ts";
 import type { Probe } from "../probe.ts";
 import { writeHubFile } from "./hub-file.ts";
-import { isRemote, type Listening, listen } from "./listening.ts";
+import { isRemote, type Listening, type ListenOptions, listen } from "./listening.ts";
 import { openSharedMemory, openSharedStore, type SharedStore } from "./shared-store.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./worker-protocol.ts";
 
@@ -40,7 +40,7 @@ async function serve(parent: MessagePort, options: WorkerOptions): Promise<void>
     clock: systemClock,
     id,
     ...(hubLimits === undefined ? {} : { limits: hubLimits }),
-    ...(more.token === undefined ? {} : { authenticate: sharedToken(more.token) }),
+    ...authenticatorOf(more),
     ...(probe === undefined ? {} : { probe }),
   });
   const stage = { draining: false, closing: false };
@@ -67,6 +67,12 @@ async function serve(parent: MessagePort, options: WorkerOptions): Promise<void>
   // A store that failed serves nobody; the next owner opens it anew and looks at what is there.
   const failure = await store.failed;
   if (!stage.closing) fail(failure);
+}
+
+/** Who comes by a Unix socket or from this process is not asked. */
+function authenticatorOf({ token, tls }: ListenOptions): Pick<HubOptions, "authenticate"> {
+  if (token !== undefined) return { authenticate: sharedToken(token) };
+  return tls?.ca === undefined ? {} : { authenticate: certificateIdentity };
 }
 
 function openStore(options: WorkerOptions): SharedStore {

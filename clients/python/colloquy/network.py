@@ -225,7 +225,7 @@ class Subscription:
         parts = (tokens.get(it, re.escape(it)) for it in pattern.split("."))
         self._regex = re.compile(r"\.".join(parts))
         self._events: asyncio.Queue[bytes] = asyncio.Queue(_EVENTS_MAX)
-        #: Events that were dropped because the handler is slower than they came.
+        #: Events that were dropped, here or by the hub, because they came faster than they were handled.
         self.dropped = 0
         self._task: asyncio.Task[Any] | None = None
         self._leave: Callable[[], None] = lambda: None
@@ -237,7 +237,10 @@ class Subscription:
         try:
             self._events.put_nowait(message)
         except asyncio.QueueFull:
-            self.dropped += 1
+            self._drop(1)
+
+    def _drop(self, count: int) -> None:
+        self.dropped += count
 
     async def cancel(self) -> None:
         """No more of them. Safe to repeat."""
@@ -249,7 +252,12 @@ class Subscription:
     async def _open(self) -> None:
         site = self._net._site
         topic = site.topic(self.pattern)
-        self._leave = await site.topics.subscribe(topic, lambda _, message: self.push(message))
+        self._leave = await site.topics.subscribe(
+            topic,
+            lambda _, message: self.push(message),
+            self._drop,
+            lambda error: site.on_error(error, f"subscription {self.pattern}"),
+        )
         self._net._subscriptions.add(self)
         self._task = site.spawn(self._run(), f"subscription {self.pattern}")
 

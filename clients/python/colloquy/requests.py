@@ -96,7 +96,7 @@ class Call:
             return
         instance, chunks = self.target.instance, self._chunks
 
-        def unheard() -> None:
+        def unheard(no_room: bool) -> None:
             if self.answer.done() or self.target.instance != instance:
                 return
             if self._calls.regrouping:
@@ -214,6 +214,12 @@ class Call:
         else:
             self.fail(unreachable(self.envelope.name, self.target.id, "unknown", self.operation))
 
+    def _not_started(self, no_room: bool) -> ColloquyError:
+        error = unreachable(self.envelope.name, self.target.id, "not-started", self.operation)
+        if no_room:
+            error.code, error.message = "QUEUE_FULL", f"the process of {self.target.id} is too slow to be told"
+        return error
+
     def _cut(self, outcome: str) -> ColloquyError:
         name, received = self.envelope.name, self._chunks.received if self._chunks else 0
         details = {"name": name, "received": received, "outcome": outcome, "id": self.operation}
@@ -225,12 +231,12 @@ class Call:
         elif not self._asking:
             self.send()
 
-    def _unheard(self) -> None:
+    def _unheard(self, no_room: bool) -> None:
         if not self.answer.done() and not self._heard:
-            self.target.suspect = True
-            self._next()
+            self.target.suspect = not no_room
+            self._next(no_room)
 
-    def _next(self) -> None:
+    def _next(self, no_room: bool = False) -> None:
         """Nobody took it where it was sent: another of the pool, or nobody."""
         if self.answer.done() or self._asking:
             return
@@ -242,8 +248,7 @@ class Call:
                 self._tried.remove(self.target)
                 self._loop.call_later(_RETRY_SECONDS, self._send_again)
             else:
-                name, agent = self.envelope.name, self.target.id
-                self.fail(unreachable(name, agent, "not-started", self.operation))
+                self.fail(self._not_started(no_room))
             return
         self.target.outstanding -= 1
         self.target = chosen
@@ -422,7 +427,7 @@ class Requests:
 
     def _send_cancel(self, asked: _Asked) -> None:
         call = asked.call
-        call.tell("cancel", call.sent_ago, on_unheard=lambda: self._told(asked, None))
+        call.tell("cancel", call.sent_ago, on_unheard=lambda no_room: self._told(asked, None))
 
     def _told(self, asked: _Asked, outcome: str | None) -> None:
         if self._asked.get(asked.call.id) is asked:

@@ -9,6 +9,7 @@ from typing import Any, AsyncGenerator, Awaitable, Callable, NamedTuple
 from .errors import ColloquyError, error_of
 from .message import Envelope, Message, Sender, encode_message
 from .site import Site
+from .topics import OnUnheard
 from .wire import now_ms
 
 _ACKNOWLEDGE_SECONDS = 1.0
@@ -292,7 +293,7 @@ class Incoming:
         works = list(self._active.values())
         asked = [it for it in works if not it.left and it.envelope.sender.instance == instance]
 
-        def gone() -> None:
+        def gone(no_room: bool) -> None:
             for work in asked:
                 if not work.left:
                     self._cancel(work, ColloquyError("CANCELLED", "the requester's process is gone"))
@@ -351,10 +352,13 @@ class Incoming:
                 self.site.post(topic, frame)
             return
         saying = self._saying(id)
-        sure = self._is_sure(data) and saying in (None, "missing")
-        if sure:
+        if saying == "cancelled":
+            self._tell("refused", envelope)
+        elif saying in (None, "missing") and self._is_sure(data):
             self._say(id, "missing")
-        self._tell("missing" if sure else "forgotten", envelope)
+            self._tell("missing", envelope)
+        else:
+            self._tell("forgotten", envelope)
 
     def _decline(self, attach: Envelope) -> None:
         error = ColloquyError("UNSUPPORTED", "this process lets nobody attach")
@@ -399,7 +403,7 @@ class Incoming:
             self._forgotten_at = max(self._forgotten_at, kept.at)
 
     def _tell(
-        self, name: str, about: Envelope, data: Any = None, on_unheard: Callable[[], None] | None = None
+        self, name: str, about: Envelope, data: Any = None, on_unheard: OnUnheard | None = None
     ) -> None:
         self.site.control(
             name,

@@ -11,7 +11,7 @@ from .errors import ColloquyError
 from .message import Envelope, Sender, encode_message
 from .presence import Registry
 from .queues import Queues
-from .topics import Topics
+from .topics import OnUnheard, Topics
 from .wire import now_ms, ulid
 
 
@@ -64,7 +64,7 @@ class Site:
         message: bytes,
         *,
         control: bool = False,
-        on_unheard: Callable[[], None] | None = None,
+        on_unheard: OnUnheard | None = None,
     ) -> None:
         """Publishes to an inbox, which may be this process's own. After the end it goes nowhere."""
         if topic == self.inbox:
@@ -83,7 +83,7 @@ class Site:
         data: Any = None,
         sequence: int | None = None,
         credit: int | None = None,
-        on_unheard: Callable[[], None] | None = None,
+        on_unheard: OnUnheard | None = None,
     ) -> None:
         """What the two ends of a request tell each other beside it and its answer."""
         envelope = Envelope(

@@ -12,20 +12,34 @@ from .wire import Frame, Reader, Writer
 
 #: Told topic and message.
 Receive = Callable[[str, bytes], None]
+#: Told whether somebody was subscribed, and too slow for it.
+OnUnheard = Callable[[bool], None]
 
 #: Publications that want to know whether they were heard, before the hub is asked how far it is.
 _QUESTIONS_MAX = 128
 
 
 class _Subscription:
-    def __init__(self, number: int, pattern: str, receive: Receive) -> None:
+    def __init__(
+        self,
+        number: int,
+        pattern: str,
+        receive: Receive,
+        on_dropped: Callable[[int], None],
+        on_ended: Callable[[ColloquyError], None],
+    ) -> None:
         self.number = number
         self.pattern = pattern
         self.receive = receive
+        self.on_dropped = on_dropped
+        self.on_ended = on_ended
         self.in_force: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def reject(self, error: ColloquyError) -> None:
-        if not self.in_force.done():
+        if self.in_force.done():
+            if error.code != "CLOSED":
+                self.on_ended(error)
+        else:
             self.in_force.set_exception(error)
             self.in_force.exception()
 
@@ -35,10 +49,8 @@ class Topics:
         self._connection = connection
         self._subscriptions: dict[int, _Subscription] = {}
         self._numbers = 0
-        self._questions: dict[int, Callable[[], None]] = {}
+        self._questions: dict[int, OnUnheard] = {}
         self._published = 0
-        #: Publications that the hub dropped because this process was too slow.
-        self.dropped = 0
         handlers = {
             wire.PUBLISH: self._deliver,
             wire.SUBSCRIBED: self._subscribed,
@@ -56,9 +68,9 @@ class Topics:
         message: bytes,
         *,
         control: bool = False,
-        on_unheard: Callable[[], None] | None = None,
+        on_unheard: OnUnheard | None = None,
     ) -> None:
-        """Without a session it is lost. `on_unheard` is called when nobody was subscribed."""
+        """Without a session it is lost. `on_unheard` is called when nobody got it."""
         connection = self._connection
         connection.check()
         if not connection.ready:
@@ -72,11 +84,21 @@ class Topics:
             # What is not called unheard by the PONG to this was heard.
             connection.send(wire.PING, Writer().u53(number))
 
-    async def subscribe(self, pattern: str, receive: Receive) -> Callable[[], None]:
-        """Returns, once the subscription is in force, what ends it. Raises FORBIDDEN, CLOSED."""
+    async def subscribe(
+        self,
+        pattern: str,
+        receive: Receive,
+        on_dropped: Callable[[int], None] = lambda count: None,
+        on_ended: Callable[[ColloquyError], None] = lambda error: None,
+    ) -> Callable[[], None]:
+        """Returns, once the subscription is in force, what ends it. Raises FORBIDDEN, QUEUE_FULL, CLOSED.
+
+        `on_dropped` is told what the hub dropped because this process was too slow, `on_ended` why a
+        hub that was found again lets it subscribe no more.
+        """
         self._connection.check()
         self._numbers += 1
-        subscription = _Subscription(self._numbers, pattern, receive)
+        subscription = _Subscription(self._numbers, pattern, receive, on_dropped, on_ended)
         self._subscriptions[subscription.number] = subscription
         self._announce(subscription)
 
@@ -129,9 +151,10 @@ class Topics:
             subscription.in_force.set_result(None)
 
     def _unheard(self, frame: Frame) -> None:
-        on_unheard = self._questions.pop(Reader(frame.header).u53(), None)
+        reader = Reader(frame.header)
+        on_unheard = self._questions.pop(reader.u53(), None)
         if on_unheard is not None:
-            on_unheard()
+            on_unheard(reader.left > 0 and reader.u8() == 1)
 
     def _heard(self, frame: Frame) -> None:
         number = Reader(frame.header).u53()
@@ -139,7 +162,11 @@ class Topics:
             del self._questions[question]
 
     def _dropped(self, frame: Frame) -> None:
-        self.dropped += Reader(frame.header).u53()
+        reader = Reader(frame.header)
+        count, number = reader.u53(), reader.u53()
+        subscription = self._subscriptions.get(number)
+        if subscription is not None:
+            subscription.on_dropped(count)
 
     def _heed(self, frame: Frame) -> None:
         self._connection.send(wire.HEEDED, Writer().u53(Reader(frame.header).u53()), control=True)

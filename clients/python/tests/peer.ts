@@ -8,7 +8,6 @@ const net = await join(url, {
   space,
   ...(token === undefined ? {} : { token }),
   onError: () => {},
-  compression: { algorithm: "gzip" },
 });
 const js = await net.agent("js", { type: "js", capabilities: ["greet.fr"] });
 

@@ -33,8 +33,7 @@ class Payload(NamedTuple):
     def decode(self, limit: int = PAYLOAD_BYTES_MAX) -> Any:
         """The value; `None` where there is none. Byte arrays are `bytes`.
 
-        Raises INVALID_MESSAGE, SERIALIZATION_ERROR or MESSAGE_TOO_LARGE for what nobody may send, and
-        UNSUPPORTED for zstd, which this Python cannot read.
+        Raises INVALID_MESSAGE, SERIALIZATION_ERROR or MESSAGE_TOO_LARGE for what nobody may send, and for zstd.
         """
         data = _decompress(self, limit)
         if self.codec == NONE and not data:
@@ -95,9 +94,7 @@ def _decompress(payload: Payload, limit: int) -> bytes:
     if payload.compression == PLAIN:
         return payload.data
     if payload.compression != GZIP:
-        hint = 'join(url, { compression: { algorithm: "gzip" } }) on the other side'
-        details = {"feature": "zstd"}
-        raise ColloquyError("UNSUPPORTED", f"the payload is compressed with zstd: {hint}", details=details)
+        raise invalid("payload", "no compression or gzip; zstd is not read here")
     unpacker = zlib.decompressobj(31)
     try:
         plain = unpacker.decompress(payload.data, limit + 1)

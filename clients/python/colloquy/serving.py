@@ -44,7 +44,7 @@ class Work:
 
     @property
     def input(self) -> Any:
-        """Raises INVALID_MESSAGE, SERIALIZATION_ERROR or UNSUPPORTED."""
+        """Raises INVALID_MESSAGE, SERIALIZATION_ERROR, MESSAGE_TOO_LARGE."""
         try:
             return self._payload.decode()
         except ColloquyError:

@@ -31,6 +31,7 @@ class Process:
         assert self._process.stdout is not None
         self.line = self._process.stdout.readline().decode()
         if not self.line:
+            self.kill()
             raise AssertionError(f"{arguments[0]} ended before it was ready")
 
     def kill(self) -> None:
@@ -41,21 +42,21 @@ class Process:
 class Hub:
     """`colloquy serve` with a store of its own, on a Unix socket and on TCP."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, **environment: str) -> None:
         self.place = tempfile.mkdtemp(prefix="colloquy-python-")
         self._options = options
+        self._environment = environment
         self.socket = f"{self.place}/hub.sock"
         self.url = f"unix:{self.socket}"
         self.start()
 
     def start(self) -> None:
         options = ["--json", "--dir", f"{self.place}/data", "--unix", self.socket, "--http", "0", *self._options]
-        self._process = Process("src/cli/main.ts", "serve", *options)
+        self._process = Process("src/cli/main.ts", "serve", *options, **self._environment)
         self.endpoints = {it["kind"]: it["url"] for it in json.loads(self._process.line)["endpoints"]}
 
-    def peer(self, url: str | None = None, space: str = "default", **environment: str) -> Process:
-        peer = str(Path(__file__).with_name("peer.ts"))
-        return Process(peer, url or self.url, space, **environment)
+    def peer(self) -> Process:
+        return Process(str(Path(__file__).with_name("peer.ts")), self.url)
 
     def kill(self) -> None:
         self._process.kill()

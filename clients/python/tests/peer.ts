@@ -2,13 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isColloquyError, join, type SingleAddress } from "colloquy";
 
-const [url = "", space = "default"] = process.argv.slice(2);
-const token = process.env["PEER_TOKEN"];
-const net = await join(url, {
-  space,
-  ...(token === undefined ? {} : { token }),
-  onError: () => {},
-});
+const [url = ""] = process.argv.slice(2);
+const net = await join(url, { onError: () => {} });
 const js = await net.agent("js", { type: "js", capabilities: ["greet.fr"] });
 
 /** What this agent is asked to ask of another. */
@@ -65,6 +60,18 @@ js.handle("endless", async function* (topic) {
   } finally {
     await js.publish(topic as string, "left");
   }
+});
+js.handle("drip", async function* (count) {
+  for (let n = 1; n <= (count as number); n++) {
+    await sleep(10);
+    yield n;
+  }
+});
+js.handle("hold", async (topic, { progress }) => {
+  const released = Promise.withResolvers<unknown>();
+  await js.subscribe(topic as string, released.resolve);
+  progress("held");
+  return released.promise;
 });
 js.handle("SAVE", (value, { message, attempt }) => ({ value, attempt, from: message.from.agent }));
 js.handle(

@@ -291,7 +291,7 @@ export const queueFrames: readonly FrameVector[] = [
   tracked("unknown", 0, { state: "unknown" }),
   tracked("queued", 1, { state: "queued", attempts }, attempts),
   tracked("offered", 2, { state: "offered", attempts: firstAttempt }, firstAttempt),
-  tracked("started, with progress", 3, { state: "started", attempts, progress }, attempts),
+  tracked("started", 3, { state: "started", attempts, progress }, attempts),
   tracked(
     "waiting for input",
     4,
@@ -300,9 +300,10 @@ export const queueFrames: readonly FrameVector[] = [
   ),
   tracked("done", 5, { state: "done" }),
   tracked("done with a result", 6, { state: "done", result: packValue({ sent: true }) }),
-  ...(["failed", "dead", "expired", "cancelled", "rescinded", "error"] as const).map(
-    (state, index) => tracked(state, 7 + index, { state, error }, { error }),
+  ...(["failed", "dead", "expired", "cancelled", "rescinded"] as const).map((state, index) =>
+    tracked(state, 7 + index, { state, error }, { error }),
   ),
+  tracked("the hub could not find out", 12, { state: "error", error }, { error }),
   numbered("UNTRACK", "UNTRACK", "client", "number", 4),
   {
     name: "AWAIT: two of one run, and one more",

@@ -3,14 +3,18 @@
  *
  *   npm run fuzz -- --frames 10000000 --seed 1
  *
- * --parser says to what: messages (the decoder of messages), hub (what clients send) or client (what
- * hubs send); by default to each, one after the other. Without --seed a run begins at a new one.
+ * --parser says to what: messages (the decoder of messages), hub (what clients send), client (what hubs
+ * send), hello (what strangers send, with credentials), websocket (their frames) or upgrade (requests for
+ * WebSockets); by default to each, one after the other. Without --seed a run begins at a new one.
  * Anything wrong ends it, and names its seed.
  */
 import { parseArgs } from "node:util";
 import { fuzzClient } from "../test/support/fuzz/fuzz-client.ts";
 import { fuzzFrames } from "../test/support/fuzz/fuzz-frames.ts";
+import { fuzzHello } from "../test/support/fuzz/fuzz-hello.ts";
 import { fuzzHub } from "../test/support/fuzz/fuzz-hub.ts";
+import { fuzzUpgrade } from "../test/support/fuzz/fuzz-upgrade.ts";
+import { fuzzWebSocket } from "../test/support/fuzz/fuzz-websocket.ts";
 
 interface Share {
   readonly frames: number;
@@ -36,6 +40,9 @@ const parsers: Readonly<Record<string, Parser>> = {
     const { chunks, refusals } = await fuzzClient(frames / framesPerChunk, seed);
     return { frames: chunks * framesPerChunk, reasons: refusals };
   },
+  hello: fuzzHello,
+  websocket: fuzzWebSocket,
+  upgrade: fuzzUpgrade,
 };
 
 const { values } = parseArgs({
@@ -60,6 +67,8 @@ async function fuzz(name: string, parser: Parser): Promise<void> {
   let done = 0;
   while (done < frames) {
     const share = await parser(Math.min(framesAtATime, frames - done), firstSeed + done);
+    // Memory that is freed by the event loop waits for a turn of it, and most parsers take none.
+    await new Promise(setImmediate);
     done += Math.round(share.frames);
     for (const [reason, count] of share.reasons) {
       reasons.set(reason, (reasons.get(reason) ?? 0) + count);

@@ -1,41 +1,55 @@
 /**
- * Strangers that mean harm, against a hub in a process of its own on TCP, beside a client that works on.
+ * Strangers that mean harm, against a hub in a process of its own, on TCP and WebSocket, beside a client
+ * that works on.
  *
  *   npm run hostile [-- --connections 10000]       writes docs/results/hostile.md
  *
- * Ends with 1 when the hub takes more than 1 GiB or 64 KiB for each stranger, or the client is not
- * served. How long the hub's event loop stood still is written down; a busy machine adds to it.
+ * Ends with 1 when the hub takes more than 1 GiB or 64 KiB for each stranger, does not end one in time,
+ * or the client is not served. How long the hub's event loop stood still is written down; a busy machine
+ * adds to it. --patience is the hub's, in milliseconds; --out is another folder.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { cpus, loadavg, totalmem } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openHubBroker, systemClock, systemRandom } from "colloquy/hub";
-import { SeededRandom } from "colloquy/testing";
-import { SocketLink } from "../src/link/socket.ts";
-import type { Vitals } from "./hostile/hub.ts";
+import { connectTcp } from "../src/link/tcp.ts";
+import { upgradeRequest } from "../test/hub/support/stranger.ts";
+import { type Attack, attacks } from "./hostile/attacks.ts";
+import type { Places, Vitals } from "./hostile/hub.ts";
 
-const { values } = parseArgs({ options: { connections: { type: "string", default: "10000" } } });
-const connections = Number(values.connections);
-if (!(connections >= 1)) throw new Error(`--connections: ${values.connections} is not 1 or more`);
-const helloTimeoutMs = 20_000;
+const { values } = parseArgs({
+  options: {
+    connections: { type: "string", default: "10000" },
+    patience: { type: "string", default: "20000" },
+    out: { type: "string", default: "docs/results" },
+  },
+});
+const connections = above0("connections", values.connections);
+const patienceMs = above0("patience", values.patience);
 const strangerBytesMax = 64 * 1024;
 const totalBytesMax = 2 ** 30;
+/** With fewer, what the hub takes for itself is more than what they cost. */
+const strangersToWeigh = 500;
+const atATime = 100;
+const settleMs = 300;
+/** Beyond the hub's patience, for a machine that is busy with other things. */
+const machineMs = 20_000;
 const mib = 2 ** 20;
+const labels = { tcp: "TCP", http: "HTTP", upgraded: "WebSocket" } as const;
 
-const hub = fork(fileURLToPath(new URL("./hostile/hub.ts", import.meta.url)), [
-  `${helloTimeoutMs}`,
-]);
-const [port] = (await once(hub, "message")) as [number];
-const random = new SeededRandom(1);
+const program = fileURLToPath(new URL("./hostile/hub.ts", import.meta.url));
+const hub = fork(program, [`${patienceMs}`]);
+const [places] = (await once(hub, "message")) as [Places];
+/** Answered in the order in which they were asked for. */
+const asking: ((answer: Vitals) => void)[] = [];
+hub.on("message", (answer: Vitals) => asking.shift()?.(answer));
 const neighbour = await openHubBroker({
-  connect: async () => {
-    const socket = await dial();
-    return new SocketLink(socket, { peer: "the hub", local: true });
-  },
+  connect: connectTcp({ host: "127.0.0.1", port: places.tcp }),
   clock: systemClock,
   random: systemRandom,
   name: "neighbour",
@@ -52,114 +66,128 @@ const work = (async () => {
   }
 })();
 
-const before = await vitals();
+const wrong: string[] = [];
 const rows: string[] = [];
-/** Held until the hub's patience is over: connected, half of a frame's head said, and no more. */
-const halfOpen = await attack(
-  "half-open: six bytes of a head, then nothing",
-  connections,
-  (socket) => {
-    socket.write(Uint8Array.of(1, 16, 0, 0, 0, 0));
-  },
-);
-const held = await vitals();
-const eachBytes = (held.rss - before.rss) / Math.max(1, held.connections - 1);
-await attack("garbage: 4 KiB of random bytes", 2_000, (socket) => {
-  socket.write(Uint8Array.from({ length: 4_096 }, () => random.uint32() & 255));
-});
-await attack("a HELLO that claims 4 GiB", 2_000, (socket) => {
-  socket.write(Uint8Array.of(1, 16, 0, 0, 0, 0, 0, 8, 255, 255, 255, 255));
-});
-await attack("another version", 2_000, (socket) => {
-  socket.write(Uint8Array.of(9, 16, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0));
-});
-await attack("a HELLO cut short, then the end", 2_000, (socket) => {
-  socket.end(Uint8Array.of(1, 16, 0, 0, 0, 0, 0, 40, 0, 0, 0, 0, 1, 2, 3));
-});
-const loris = await attack("slow: one byte a second", 200, (socket) => {
-  const timer = setInterval(() => socket.write(Uint8Array.of(1)), 1_000);
-  socket.once("close", () => clearInterval(timer));
-});
-await Promise.all([...halfOpen, ...loris].map(closed));
-const after = await vitals();
+let highest = 0;
+await vitals();
+await pause(patienceMs);
+report("nobody, for as long as it is patient", 0, await vitals(), undefined);
+// Few of each are not weighed, and may as well come all at once.
+if (connections < strangersToWeigh) await Promise.all(attacks.map(play));
+else for (const attack of attacks) await play(attack);
 working = false;
 await work;
 await neighbour.close();
 hub.disconnect();
+conclude();
 
-const sorted = latencies.toSorted((a, b) => a - b);
-const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
-const wrong: string[] = [];
-if (held.rss > totalBytesMax) wrong.push(`${inMib(held.rss)} MiB in all`);
-if (eachBytes > strangerBytesMax) wrong.push(`${Math.round(eachBytes)} bytes for each stranger`);
-if (held.connections < connections) wrong.push(`only ${held.connections} were held`);
-if (after.connections > 1) wrong.push(`${after.connections} are still connected`);
-const verdict = wrong.length === 0 ? "Held." : `Wrong: ${wrong.join("; ")}.`;
-console.log(verdict);
-mkdirSync("docs/results", { recursive: true });
-writeFileSync(
-  "docs/results/hostile.md",
-  `# Hostile connections
-
-${verdict} With ${held.connections - 1} half-open connections the hub had ${inMib(held.rss)} MiB resident, ${inMib(before.rss)} before: ${(eachBytes / 1024).toFixed(1)}
-KiB for each. It ended all of them after \`helloTimeoutMs\`. A client beside them was served ${served} times, p99 ${p99.toFixed(1)} ms.
-
-| who came over TCP | how many | longest stall of the hub's event loop |
-|---|--:|--:|
-${rows.join("\n")}
-
-- ${new Date().toISOString().slice(0, 10)}, \`npm run hostile -- --connections ${connections}\`, from sources; strangersMax 20,000 (default 256), helloTimeoutMs ${helloTimeoutMs}
-- ${cpus().length} processors (${cpus()[0]?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.version}, ${process.platform}
-- load average when it ended: ${(loadavg()[0] as number).toFixed(1)}; an idle machine has 0. A stall is the time between two turns, so it includes the time in which the system ran somebody else
-- The goal for a stall is 50 ms
-`,
-);
-if (wrong.length > 0) process.exitCode = 1;
-
-async function attack(
-  name: string,
-  count: number,
-  act: (socket: Socket) => void,
-): Promise<readonly Socket[]> {
-  await vitals();
+async function play(attack: Attack): Promise<void> {
+  const { name, over, held, act } = attack;
+  const count = Math.min(connections, attack.count === "all" ? connections : attack.count);
+  const before = await vitals();
   const sockets: Socket[] = [];
-  for (let begun = 0; begun < count; begun += 100) {
-    const dialling = Array.from({ length: Math.min(100, count - begun) }, dial);
+  for (let begun = 0; begun < count; begun += atATime) {
+    const dialling = Array.from({ length: Math.min(atATime, count - begun) }, () => dial(over));
     for (const socket of await Promise.all(dialling)) {
       sockets.push(socket);
       act(socket);
     }
   }
-  await pause(500);
-  const { stallMs } = await vitals();
-  rows.push(`| ${name} | ${count} | ${stallMs.toFixed(0)} ms |`);
-  console.log(rows.at(-1));
-  return sockets;
+  await pause(settleMs);
+  const during = await vitals();
+  highest = Math.max(highest, during.rss);
+  // Those who come take longer than the hub is patient on a slow machine, and leave fewer to weigh.
+  const kept = during.connections - before.connections;
+  const eachBytes = (during.rss - before.rss) / Math.max(1, kept);
+  const weighed = held === true && kept >= strangersToWeigh ? eachBytes : undefined;
+  report(`${labels[over]}: ${name}`, count, during, weighed);
+  if (weighed !== undefined && weighed > strangerBytesMax) {
+    wrong.push(`${name}: ${Math.round(weighed)} bytes for each`);
+  }
+  for (const socket of sockets) socket.resume();
+  const inTime = Promise.all(sockets.map(closed)).then(() => true);
+  const late = new Promise<boolean>((resolve) => {
+    setTimeout(() => resolve(false), patienceMs * 2 + machineMs).unref();
+  });
+  if (!(await Promise.race([inTime, late]))) {
+    const open = sockets.filter((socket) => !socket.closed);
+    wrong.push(`${name}: ${open.length} were not ended in time`);
+    for (const socket of open) socket.destroy();
+  }
 }
 
-async function dial(): Promise<Socket> {
+async function dial(over: Attack["over"]): Promise<Socket> {
+  const port = over === "tcp" ? places.tcp : places.ws;
   const socket = createConnection({ port, host: "127.0.0.1" });
-  await once(socket, "connect");
   socket.on("error", () => {});
-  // Whoever does not read does not see the end either; a link reads by itself.
+  await once(socket, "connect");
+  if (over === "upgraded") {
+    socket.write(upgradeRequest);
+    await once(socket, "data");
+  }
+  // Whoever does not read does not see the end either.
   socket.resume();
   return socket;
+}
+
+function report(name: string, count: number, { stallMs }: Vitals, each: number | undefined): void {
+  const weight = each === undefined ? "" : `${(Math.max(0, each) / 1024).toFixed(1)} KiB`;
+  rows.push(`| ${name} | ${count} | ${weight} | ${stallMs.toFixed(0)} ms |`);
+  console.log(rows.at(-1));
+}
+
+function conclude(): void {
+  if (highest > totalBytesMax) wrong.push(`${inMib(highest)} MiB in all`);
+  if (served === 0) wrong.push("the client beside them was not served");
+  const verdict = wrong.length === 0 ? "Held." : `Wrong: ${wrong.join("; ")}.`;
+  console.log(verdict);
+  if (wrong.length > 0) process.exitCode = 1;
+  const sorted = latencies.toSorted((a, b) => a - b);
+  const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
+  mkdirSync(values.out, { recursive: true });
+  writeFileSync(
+    join(values.out, "hostile.md"),
+    `# Hostile connections
+
+${verdict} The hub had ${inMib(highest)} MiB resident at most. Whoever did wrong was ended for it, and the others
+when its patience was over. A client beside them was served ${served} times, p99 ${p99.toFixed(1)} ms.
+
+What each cost is told of those that the hub keeps until then, as resident memory; at most ${strangerBytesMax / 1024} KiB.
+
+| who came | how many | each cost | longest stall of the hub's event loop |
+|---|--:|--:|--:|
+${rows.join("\n")}
+
+- ${new Date().toISOString().slice(0, 10)}, \`npm run hostile -- --connections ${connections}\`, from sources; strangersMax 20,000 (default 256), helloTimeoutMs ${patienceMs} (default 5,000)
+- ${cpus().length} processors (${cpus()[0]?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.version}, ${process.platform}
+- load average when it ended: ${(loadavg()[0] as number).toFixed(1)}; an idle machine has 0. A stall is the time between two turns, so it includes the time in which the system ran somebody else: compare the first row
+- The goal for a stall is 50 ms
+`,
+  );
 }
 
 function closed(socket: Socket): Promise<void> {
   return socket.closed
     ? Promise.resolve()
-    : new Promise((resolve) => socket.once("close", resolve));
+    : new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
-async function vitals(): Promise<Vitals> {
+function vitals(): Promise<Vitals> {
+  const answer = Promise.withResolvers<Vitals>();
+  asking.push(answer.resolve);
   hub.send("vitals");
-  const [answer] = (await once(hub, "message")) as [Vitals];
-  return answer;
+  return answer.promise;
 }
 
 function inMib(bytes: number): string {
   return (bytes / mib).toFixed(0);
+}
+
+function above0(option: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  console.error(`--${option}: ${text} is not above 0`);
+  process.exit(2);
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,38 +1,46 @@
-/** A hub on TCP that says how it fares: the program that `npm run hostile` attacks. */
-import { type AddressInfo, createServer } from "node:net";
+/** A hub on TCP and WebSocket that says how it fares: the program that `npm run hostile` attacks. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Hub, systemClock } from "colloquy/hub";
 import { openMemoryBroker } from "colloquy/testing";
-import { SocketLink } from "../../src/link/socket.ts";
+import type { Link } from "../../src/link/link.ts";
+import { listenTcp } from "../../src/link/tcp.ts";
+import { listenWebSocket } from "../../src/link/websocket-listener.ts";
+
+export interface Places {
+  readonly tcp: number;
+  readonly ws: number;
+}
 
 export interface Vitals {
   readonly rss: number;
   /** Longest turn of the event loop since the last time, milliseconds. */
   readonly stallMs: number;
+  /** Sockets that are open, whatever they are for, but for those that listen. */
   readonly connections: number;
 }
 
+const patienceMs = Number(process.argv[2]);
 const hub = new Hub({
   broker: openMemoryBroker({ clock: systemClock }),
   clock: systemClock,
   id: "hub",
-  limits: { strangersMax: 20_000, helloTimeoutMs: Number(process.argv[2]) },
+  limits: { strangersMax: 20_000, helloTimeoutMs: patienceMs },
 });
 const resolutionMs = 1;
 const delay = monitorEventLoopDelay({ resolution: resolutionMs });
 delay.enable();
-let connections = 0;
-const server = createServer({ noDelay: true }, (socket) => {
-  connections++;
-  socket.once("close", () => connections--);
-  hub.accept(new SocketLink(socket, { peer: "somebody", local: true }));
-});
-server.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 }, () => {
-  process.send?.((server.address() as AddressInfo).port);
-});
+const accept = (link: Link) => hub.accept(link);
+const tcp = await listenTcp({ port: 0 }, accept);
+const ws = await listenWebSocket({ port: 0, patienceMs }, accept);
+const portOf = (address: string) => Number(address.slice(address.lastIndexOf(":") + 1));
+const places: Places = { tcp: portOf(tcp.address), ws: portOf(ws.address) };
+process.send?.(places);
 process.on("message", () => {
   const stallMs = Math.max(0, delay.max / 1e6 - resolutionMs);
   delay.reset();
+  const connections = process
+    .getActiveResourcesInfo()
+    .filter((it) => it === "TCPSocketWrap").length;
   const vitals: Vitals = { rss: process.memoryUsage().rss, stallMs, connections };
   process.send?.(vitals);
 });

@@ -1,6 +1,5 @@
-/** The processes of the soak, as their parent sees them. */
+/** The clients of the soak, each a process, as their parent sees them. */
 import { type ChildProcess, fork } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Order, Report, Role } from "./process.ts";
 
@@ -18,10 +17,10 @@ export class Member {
     fail: (error: Error) => void;
   }[] = [];
 
-  private constructor(role: Role, directory: string, name: string) {
+  private constructor(role: Role, url: string, name: string) {
     this.role = role;
     this.name = name;
-    this.#child = fork(program, [role, directory, name]);
+    this.#child = fork(program, [role, url, name]);
     this.#child.on("message", (report: Report) => {
       const at = this.#waiting.findIndex(({ kind }) => kind === report.kind);
       if (at >= 0) this.#waiting.splice(at, 1)[0]?.take(report);
@@ -31,8 +30,9 @@ export class Member {
     });
   }
 
-  static async start(role: Role, directory: string, name: string): Promise<Member> {
-    const member = new Member(role, directory, name);
+  /** @param url - of the hub. */
+  static async start(role: Role, url: string, name: string): Promise<Member> {
+    const member = new Member(role, url, name);
     await member.#until("ready");
     return member;
   }
@@ -60,14 +60,8 @@ export class Member {
     this.#child.kill("SIGKILL");
   }
 
-  get rssBytes(): number {
-    const [, kib] =
-      /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.#child.pid}/status`, "utf8")) ?? [];
-    return Number(kib) * 1024;
-  }
-
-  get descriptors(): number {
-    return readdirSync(`/proc/${this.#child.pid}/fd`).length;
+  get pid(): number {
+    return this.#child.pid as number;
   }
 
   #tell(order: Order): void {

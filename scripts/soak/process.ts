@@ -1,11 +1,11 @@
 /**
- * One process of the soak: hub, worker or driver. Told what to do over the channel to its parent, and
+ * One client of the soak: worker or driver. Told what to do over the channel to its parent, and
  * answers each `sample` with its memory and, for a driver, with what happened since the last.
  */
-import { join, type Network } from "colloquy";
+import { isColloquyError, join, type Network } from "colloquy";
 import { LatencyHistogram } from "../../src/exchange/latency-histogram.ts";
 
-export type Role = "hub" | "worker" | "driver";
+export type Role = "worker" | "driver";
 
 export type Order =
   | { readonly kind: "sample" }
@@ -39,8 +39,12 @@ export type Report =
     }
   | { readonly kind: "stopped" };
 
-const inFlightMax = 128;
+/** With a full window; at a steady pace more may be in flight, so that a pause is made up for. */
+const windowMax = 128;
+const pacedInFlightMax = 256;
 const paceMs = 5;
+/** More than can be in flight: what waits for a pause of the machine to end is not refused. */
+const capacityOfWorker = 1_000;
 /** Of a hundred operations: requests, then publications, then durable commands; the rest are streams. */
 const shares = { request: 60, publish: 80, command: 95 };
 const chunksOfStream = 10;
@@ -50,7 +54,7 @@ const payload = {
   note: "soak",
 };
 
-const [role, directory, name] = process.argv.slice(2) as [Role, string, string];
+const [role, url, name] = process.argv.slice(2) as [Role, string, string];
 const latencies = new LatencyHistogram();
 const nothing = new LatencyHistogram();
 const failures: string[] = [];
@@ -60,7 +64,7 @@ let heard = 0;
 let rate = 0;
 let stopping = false;
 
-const net = await join(`embedded:${directory}`, { name, drainOnSignals: false });
+const net = await join(url, { name, drainOnSignals: false });
 let driving: Promise<void> | undefined;
 if (role === "worker") await work(net);
 if (role === "driver") driving = drive(net);
@@ -81,7 +85,7 @@ async function obey(order: Order): Promise<void> {
 }
 
 async function work(network: Network): Promise<void> {
-  const agent = await network.agent(name, { type: "worker" });
+  const agent = await network.agent(name, { type: "worker", capacity: capacityOfWorker });
   agent.handle("quote", (input) => input);
   agent.handle("ticks", async function* () {
     for (let chunk = 0; chunk < chunksOfStream; chunk++) yield chunk;
@@ -109,6 +113,7 @@ async function drive(network: Network): Promise<void> {
       due = 0;
     }
     const elapsed = (performance.now() - begunMs) / 1_000;
+    const inFlightMax = pacedRate === Infinity ? windowMax : pacedInFlightMax;
     const wanted = pacedRate === Infinity ? due + inFlightMax : Math.floor(elapsed * pacedRate);
     for (; due < wanted; due++) {
       if (pending.size >= inFlightMax) {
@@ -131,7 +136,7 @@ async function drive(network: Network): Promise<void> {
       latencies.add(performance.now() - begin);
     } catch (error) {
       counts.failed++;
-      if (failures.length < 20) failures.push(String(error));
+      if (failures.length < 20) failures.push(described(error));
     }
     counts.operations++;
   }
@@ -155,6 +160,11 @@ async function operate(agent: Awaited<ReturnType<Network["agent"]>>, draw: numbe
     for await (const _ of agent.stream("type:worker", "ticks")) chunks++;
     if (chunks !== chunksOfStream) throw new Error(`${chunks} chunks of ${chunksOfStream}`);
   }
+}
+
+function described(error: unknown): string {
+  const details = isColloquyError(error) ? ` ${JSON.stringify(error.details)}` : "";
+  return `${error}${details}`;
 }
 
 function sample(): void {

@@ -222,15 +222,17 @@ export class Session implements SessionContext {
     let greeting: Promise<void> | undefined;
     const receive = (frame: Frame): void => {
       if (this.#membership !== undefined) return this.#dispatch(frame);
-      if (greeting !== undefined) throw invalidMessage("frame", "nothing before WELCOME");
-      greeting = this.#greet(frame);
+      if (greeting !== undefined) throw tooEarly();
+      greeting = this.#greet(readHello(frame));
       // Awaited below, unless what follows it in the chunk ends the session first.
       greeting.catch(() => {});
     };
     // Not `for await`: leaving that early would break the link before it has carried the reason.
     const chunks = this.#link.receive()[Symbol.asyncIterator]();
+    let early: ReturnType<typeof chunks.next> | undefined;
     while (!this.#saidGoodbye) {
-      const { done, value } = await chunks.next();
+      const { done, value } = await (early ?? chunks.next());
+      early = undefined;
       if (done === true) return;
       this.#silentTicks = 0;
       this.#parser.push(value, receive);
@@ -243,7 +245,10 @@ export class Session implements SessionContext {
       this.#steps = 0;
       this.#submit();
       if (this.#membership === undefined && greeting !== undefined) {
-        await withAbort(greeting, patience);
+        // Read meanwhile: what a stranger sends must not pile up in the link while it is asked about.
+        early = chunks.next();
+        await withAbort(Promise.race([greeting, early.then(refuseData)]), patience);
+        continue;
       }
       this.#heldBackBy = "its work";
       await this.#work.below(this.limits.inProgressBytesMax);
@@ -264,8 +269,7 @@ export class Session implements SessionContext {
     for (const port of this.#membership.ports) port.submit?.();
   }
 
-  async #greet(frame: Frame): Promise<void> {
-    const hello = readHello(frame);
+  async #greet(hello: Hello): Promise<void> {
     this.#identity ??= await this.#host.authenticate(hello, this.#link);
     // Meanwhile it may have been refused or given up: it must not be taken in as one that nobody ends.
     if (this.finished) throw new ColloquyError("CLOSED", "the session has ended");
@@ -382,6 +386,15 @@ export class Session implements SessionContext {
     await this.#link.close();
     timer.cancel();
   }
+}
+
+/** @throws INVALID_MESSAGE when the link brought anything but its end. */
+function refuseData({ done }: IteratorResult<Uint8Array>): void {
+  if (done !== true) throw tooEarly();
+}
+
+function tooEarly(): ColloquyError {
+  return invalidMessage("frame", "nothing before WELCOME");
 }
 
 /** Not the client's fault: it may come again, here or to a successor. */

@@ -3,18 +3,18 @@
  * says in the Origin header whose page it is (RFC 6455, section 10.2): pages are refused unless their
  * origin is expected. Programs send no Origin; who they are is for `HubOptions.authenticate`.
  */
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { WebSocketServer } from "ws";
 import { ColloquyError } from "../errors.ts";
 import { asks, checkExposure, handLink, isLoopback } from "./exposure.ts";
 import { checkHostPort, hostPortText } from "./host-port.ts";
 import type { AcceptLink, LinkHost, Listener } from "./link.ts";
 import { listenAt } from "./opening.ts";
 import { certificateOf, type ServerTls, serverTls } from "./tls.ts";
-import { WebSocketLink, webSocketLimits } from "./websocket.ts";
+import { ServedWebSocketLink } from "./websocket-served.ts";
+import { upgradeAnswer, upgradeRefusal } from "./websocket-upgrade.ts";
 
 export interface WebSocketIntakeOptions {
   /** Of the URL. Default: "/". */
@@ -30,10 +30,11 @@ export interface ListenWebSocketOptions extends WebSocketIntakeOptions {
   readonly port: number;
   /** Speak wss under TLS 1.3, and with `ca` ask clients for certificates. Default: no. */
   readonly tls?: ServerTls;
+  /** How long a stranger may take to ask for a WebSocket, and for the TLS handshake. Default: 5,000. */
+  readonly patienceMs?: number;
 }
 
-/** Milliseconds that a stranger has to ask for a WebSocket, and bytes to do so. */
-const patienceMs = 5_000;
+/** Bytes of a request's head. */
 const headBytesMax = 8_192;
 
 /** Takes over the sockets of requests to upgrade. */
@@ -48,8 +49,7 @@ export async function listenWebSocket(
   checkHostPort({ host, port }, 0);
   checkExposure(host, asks(take) || tls?.ca !== undefined);
   const scheme = tls === undefined ? "ws" : "wss";
-  const server = httpServer(tls);
-  server.on("upgrade", webSocketIntake(options, take));
+  const server = webSocketServer(options, take);
   await listenAt(server, { host, port }, `${scheme}://${hostPortText({ host, port })}`);
   const { port: chosen } = server.address() as AddressInfo;
   return {
@@ -73,8 +73,8 @@ export function webSocketIntake(
   take: AcceptLink | LinkHost,
 ): TakeUpgrade {
   const expected = new Set(origins.map(checkedOrigin));
-  const server = new WebSocketServer({ noServer: true, clientTracking: false, ...webSocketLimits });
-  return (request, socket, head) => {
+  return (request, duplex, head) => {
+    const socket = duplex as Socket;
     socket.on("error", () => socket.destroy());
     const { origin } = request.headers;
     if (request.url?.split("?", 1)[0] !== path) return refuse(socket, "404 Not Found");
@@ -88,33 +88,44 @@ export function webSocketIntake(
     }
     const scheme = "encrypted" in request.socket ? "wss" : "ws";
     const from = `${scheme}://${hostPortText({ host: remoteAddress, port: remotePort })}`;
-    server.handleUpgrade(request, socket, head, (webSocket) => {
-      handLink(take, new WebSocketLink(webSocket, from, certificate));
-    });
+    const refusal = upgradeRefusal(request);
+    if (refusal !== undefined) return refuse(socket, refusal);
+    socket.setTimeout(0);
+    socket.write(upgradeAnswer(request));
+    if (head.length > 0) socket.unshift(head);
+    handLink(take, new ServedWebSocketLink(socket, from, certificate));
   };
 }
 
-function httpServer(tls: ServerTls | undefined): Server {
+/** Answers nothing but requests for WebSockets, and does not listen yet. @throws INVALID_OPTION. */
+export function webSocketServer(
+  options: Omit<ListenWebSocketOptions, "host" | "port">,
+  take: AcceptLink | LinkHost,
+): Server {
+  const { tls, patienceMs = 5_000 } = options;
   const bounds = {
     maxHeaderSize: headBytesMax,
     headersTimeout: patienceMs,
     requestTimeout: patienceMs,
     keepAliveTimeout: 1,
-    connectionsCheckingInterval: 1_000,
+    connectionsCheckingInterval: patienceMs / 5,
     noDelay: true,
   };
   const server =
     tls === undefined
       ? createServer(bounds)
       : createSecureServer({ ...serverTls(tls), ...bounds, handshakeTimeout: patienceMs });
-  server.on("request", (_request, response) => {
-    response.writeHead(426, { connection: "close", upgrade: "websocket" }).end();
-  });
+  for (const asked of ["request", "checkContinue", "checkExpectation"] as const) {
+    server.on(asked, (_request: IncomingMessage, response: ServerResponse) => {
+      response.writeHead(426, { connection: "close", upgrade: "websocket" }).end();
+    });
+  }
   server.on("clientError", (_error, socket) => socket.destroy());
+  server.on("upgrade", webSocketIntake(options, take));
   return server;
 }
 
-function refuse(socket: Duplex, status: string): void {
+function refuse(socket: Socket, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   socket.once("finish", () => socket.destroy());
 }

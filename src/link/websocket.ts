@@ -8,7 +8,7 @@ import { ColloquyError } from "../errors.ts";
 import { cancelledError, onAbort } from "../runtime/abort.ts";
 import { AsyncQueue } from "../runtime/async-queue.ts";
 import { Deferred } from "../runtime/deferred.ts";
-import type { Connect, Link, PeerCertificate } from "./link.ts";
+import type { Connect, Link } from "./link.ts";
 import { type ClientTls, clientTls } from "./tls.ts";
 import { webSocketMessageBytesMax } from "./websocket-message.ts";
 
@@ -82,15 +82,13 @@ const orderly = 1_000;
 export class WebSocketLink implements Link {
   readonly peer: string;
   readonly local = false;
-  readonly certificate: PeerCertificate | undefined;
   readonly #socket: WebSocket;
   readonly #chunks: AsyncQueue<Uint8Array>;
   readonly #closed = new Deferred();
   #drained: Deferred | undefined;
 
   /** @param socket - open, with nobody else listening to its messages. */
-  constructor(socket: WebSocket, peer: string, certificate?: PeerCertificate) {
-    this.certificate = certificate;
+  constructor(socket: WebSocket, peer: string) {
     this.peer = peer;
     this.#socket = socket;
     this.#chunks = new AsyncQueue({

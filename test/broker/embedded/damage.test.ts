@@ -11,6 +11,7 @@ import { sampleStore, temporaryDirectory } from "./stores.ts";
 const flips = Number(process.env["COLLOQUY_FLIPS"] ?? 2_000);
 const cuts = Math.ceil(flips / 20);
 const seed = Number(process.env["COLLOQUY_SEED"] ?? 20);
+const timeout = 60_000 + 60 * flips;
 
 const pageBytes = 4_096;
 
@@ -18,7 +19,7 @@ const pageBytes = 4_096;
 const pagesInHeader = 28;
 
 describe("G20: a store that was closed", () => {
-  test(`${flips} flipped bits: no wrong row, no missing row`, { timeout: 60 * flips }, () => {
+  test(`${flips} flipped bits: no wrong row, no missing row`, { timeout }, () => {
     const original = temporaryDirectory("memory");
     const expected = sampleStore(original);
     const { size } = statSync(join(original, database));
@@ -33,7 +34,7 @@ describe("G20: a store that was closed", () => {
     expect(counts.found).toBeGreaterThan(0);
   });
 
-  test(`${cuts} truncations: each is refused`, { timeout: 60 * flips }, () => {
+  test(`${cuts} truncations: each is refused`, { timeout }, () => {
     const original = temporaryDirectory("memory");
     const expected = sampleStore(original);
     const { size } = statSync(join(original, database));
@@ -66,7 +67,7 @@ describe("G20: a store that was closed", () => {
   });
 
   test("a page of zeros, a copied page, two pages exchanged: no wrong row, no missing row", {
-    timeout: 60_000,
+    timeout,
   }, () => {
     const original = temporaryDirectory("memory");
     const expected = sampleStore(original);

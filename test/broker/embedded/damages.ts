@@ -1,12 +1,15 @@
 /** Harm done to stores, and what becomes of them. */
 import {
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
-  writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -78,9 +81,12 @@ export function harm(
 }
 
 export function flipBit(file: string, at: number, bit: number): void {
-  const bytes = readFileSync(file);
-  bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
-  writeFileSync(file, bytes);
+  const opened = openSync(file, "r+");
+  const byte = new Uint8Array(1);
+  readSync(opened, byte, 0, 1, at);
+  byte[0] = (byte[0] ?? 0) ^ (1 << bit);
+  writeSync(opened, byte, 0, 1, at);
+  closeSync(opened);
 }
 
 export function expectFilesKept(directory: string, run: () => void): void {

@@ -90,6 +90,7 @@ export type {
 export { exportStore } from "./network/export-store.ts";
 export type { JoinOptions } from "./network/join.ts";
 export { join } from "./network/join.ts";
+export type { JoinLimits } from "./network/limits.ts";
 export type {
   BrowseOptions,
   MailboxInfo,

@@ -29,7 +29,15 @@ export interface Broker {
 export type BrokerStatus =
   | { readonly kind: "ready" }
   /** Calls wait for the next `ready`. Volatile state this process put there must be put again. */
-  | { readonly kind: "lost"; readonly cause: unknown }
+  | {
+      readonly kind: "lost";
+      /** Why it was lost; then why the last attempt failed. */
+      readonly cause: unknown;
+      /** Which attempt to connect again comes next, 1 for the first; told anew before each. */
+      readonly attempt?: number;
+      /** Milliseconds until then. */
+      readonly delayMs?: number;
+    }
   | { readonly kind: "closed"; readonly cause?: unknown };
 
 /** What a broker can do, as data. What is absent is refused with UNSUPPORTED, never imitated badly. */

@@ -81,9 +81,17 @@ export class GuardedBroker implements Broker {
         broker: this.name,
         status: kind,
         ...(cause === undefined ? {} : { cause }),
+        ...(status.kind === "lost" ? attemptOf(status) : {}),
       });
     }
   }
+}
+
+function attemptOf({ attempt, delayMs }: Extract<BrokerStatus, { readonly kind: "lost" }>) {
+  return {
+    ...(attempt === undefined ? {} : { attempt }),
+    ...(delayMs === undefined ? {} : { delayMs }),
+  };
 }
 
 /** The broker's store. @throws UNSUPPORTED naming the broker where it has none. */

@@ -85,7 +85,8 @@ class LinkedBroker implements HubBroker {
   constructor({ connect, clock, random, name, credential, limits = {} }: HubBrokerOptions) {
     checkCredential(credential);
     const shown = credential === undefined ? {} : { credential };
-    const { backoffMinMs, backoffMaxMs, welcomeTimeoutMs, ...intakeLimits } = checked(limits);
+    const { backoffMinMs, backoffMaxMs, welcomeTimeoutMs, ...intakeLimits } =
+      checkHubBrokerLimits(limits);
     const { id, host } = processIdentity();
     const connection = new HubConnection({
       connect,
@@ -153,11 +154,15 @@ function checkCredential(credential: string | undefined): void {
   throw new ColloquyError("INVALID_OPTION", message, { details: { field: "credential" } });
 }
 
-function checked(limits: Partial<HubBrokerLimits>): HubBrokerLimits {
+/** @throws INVALID_OPTION naming, within `field`, the limit that is unknown or not above 0. */
+export function checkHubBrokerLimits(
+  limits: Partial<HubBrokerLimits> = {},
+  field = "limits",
+): HubBrokerLimits {
   for (const [name, value] of Object.entries(limits)) {
-    if (value > 0 && Number.isFinite(value)) continue;
-    throw new ColloquyError("INVALID_OPTION", `limits.${name}: ${value} is not above 0`, {
-      details: { field: `limits.${name}`, value },
+    if (Object.hasOwn(defaultLimits, name) && value > 0 && Number.isFinite(value)) continue;
+    throw new ColloquyError("INVALID_OPTION", `${field}.${name}: ${value} is not above 0`, {
+      details: { field: `${field}.${name}`, value },
     });
   }
   return { ...defaultLimits, ...limits };

@@ -4,8 +4,9 @@ import { openHubBroker } from "../broker/hub.ts";
 import { invalidOption } from "../exchange/options.ts";
 import { connectBrowserWebSocket } from "../link/browser-websocket.ts";
 import type { JoinOptions } from "../network/join-options.ts";
+import { onlyLimits } from "../network/limits.ts";
 import type { Network } from "../network/network.ts";
-import { type BrokerContext, givenUrl, openNetwork } from "../network/open-network.ts";
+import { type BrokerRequest, givenUrl, openNetwork } from "../network/open-network.ts";
 import { remotePace } from "../network/remote-pace.ts";
 
 /** As in Node, without what only Node has. `name` is "page" where none is given. */
@@ -27,24 +28,35 @@ export async function join(
   const { url = "/", options } = givenUrl(urlOrOptions, more);
   return openNetwork(options, {
     process: { name: options.name ?? "page", host: page()?.host ?? "page", pid: 0 },
-    openBroker: (context) => openBroker(url, context, options.token),
+    openBroker: (request) => openBroker(url, request, options.token),
     report: (line) => console.error(line),
   });
 }
 
 async function openBroker(
   url: string,
-  context: BrokerContext,
+  { context, limits }: BrokerRequest,
   token: string | undefined,
 ): Promise<Broker> {
   if (url === "memory:") {
+    onlyLimits(limits, ["store"], url);
     // More than a page needs that talks to a hub: bundlers make it a file of its own.
     const { openMemoryBroker } = await import("../broker/memory.ts");
-    return openMemoryBroker({ clock: context.clock });
+    const { store } = limits;
+    return openMemoryBroker({
+      clock: context.clock,
+      ...(store === undefined ? {} : { limits: store }),
+    });
   }
+  onlyLimits(limits, ["connection"], url);
   const connect = connectBrowserWebSocket(socketUrl(url), context.clock);
   const shown = token === undefined ? {} : { credential: token };
-  return openHubBroker({ ...context, connect, limits: remotePace, ...shown });
+  return openHubBroker({
+    ...context,
+    connect,
+    limits: { ...remotePace, ...limits.connection },
+    ...shown,
+  });
 }
 
 function socketUrl(url: string): string {

@@ -4,12 +4,14 @@
  */
 
 import type { Broker } from "../broker/broker.ts";
+import { checkLimits, type EngineLimits } from "../broker/engine/limits.ts";
 import { type HubBroker, type HubBrokerLimits, openHubBroker } from "../broker/hub.ts";
 import { ColloquyError, isColloquyError } from "../errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
 import { Access } from "./embedded/access.ts";
+import { checkHubLimits, type HubLimits } from "./limits.ts";
 
 export interface EmbeddedOptions {
   /** Who opens it, for people. Default: the process id. */
@@ -19,6 +21,9 @@ export interface EmbeddedOptions {
   /** How long to wait for an owner that does not answer, milliseconds. Default: 10,000. */
   readonly openTimeoutMs?: number;
   readonly limits?: Partial<HubBrokerLimits>;
+  /** Of the hub, and of the store, while this process is the owner. */
+  readonly hubLimits?: Partial<HubLimits>;
+  readonly storeLimits?: Partial<EngineLimits>;
   /**
    * Free bytes of the disk that are kept for work that is there: below, nothing new is taken in. The
    * owner's counts. Default: 64 MiB or 5% of the disk, whichever is more; of a disk under 256 MiB, a quarter.
@@ -50,11 +55,22 @@ export async function openEmbedded(
   if (!(openTimeoutMs > 0)) {
     throw new ColloquyError("INVALID_OPTION", `openTimeoutMs: ${openTimeoutMs}`);
   }
-  const { reserveBytes, probeModule, limits, name = `process ${process.pid}` } = options;
+  const {
+    hubLimits,
+    storeLimits,
+    reserveBytes,
+    probeModule,
+    limits,
+    name = `process ${process.pid}`,
+  } = options;
+  checkHubLimits(hubLimits, "hubLimits");
+  checkLimits(storeLimits, "storeLimits");
   const access = new Access(directory, {
     clock,
     random,
     timeoutMs: openTimeoutMs,
+    ...(hubLimits === undefined ? {} : { hubLimits }),
+    ...(storeLimits === undefined ? {} : { storeLimits }),
     ...(reserveBytes === undefined ? {} : { reserveBytes }),
     ...(probeModule === undefined ? {} : { probeModule }),
   });

@@ -52,12 +52,12 @@ export const defaultHubLimits: HubLimits = {
   subscriptionsMax: 1_000_000,
 };
 
-/** @throws INVALID_OPTION naming the limit that is no number above 0. */
-export function checkHubLimits(given: Partial<HubLimits> = {}): HubLimits {
+/** @throws INVALID_OPTION naming, within `field`, the limit that is no number above 0. */
+export function checkHubLimits(given: Partial<HubLimits> = {}, field = "limits"): HubLimits {
   for (const [name, value] of Object.entries(given)) {
     if (Object.hasOwn(defaultHubLimits, name) && value > 0 && Number.isFinite(value)) continue;
-    throw new ColloquyError("INVALID_OPTION", `limits.${name}: ${value} is not above 0`, {
-      details: { field: `limits.${name}`, value },
+    throw new ColloquyError("INVALID_OPTION", `${field}.${name}: ${value} is not above 0`, {
+      details: { field: `${field}.${name}`, value },
     });
   }
   return { ...defaultHubLimits, ...given };

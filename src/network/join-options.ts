@@ -2,7 +2,6 @@ import type { Broker } from "../broker/broker.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
 import type { Switch } from "../delivery/policy.ts";
 import { invalidOption } from "../errors.ts";
-import type { CausalityLimits } from "../exchange/causality/limits.ts";
 import type { ClientTls } from "../link/tls.ts";
 import { assertId } from "../message/address.ts";
 import {
@@ -20,6 +19,7 @@ import type { CompressionOptions } from "../message/compression.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { AutomaticReplayOptions } from "./automatic-replay.ts";
+import type { JoinLimits } from "./limits.ts";
 
 export interface JoinOptions {
   /** Where to join: see `join`. Default: the environment's COLLOQUY_URL, then "embedded:". */
@@ -40,8 +40,8 @@ export interface JoinOptions {
   readonly copy?: boolean;
   /** Of large payloads. */
   readonly compression?: CompressionOptions;
-  /** How far one message may lead. */
-  readonly limits?: Partial<CausalityLimits>;
+  /** How far one message may lead, and what the broker that is opened holds at most. */
+  readonly limits?: Partial<JoinLimits>;
   /** Milliseconds that running handlers get when the network closes. Default: 10,000. */
   readonly drainMs?: number;
   /** Close in order on SIGTERM and SIGINT. Default: true. */

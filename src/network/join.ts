@@ -8,8 +8,9 @@ import { openEmbedded } from "../hub/embedded.ts";
 import { storeDirectory } from "./home-directory.ts";
 import { hubAddress } from "./hub-url.ts";
 import type { JoinOptions } from "./join-options.ts";
+import { onlyLimits } from "./limits.ts";
 import type { Network } from "./network.ts";
-import { type BrokerContext, givenUrl, openNetwork } from "./open-network.ts";
+import { type BrokerRequest, givenUrl, openNetwork } from "./open-network.ts";
 
 export type { JoinOptions };
 
@@ -35,24 +36,45 @@ export async function join(
   );
   return openNetwork(options, {
     process: { name: options.name ?? defaultName(), host: hostname(), pid: process.pid },
-    openBroker: (context) => openBroker(url, context, options),
+    openBroker: (request) => openBroker(url, request, options),
     report: (line) => process.stderr.write(`${line}\n`),
   });
 }
 
-function openBroker(url: string, common: BrokerContext, options: JoinOptions): Promise<Broker> {
+function openBroker(
+  url: string,
+  { context, limits }: BrokerRequest,
+  options: JoinOptions,
+): Promise<Broker> {
+  const { connection, hub, store, reserveBytes } = limits;
   const [, scheme, rest = ""] = /^([a-z]+):(.*)$/s.exec(url) ?? [];
   switch (scheme) {
     case "memory":
       if (rest !== "") throw invalidOption("url", url, '"memory:" and nothing else');
-      return Promise.resolve(openMemoryBroker({ clock: common.clock }));
+      onlyLimits(limits, ["store"], url);
+      return Promise.resolve(
+        openMemoryBroker({
+          clock: context.clock,
+          ...(store === undefined ? {} : { limits: store }),
+        }),
+      );
     case "embedded":
-      return openEmbedded(storeDirectory(rest, process.cwd(), options.create ?? true), common);
+      return openEmbedded(storeDirectory(rest, process.cwd(), options.create ?? true), {
+        ...context,
+        ...(connection === undefined ? {} : { limits: connection }),
+        ...(hub === undefined ? {} : { hubLimits: hub }),
+        ...(store === undefined ? {} : { storeLimits: store }),
+        ...(reserveBytes === undefined ? {} : { reserveBytes }),
+      });
     default: {
-      const hub = hubAddress(url, options.tls);
+      const address = hubAddress(url, options.tls);
       const credential = options.token ?? process.env["COLLOQUY_TOKEN"];
       const shown = credential === undefined ? {} : { credential };
-      if (hub !== undefined) return openHubBroker({ ...common, ...hub, ...shown });
+      if (address !== undefined) {
+        onlyLimits(limits, ["connection"], url);
+        const paced = { ...address.limits, ...connection };
+        return openHubBroker({ ...context, ...address, ...shown, limits: paced });
+      }
       const known = "embedded:, embedded:PATH, memory:, unix:PATH, tcp://, tls://, ws:// or wss://";
       throw invalidOption("url", url, known);
     }

@@ -2,7 +2,6 @@
 import type { Broker } from "../broker/broker.ts";
 import { type BrokerRuntime, withRuntime } from "../broker/runtime.ts";
 import { breakerOptions } from "../delivery/breaker.ts";
-import { checkLimits } from "../exchange/causality/limits.ts";
 import { checkCompression } from "../message/compression.ts";
 import type { ProcessCard } from "../routing/card.ts";
 import { throwIfAborted, withAbort } from "../runtime/abort.ts";
@@ -10,6 +9,7 @@ import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
 import { automaticReplay } from "./automatic-replay.ts";
 import { checkJoin, type JoinOptions } from "./join-options.ts";
+import { type BrokerLimits, checkJoinLimits, onlyLimits } from "./limits.ts";
 import { Network } from "./network.ts";
 
 /** What a platform knows of itself. */
@@ -17,7 +17,7 @@ export interface Platform {
   /** What this process is shown as to people. */
   readonly process: ProcessCard;
   /** Opens the broker that the URL names, unless the options have one. */
-  readonly openBroker: (context: BrokerContext) => Promise<Broker>;
+  readonly openBroker: (request: BrokerRequest) => Promise<Broker>;
   /** Where a failure that no caller waits for is written, as one line. */
   readonly report: (line: string) => void;
 }
@@ -27,6 +27,12 @@ export interface BrokerContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly name: string;
+}
+
+/** What `join` was told of the broker that it opens. */
+export interface BrokerRequest {
+  readonly context: BrokerContext;
+  readonly limits: BrokerLimits;
 }
 
 export interface Given {
@@ -49,16 +55,19 @@ export function givenUrl(urlOrOptions: string | JoinOptions | undefined, more: J
 export async function openNetwork(options: JoinOptions, platform: Platform): Promise<Network> {
   const { clock = systemClock, random = systemRandom, space = "default", copy = false } = options;
   const breaker = breakerOptions(options.breaker);
-  const limits = checkLimits(options.limits);
+  const limits = checkJoinLimits(options.limits);
+  if (options.broker !== undefined) onlyLimits(limits.broker, [], "a broker that is open");
   const compression = checkCompression(options.compression);
   const replayDead = automaticReplay(options.replayDead);
   const { signal } = options;
   throwIfAborted(signal);
   const { name } = platform.process;
-  const runtime = withRuntime(() =>
-    options.broker === undefined
-      ? platform.openBroker({ clock, random, name })
-      : Promise.resolve(options.broker),
+  const runtime = withRuntime(
+    () =>
+      options.broker === undefined
+        ? platform.openBroker({ context: { clock, random, name }, limits: limits.broker })
+        : Promise.resolve(options.broker),
+    limits.guard,
   );
   const broker = await orClosed(runtime, signal);
   const report = (error: unknown, where: string) => platform.report(lineOf(error, where));
@@ -70,7 +79,7 @@ export async function openNetwork(options: JoinOptions, platform: Platform): Pro
       process: platform.process,
       copy,
       compression,
-      limits,
+      limits: limits.causality,
       drainMs: options.drainMs ?? 10_000,
       drainOnSignals: options.drainOnSignals ?? true,
       onError: options.onError ?? report,

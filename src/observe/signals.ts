@@ -57,6 +57,9 @@ export interface BrokerStatusChange {
   readonly broker: string;
   readonly status: "ready" | "lost" | "closed";
   readonly cause?: unknown;
+  /** With "lost": which attempt to connect again comes next, and in how many milliseconds. */
+  readonly attempt?: number;
+  readonly delayMs?: number;
 }
 
 export const brokerStatus: Signal<BrokerStatusChange> = new Signal("broker.status");

@@ -5,6 +5,7 @@ import { FaultProxy, openMemoryBroker, SeededRandom } from "colloquy/testing";
 import { afterEach, expect, test } from "vitest";
 import { listenTcp } from "../../src/link/tcp.ts";
 import { listenWebSocket } from "../../src/link/websocket-listener.ts";
+import { changesOf } from "../support/status-changes.ts";
 
 const clean: (() => Promise<unknown>)[] = [];
 
@@ -51,7 +52,7 @@ for (const scheme of ["tcp", "ws"] as const) {
       const kinds: string[] = [here.status.kind];
       const watching = new AbortController();
       const watched = (async () => {
-        for await (const { kind } of here.statuses(watching.signal)) kinds.push(kind);
+        for await (const { kind } of changesOf(here, watching.signal)) kinds.push(kind);
       })();
       const worker = await there.agent("worker");
       const starts: unknown[] = [];

@@ -15,6 +15,7 @@ import { connectUnix, Hub, listenUnix, openHubBroker, systemClock } from "colloq
 import { FaultProxy, openMemoryBroker, SeededRandom } from "colloquy/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemRandom } from "../../src/runtime/random.ts";
+import { changesOf } from "../support/status-changes.ts";
 
 const clean: (() => Promise<unknown> | undefined)[] = [];
 
@@ -172,7 +173,7 @@ async function fabric(limits: { silenceMsMax?: number } = {}) {
   );
   const statuses: string[] = [];
   void (async () => {
-    for await (const { kind } of here.statuses(new AbortController().signal)) statuses.push(kind);
+    for await (const { kind } of changesOf(here)) statuses.push(kind);
   })();
   return { proxy, worker, boss, starts, news, statuses, here };
 }

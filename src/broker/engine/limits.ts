@@ -84,15 +84,15 @@ const mayBeZero: ReadonlySet<string> = new Set([
   "suspectsMax",
 ]);
 
-/** @throws INVALID_OPTION naming the limit that is no whole number or below its minimum. */
-export function checkLimits(given: Partial<EngineLimits> = {}): EngineLimits {
+/** @throws INVALID_OPTION naming, within `field`, the limit that is no whole number or below its minimum. */
+export function checkLimits(given: Partial<EngineLimits> = {}, field = "limits"): EngineLimits {
   for (const [name, value] of Object.entries(given)) {
     const least = mayBeZero.has(name) ? 0 : 1;
     if (Object.hasOwn(defaultLimits, name) && Number.isSafeInteger(value) && value >= least) {
       continue;
     }
-    throw new ColloquyError("INVALID_OPTION", `limits.${name}: ${value}`, {
-      details: { field: `limits.${name}`, value },
+    throw new ColloquyError("INVALID_OPTION", `${field}.${name}: ${value}`, {
+      details: { field: `${field}.${name}`, value },
     });
   }
   return { ...defaultLimits, ...given };

@@ -170,24 +170,30 @@ export class HubConnection {
     while (session !== undefined) {
       const begunMs = clock.monotonicMs();
       const cause = await this.#read(session);
-      this.#lose(cause);
+      this.#lose();
       // A session that breaks as soon as it begins must not be begun again at once, for ever.
       const lasted = clock.monotonicMs() - begunMs >= backoff.maxMs;
       failures = lasted ? 0 : failures + 1;
       if (lasted) this.#damages = 0;
-      session = await this.#reconnect(cause === undefined ? 0 : failures);
+      session = await this.#reconnect(cause === undefined ? 0 : failures, cause);
     }
   }
 
   /** @returns undefined when there will be no session any more. */
-  async #reconnect(failuresBefore: number): Promise<Session | undefined> {
-    for (let failures = failuresBefore; this.#failure === undefined; failures++) {
+  async #reconnect(failuresBefore: number, lost: unknown): Promise<Session | undefined> {
+    const { clock } = this.#options;
+    let cause = lost;
+    for (let attempt = 1; this.#failure === undefined; attempt++) {
       try {
-        // None after a hub that said goodbye: its successor may be there already.
-        if (failures > 0) await this.#backOff(failures - 1);
+        // No wait after a hub that said goodbye: its successor may be there already.
+        const failures = failuresBefore + attempt - 1;
+        const delayMs = failures === 0 ? 0 : this.#backOffMs(failures - 1);
+        this.statuses.push({ kind: "lost", cause, attempt, delayMs });
+        if (delayMs > 0) await sleep(clock, delayMs, this.#closing.signal);
         return await this.#begin();
       } catch (error) {
         const failure = asColloquyError(error);
+        cause = failure;
         if (this.#isForGood(failure)) this.#end(failure);
       }
     }
@@ -265,13 +271,12 @@ export class HubConnection {
     handler(frame);
   }
 
-  #lose(cause: unknown): void {
+  #lose(): void {
     this.#link?.destroy();
     this.#link = undefined;
     this.#output = undefined;
     if (this.#failure !== undefined) return;
     for (const part of this.#parts) part.lost?.();
-    this.statuses.push({ kind: "lost", cause });
   }
 
   #end(error: ColloquyError): void {
@@ -286,10 +291,9 @@ export class HubConnection {
     this.#ended.resolve();
   }
 
-  #backOff(failures: number): Promise<void> {
-    const { clock, random, backoff } = this.#options;
-    const ceilingMs = Math.min(backoff.maxMs, backoff.minMs * 2 ** failures);
-    return sleep(clock, random.float() * ceilingMs, this.#closing.signal);
+  #backOffMs(failures: number): number {
+    const { random, backoff } = this.#options;
+    return random.float() * Math.min(backoff.maxMs, backoff.minMs * 2 ** failures);
   }
 
   /** A hub that is silent for as long as it tolerates silence itself is taken for gone. */

@@ -10,6 +10,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { EngineLimits } from "../../broker/engine/limits.ts";
 import { ColloquyError, isColloquyError } from "../../errors.ts";
 import type { Link } from "../../link/link.ts";
 import { connectUnix } from "../../link/unix.ts";
@@ -17,6 +18,7 @@ import { throwIfAborted } from "../../runtime/abort.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Random } from "../../runtime/random.ts";
 import { sleep } from "../../runtime/sleep.ts";
+import type { HubLimits } from "../limits.ts";
 import { type HubFile, readHubFile } from "./hub-file.ts";
 import { Owner } from "./owner.ts";
 import { tryOwnerLock } from "./owner-lock.ts";
@@ -28,6 +30,8 @@ export interface AccessOptions {
   readonly random: Random;
   /** How long to go on trying before telling that somebody else owns the directory and is not there. */
   readonly timeoutMs: number;
+  readonly hubLimits?: Partial<HubLimits>;
+  readonly storeLimits?: Partial<EngineLimits>;
   readonly reserveBytes?: number;
   readonly probeModule?: string;
 }
@@ -133,11 +137,13 @@ export class Access {
     const lock = tryOwnerLock(this.#lockFile);
     if (lock === undefined) return undefined;
     try {
-      const { reserveBytes, probeModule } = this.#options;
+      const { hubLimits, storeLimits, reserveBytes, probeModule } = this.#options;
       const options: WorkerOptions = {
         directory: this.directory,
         socket: socketPathFor(this.directory),
         hubFile: this.#hubFile,
+        ...(hubLimits === undefined ? {} : { hubLimits }),
+        ...(storeLimits === undefined ? {} : { storeLimits }),
         ...(reserveBytes === undefined ? {} : { reserveBytes }),
         ...(probeModule === undefined ? {} : { probeModule }),
       };

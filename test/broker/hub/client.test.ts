@@ -20,6 +20,7 @@ import { SeededRandom } from "../../../src/runtime/random.ts";
 import { sleep } from "../../../src/runtime/sleep.ts";
 import { MemoryNetwork } from "../../../src/testing/memory-network.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+import { changesOf } from "../../support/status-changes.ts";
 
 const never = new AbortController().signal;
 const message: QueuedMessage = {
@@ -171,7 +172,7 @@ test(
     const client = await world.client();
     const kinds: BrokerStatus["kind"][] = [];
     const watching = (async () => {
-      for await (const { kind } of client.statuses(never)) kinds.push(kind);
+      for await (const { kind } of changesOf(client)) kinds.push(kind);
     })();
     world.network.cut("client");
     await client.queues.mailboxes();
@@ -179,7 +180,7 @@ test(
     await watching;
     expect(kinds).toEqual(["ready", "lost", "ready", "closed"]);
     const late = (async () => {
-      for await (const { kind } of client.statuses(never)) kinds.push(kind);
+      for await (const { kind } of changesOf(client)) kinds.push(kind);
     })();
     await late;
     expect(kinds.at(-1)).toBe("closed");

@@ -9,6 +9,7 @@ import type { BrokerStatus, QueuedMessage } from "../../../src/broker/broker.ts"
 import { openEmbedded } from "../../../src/hub/embedded.ts";
 import { absolute } from "../../support/repository.ts";
 import { sourceFlags } from "../../support/run-node.ts";
+import { changesOf } from "../../support/status-changes.ts";
 import { Stage } from "../support/actors.ts";
 
 let directory = "";
@@ -150,7 +151,7 @@ test("a thread of the store that fails again stays down, and everybody is told",
   const broker = await openEmbedded(directory, { probeModule });
   const statuses: BrokerStatus["kind"][] = [];
   const watching = (async () => {
-    for await (const { kind } of broker.statuses(new AbortController().signal)) statuses.push(kind);
+    for await (const { kind } of changesOf(broker)) statuses.push(kind);
   })();
   await broker.queues.declare(["jobs"]);
   expect(await broker.queues.enqueue("jobs", [message])).toMatchObject([{ kind: "indeterminate" }]);

@@ -9,6 +9,7 @@ import { writeSync } from "node:fs";
 import type { BrokerStatus, EnqueueOutcome, QueuedMessage } from "../../../src/broker/broker.ts";
 import { type EmbeddedBroker, openEmbedded } from "../../../src/hub/embedded.ts";
 import { type DiskFault, setDiskFault } from "../../broker/embedded/failing-disk.ts";
+import { changesOf } from "../../support/status-changes.ts";
 
 export interface OwnerReport {
   readonly fault: DiskFault;
@@ -29,7 +30,7 @@ async function suffer(directory: string, fault: DiskFault): Promise<OwnerReport>
   await broker.queues.declare([queue]);
   const statuses: BrokerStatus["kind"][] = [];
   const watching = (async () => {
-    for await (const { kind } of broker.statuses(new AbortController().signal)) statuses.push(kind);
+    for await (const { kind } of changesOf(broker)) statuses.push(kind);
   })();
   for (let time = 0; time < 2; time++) {
     setDiskFault(fault);

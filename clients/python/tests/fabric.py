@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import shutil
@@ -64,3 +66,18 @@ class Hub:
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+TOKEN = "open sesame, please"
+CERTIFICATES = ROOT / "test/support/certificates"
+
+
+@functools.cache
+def shared() -> Hub:
+    """One for all tests, which also speaks TLS to those who know its token; an agent is there."""
+    key_pair = ("--tls-cert", str(CERTIFICATES / "hub.crt"), "--tls-key", str(CERTIFICATES / "hub.key"))
+    hub = Hub("--tcp", "127.0.0.1:0", *key_pair, COLLOQUY_TOKEN=TOKEN)
+    atexit.register(hub.remove)
+    peer = hub.peer()
+    atexit.register(peer.kill)
+    return hub

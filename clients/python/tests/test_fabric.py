@@ -9,21 +9,7 @@ from typing import Any, AsyncIterator
 
 from colloquy import ColloquyError, Context, join
 
-from .fabric import Hub
-
-hub: Hub
-
-
-def setUpModule() -> None:
-    global hub, peer
-    hub = Hub()
-    peer = hub.peer()
-
-
-def tearDownModule() -> None:
-    peer.kill()
-    hub.remove()
-
+from .fabric import shared
 
 def limited(test: Any) -> Any:
     async def run(self: FabricTest) -> None:
@@ -42,7 +28,7 @@ class FabricTest(unittest.IsolatedAsyncioTestCase):
 
     async def asyncSetUp(self) -> None:
         self.errors: list[BaseException] = []
-        self.net = await join(hub.url, on_error=lambda error, where: self.errors.append(error))
+        self.net = await join(shared().url, on_error=lambda error, where: self.errors.append(error))
         self.me = await self.net.agent("python", type="python")
         await self.net.wait_for("agent:js")
 
@@ -211,7 +197,7 @@ class Presence(FabricTest):
         await self.refused("CONFLICT", self.net.agent("python"))
 
     async def test_spaces_are_apart(self) -> None:
-        async with await join(hub.url, space="apart") as net:
+        async with await join(shared().url, space="apart") as net:
             alone = await net.agent("alone")
             self.assertEqual([card["id"] for card in net.find()], ["alone"])
             await self.refused("AGENT_UNREACHABLE", alone.request("agent:js", "greet"))
@@ -402,7 +388,7 @@ class Commands(FabricTest):
         self.me.handle("BOOK", book)
         self.me.handle("KEEP", lambda data, context: saved.append([data, len(context.message.path or ())]))
         await self.me.ready()
-        async with await join(hub.url) as net:
+        async with await join(shared().url) as net:
             listener = await net.agent("listener")
             heard: asyncio.Queue[Any] = asyncio.Queue()
             await listener.subscribe("booked", lambda data, message: heard.put(data))

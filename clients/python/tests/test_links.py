@@ -9,30 +9,7 @@ from typing import Any, AsyncIterator
 
 from colloquy import ColloquyError, Context, Network, join
 
-from .fabric import ROOT, Hub
-
-CERTIFICATES = ROOT / "test/support/certificates"
-TOKEN = "open sesame, please"
-hub: Hub
-
-
-def setUpModule() -> None:
-    global hub, peer
-    hub = Hub(
-        *("--tcp", "127.0.0.1:0"),
-        *("--tls-cert", str(CERTIFICATES / "hub.crt"), "--tls-key", str(CERTIFICATES / "hub.key")),
-        COLLOQUY_TOKEN=TOKEN,
-    )
-    peer = hub.peer()
-
-
-def tearDownModule() -> None:
-    peer.kill()
-    hub.remove()
-
-
-def secure() -> str:
-    return hub.endpoints["tls"]
+from .fabric import CERTIFICATES, TOKEN, shared
 
 
 class Guarded(unittest.IsolatedAsyncioTestCase):
@@ -44,24 +21,45 @@ class Guarded(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(caught.exception.code, code)
 
     async def test_a_token_opens_a_hub_behind_tls(self) -> None:
-        async with await join(secure(), token=TOKEN, tls=self.tls) as net:
+        async with await join(shared().endpoints["tls"], token=TOKEN, tls=self.tls) as net:
             me = await net.agent("python")
             await net.wait_for("agent:js")
             self.assertEqual(await me.request("agent:js", "greet", "you"), "Hello, you!")
 
     async def test_who_shows_nothing_is_refused(self) -> None:
-        await self.refused("UNAUTHORIZED", url=secure(), tls=self.tls)
-        await self.refused("UNAUTHORIZED", url=secure(), tls=self.tls, token="wrong")
+        await self.refused("UNAUTHORIZED", url=shared().endpoints["tls"], tls=self.tls)
+        await self.refused("UNAUTHORIZED", url=shared().endpoints["tls"], tls=self.tls, token="wrong")
         # The hub's certificate is signed by nobody that this machine knows.
-        await self.refused("AGENT_UNREACHABLE", url=secure(), token=TOKEN)
+        await self.refused("AGENT_UNREACHABLE", url=shared().endpoints["tls"], token=TOKEN)
         await self.refused("AGENT_UNREACHABLE", url="unix:/nowhere/hub.sock")
         await self.refused("INVALID_OPTION", url="nats://somewhere")
+
+
+class Cut(unittest.IsolatedAsyncioTestCase):
+    async def test_where_bytes_are_cut_on_tcp_means_nothing(self) -> None:
+        async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while byte := await reader.read(1):
+                writer.write(byte)
+                await writer.drain()
+            writer.close()
+
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there, back = await asyncio.open_unix_connection(shared().socket)
+            await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
+
+        async with await asyncio.start_server(forward, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with await join(f"tcp://127.0.0.1:{port}") as net:
+                me = await net.agent("python")
+                await net.wait_for("agent:js")
+                stream = me.stream("agent:js", "story", ["once", "upon", "a", "time"])
+                self.assertEqual([word async for word in stream], ["once", "upon", "a", "time"])
 
 
 class Broken(unittest.IsolatedAsyncioTestCase):
     async def test_everything_goes_on_when_the_hub_has_been_killed_and_is_back(self) -> None:
         async with asyncio.timeout(60):
-            async with await join(hub.url, on_error=lambda error, where: None) as net:
+            async with await join(shared().url, on_error=lambda error, where: None) as net:
                 await self.kill_in_the_middle(net)
 
     async def kill_in_the_middle(self, net: Network) -> None:
@@ -104,12 +102,12 @@ class Broken(unittest.IsolatedAsyncioTestCase):
         receipt = await me.send("agent:python", "WORK")
         await there_held.wait()
         await held.wait()
-        hub.kill()
+        shared().kill()
         while net.status == "ready":
             await asyncio.sleep(0.01)
         sent = asyncio.create_task(me.send("agent:js", "SAVE", "meanwhile"))
         settled = asyncio.create_task(receipt.settled())
-        await asyncio.to_thread(hub.start)
+        await asyncio.to_thread(shared().start)
         released.set()
         while not tasks[0].done():
             await me.publish("release", "there")

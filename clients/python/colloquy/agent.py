@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 import inspect
-from typing import TYPE_CHECKING, Any, Callable, Coroutine, Protocol
+from typing import TYPE_CHECKING, Any, Callable
 
 from .causality import Mandate, Run
 from .commands import CommandWork, Receipt
 from .errors import ColloquyError, invalid
 from .message import PRIORITIES, Envelope, Message, Sender, check, decode_message, encode_message
 from .presence import Card
-from .queues import GUARANTEES, Delivery, Receiver, encode_entry
+from .queues import DEAD, GUARANTEES, Delivery, Receiver, encode_entry
 from .requests import Call, Chunks, Stream
 from .serving import Effect, RequestWork, Work
 from .wire import ENQUEUE, PUBLISH, Writer, encode_frame, now_ms, ulid
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from .network import Network, Subscription
 
 Handler = Callable[[Any, "Context"], Any]
-
-
-class _Sendable(Protocol):
-    """What Agent and Context have in common: who sends, and on whose behalf."""
-
-    _agent: Agent
-    _cause: Context | None
 
 
 class Context:
@@ -252,7 +245,7 @@ class Agent:
             self._opening.cancel()
         waiting, self._waiting = self._waiting, []
         for _, _, work in waiting:
-            await work.fail(leaving)
+            self._fail(work, leaving)
         try:
             async with asyncio.timeout(drain):
                 while self._running:
@@ -295,8 +288,6 @@ class Agent:
         try:
             message = decode_message(delivery.message)
         except ColloquyError as error:
-            from .queues import DEAD
-
             settling = self._site.queues.settle(receiver, delivery, DEAD, error=error)
             self._site.spawn(settling, delivery.queue)
             return
@@ -314,7 +305,7 @@ class Agent:
             self._fail(work, ColloquyError("NO_HANDLER", f"{self.id} does not handle {name}", details=details))
         elif len(self._running) < self._capacity:
             self._start(work)
-        elif len(self._waiting) < self._waiting_max or isinstance(work, CommandWork):
+        elif self._has_room or isinstance(work, CommandWork):
             self._arrivals += 1
             lane = PRIORITIES.index(work.envelope.priority)
             heapq.heappush(self._waiting, (lane, self._arrivals, work))
@@ -322,6 +313,14 @@ class Agent:
             details = {"agent": self.id, "waitingMax": self._waiting_max}
             message = f"{self._waiting_max} requests wait for {self.id} already"
             self._fail(work, ColloquyError("QUEUE_FULL", message, details=details))
+
+    @property
+    def _has_room(self) -> bool:
+        if len(self._waiting) >= self._waiting_max:
+            # Those given up meanwhile make room.
+            self._waiting = [it for it in self._waiting if it[2].state == "waiting"]
+            heapq.heapify(self._waiting)
+        return len(self._waiting) < self._waiting_max
 
     def _start(self, work: Work) -> None:
         if work.start_by_ms < now_ms():
@@ -335,8 +334,7 @@ class Agent:
 
         def ended(task: asyncio.Task[None]) -> None:
             if task.cancelled():
-                reason = work.cancelled or ColloquyError("CANCELLED", f"{self.id} leaves")
-                self._fail(work, reason)
+                self._fail(work, work.cancelled or ColloquyError("CLOSED", f"{self.id} leaves"))
             elif (error := task.exception()) is not None:
                 self._site.on_error(error, work.envelope.name)
             self._running.discard(work)
@@ -363,20 +361,10 @@ class Agent:
     def _fail(self, work: Work, error: ColloquyError) -> None:
         self._site.spawn(work.fail(error), work.envelope.name)
 
-    # What a request of its own and one of a handler have in common.
+    # What a request of its own and one of a handler have in common: `cause` is of the latter.
 
-    async def _request(
-        self,
-        cause: Context | None,
-        to: str,
-        name: str,
-        data: Any,
-        *,
-        timeout: float = 30.0,
-        deadline: float | None = None,
-        on_progress: Callable[[Any], None] | None = None,
-    ) -> Any:
-        call = self._call(cause, to, name, data, timeout, deadline, None, on_progress)
+    async def _request(self, cause: Context | None, to: str, name: str, data: Any, **options: Any) -> Any:
+        call = self._call(cause, to, name, data, **options)
         try:
             return await asyncio.shield(call.answer)
         except asyncio.CancelledError:
@@ -384,20 +372,12 @@ class Agent:
             raise
 
     def _stream(
-        self,
-        cause: Context | None,
-        to: str,
-        name: str,
-        data: Any,
-        *,
-        window: int = 100,
-        timeout: float = 30.0,
-        deadline: float | None = None,
+        self, cause: Context | None, to: str, name: str, data: Any, *, window: int = 100, **options: Any
     ) -> Stream:
         if window < 1:
             raise invalid("window", f"1 or more, found {window}", "INVALID_OPTION")
         chunks = Chunks(window)
-        return Stream(self._call(cause, to, name, data, timeout, deadline, chunks, None), chunks)
+        return Stream(self._call(cause, to, name, data, chunks=chunks, **options), chunks)
 
     def _call(
         self,
@@ -405,10 +385,11 @@ class Agent:
         to: str,
         name: str,
         data: Any,
-        timeout: float,
-        deadline: float | None,
-        chunks: Chunks | None,
-        on_progress: Callable[[Any], None] | None,
+        *,
+        timeout: float = 30.0,
+        deadline: float | None = None,
+        chunks: Chunks | None = None,
+        on_progress: Callable[[Any], None] | None = None,
     ) -> Call:
         site = self._site
         site.connection.check()

@@ -124,6 +124,8 @@ class CommandWork(Work):
         error = error_of(thrown)
         if self.cancelled is not None:
             await self._end(queues.CANCELLED, error=self.cancelled)
+        elif self.state == "started" and error.code == "CLOSED":
+            self.state = "final"  # Not settled, it goes to another when its queue is left.
         elif self.undecodable:
             await self._end(queues.DEAD, error=error)
         elif self.state == "waiting" and error.code == "TIMEOUT":

@@ -162,6 +162,10 @@ class Call:
             self._calls.ask_to_cancel(self, lambda outcome: None)
             self.fail(ColloquyError("CANCELLED", f"{self.envelope.name}: its caller gave up"))
 
+    @property
+    def _late(self) -> bool:
+        return self.envelope.deadline_ms is not None and now_ms() >= self.envelope.deadline_ms
+
     def _wait(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -175,7 +179,16 @@ class Call:
         if not self.answer.done() and not self._asking:
             self._wait(self._timeout)
 
+    def granted(self, credit: int) -> None:
+        """The reader goes on, and silence begins anew."""
+        if not self.answer.done():
+            self.tell("credit", credit=credit)
+            if not self._asking:
+                self._wait(self._timeout)
+
     def _expire(self) -> None:
+        if self._chunks is not None and self._chunks.unread and not self._late:
+            return self._wait(self._timeout)  # The writer may be waiting for the reader.
         self._asking = True
         self._timer = self._loop.call_later(_VERDICT_SECONDS, self._give_up)
 
@@ -195,9 +208,8 @@ class Call:
         self._calls.ask_to_cancel(self, told)
 
     def _give_up(self) -> None:
-        name, known, deadline = self.envelope.name, self._known, self.envelope.deadline_ms
+        name, known, late = self.envelope.name, self._known, self._late
         details: dict[str, Any] = {"name": name, "id": self.operation, "outcome": known}
-        late = deadline is not None and now_ms() >= deadline
         if late:
             details["deadline"] = True
             message = f"{name}: its deadline has passed; it is {known}"
@@ -287,6 +299,10 @@ class Chunks:
         self._waiting: deque[Any] = deque()
         self._news = asyncio.Event()
 
+    @property
+    def unread(self) -> int:
+        return len(self._waiting)
+
     def push(self, sequence: int, chunk: Any) -> bool:
         """False when a chunk is missing before it. One that came before, or that nobody asked for, is dropped."""
         if sequence == self.received + 1 and sequence <= self.granted:
@@ -310,9 +326,9 @@ class Chunks:
         chunk = self._waiting.popleft()
         credit = self.received - len(self._waiting) + self._window
         # Half a window at a time: a grant for every chunk would double the traffic.
-        if not call.answer.done() and (credit - self.granted) * 2 >= self._window:
+        if (credit - self.granted) * 2 >= self._window:
             self.granted = credit
-            call.tell("credit", credit=credit)
+            call.granted(credit)
         return chunk
 
 

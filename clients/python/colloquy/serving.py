@@ -126,8 +126,8 @@ class RequestWork(Work):
     async def fail(self, thrown: BaseException, budget: int | None = None) -> None:
         if self.state == "final":
             return
-        if self.state == "waiting" and getattr(thrown, "code", "") == "CLOSED":
-            return self.refuse()  # The agent leaves: another may take it.
+        if getattr(thrown, "code", "") == "CLOSED":
+            return self.abandon()
         error = error_of(thrown)
         try:
             frame = self._frame("error", error.to_data(), budget=budget)

@@ -84,19 +84,22 @@ js.handle(
 js.handle("forward", ({ to, name, data }: Order, context) => context.request(to, name, data));
 
 // From here on: what this agent does when it is asked to.
-js.handle("ask", ({ to, name, data, options }: Order) =>
-  outcomeOf(js.request(to, name, data, options)),
+js.handle("ask", ({ to, name, data, options }: Order, { progress }) =>
+  outcomeOf(js.request(to, name, data, { ...options, onProgress: progress })),
 );
 js.handle("ask and cancel", async ({ to, name, data }: Order) => {
   const giveUp = new AbortController();
   const options = { signal: giveUp.signal, onProgress: () => giveUp.abort() };
   return outcomeOf(js.request(to, name, data, options));
 });
-js.handle("read", async ({ to, name, data, options }: Order) => {
+js.handle("read", async ({ to, name, data, options }: Order, { progress }) => {
   const stream = js.stream(to, name, data, options);
   const chunks: unknown[] = [];
   const work = async () => {
-    for await (const chunk of stream) chunks.push(chunk);
+    for await (const chunk of stream) {
+      chunks.push(chunk);
+      progress(chunks.length);
+    }
     return stream.result;
   };
   return { chunks, ...((await outcomeOf(work())) as object) };

@@ -13,7 +13,7 @@ from .fabric import shared
 
 def limited(test: Any) -> Any:
     async def run(self: FabricTest) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await test(self)
 
     return run
@@ -133,7 +133,7 @@ class Requests(FabricTest):
         await cancelled.wait()
 
     async def test_a_timeout_says_what_is_known(self) -> None:
-        error = await self.refused("TIMEOUT", self.me.request("agent:js", "quiet", timeout=0.05))
+        error = await self.refused("TIMEOUT", self.me.request("agent:js", "stall", "timed.out", timeout=0.5))
         self.assertEqual((error.details["outcome"], error.retryable), ("in-progress", False))
         error = await self.refused("TIMEOUT", self.me.request("agent:js", "quiet", deadline=0.05))
         self.assertTrue(error.details["deadline"])
@@ -252,6 +252,14 @@ class Streams(FabricTest):
                     break
         self.assertLessEqual(stream.received, 24)
         self.assertEqual(await events.get(), "left")
+
+    async def test_a_slow_reader_is_no_silent_writer(self) -> None:
+        read = []
+        async for word in self.me.stream("agent:js", "story", ["a", "b", "c", "d"], window=2, timeout=1):
+            read.append(word)
+            if word == "a":
+                await asyncio.sleep(1.3)
+        self.assertEqual(read, ["a", "b", "c", "d"])
 
     async def test_a_failure_comes_behind_the_chunks_before_it(self) -> None:
         async def fail(data: Any, context: Context) -> AsyncIterator[int]:
@@ -373,6 +381,25 @@ class Commands(FabricTest):
         gate.set()
         self.assertEqual((await first.settled()).state, "done")
         self.assertEqual((await second.settled()).state, "expired")
+
+    async def test_a_command_whose_process_leaves_goes_to_another(self) -> None:
+        started = asyncio.Event()
+
+        async def stall(data: Any, context: Context) -> None:
+            started.set()
+            await asyncio.Event().wait()
+
+        leaving = await join(shared().url)
+        first = await leaving.agent("first", type="pool")
+        first.handle("MOVE", stall)
+        await first.ready()
+        receipt = await self.me.send("type:pool", "MOVE", "on")
+        await started.wait()
+        second = await self.net.agent("second", type="pool")
+        second.handle("MOVE", lambda data, context: [data, context.attempt])
+        await second.ready()
+        await leaving.close(drain=0)
+        self.assertEqual(await receipt.settled(), ("done", ["on", 1], None))
 
     async def test_what_a_handler_stages_happens_with_its_end_or_not_at_all(self) -> None:
         events: list[Any] = []

@@ -58,7 +58,7 @@ class Cut(unittest.IsolatedAsyncioTestCase):
 
 class Broken(unittest.IsolatedAsyncioTestCase):
     async def test_everything_goes_on_when_the_hub_has_been_killed_and_is_back(self) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             async with await join(shared().url, on_error=lambda error, where: None) as net:
                 await self.kill_in_the_middle(net)
 
@@ -68,8 +68,10 @@ class Broken(unittest.IsolatedAsyncioTestCase):
         heard: asyncio.Queue[Any] = asyncio.Queue()
         await me.subscribe("news", lambda data, message: heard.put(data))
         released, held = asyncio.Event(), asyncio.Event()
+        heard_of = [asyncio.Event() for _ in range(4)]
 
         async def hold(data: Any, context: Context) -> Any:
+            context.progress("held")
             held.set()
             await released.wait()
             return "here"
@@ -85,23 +87,28 @@ class Broken(unittest.IsolatedAsyncioTestCase):
         await me.ready()
 
         async def read(stream: Any) -> list[int]:
-            return [n async for n in stream]
+            numbers = []
+            async for n in stream:
+                numbers.append(n)
+                heard_of[2].set()
+            return numbers
+
+        def ask(n: int, name: str, data: Any) -> Any:
+            return me.request("agent:js", name, data, on_progress=lambda _: heard_of[n].set())
 
         order = {"to": "agent:python", "data": 200}
-        there_held = asyncio.Event()
-        there = me.request("agent:js", "hold", "release", on_progress=lambda _: there_held.set())
         tasks = [
             asyncio.create_task(it)
             for it in (
-                there,
-                me.request("agent:js", "ask", {**order, "name": "hold"}),
+                ask(0, "hold", "release"),
+                ask(1, "ask", {**order, "name": "hold"}),
                 read(me.stream("agent:js", "drip", 200, window=20)),
-                me.request("agent:js", "read", {**order, "name": "drip", "options": {"window": 20}}),
+                ask(3, "read", {**order, "name": "drip", "options": {"window": 20}}),
             )
         ]
         receipt = await me.send("agent:python", "WORK")
-        await there_held.wait()
-        await held.wait()
+        for event in (*heard_of, held):
+            await event.wait()
         shared().kill()
         while net.status == "ready":
             await asyncio.sleep(0.01)

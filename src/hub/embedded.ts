@@ -11,6 +11,7 @@ import type { Clock } from "../runtime/clock.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
 import { Access } from "./embedded/access.ts";
+import { onHandOver } from "./embedded/precedence.ts";
 import { checkHubLimits, type HubLimits } from "./limits.ts";
 
 export interface EmbeddedOptions {
@@ -74,6 +75,7 @@ export async function openEmbedded(
     ...(reserveBytes === undefined ? {} : { reserveBytes }),
     ...(probeModule === undefined ? {} : { probeModule }),
   });
+  const leaving = new AbortController();
   const giveUpMs = clock.monotonicMs() + openTimeoutMs;
   const open = (): Promise<HubBroker> =>
     openHubBroker({
@@ -89,7 +91,9 @@ export async function openEmbedded(
     });
   for (;;) {
     try {
-      return embedded(await open(), access);
+      const broker = await open();
+      await onHandOver(broker.topics, () => void access.handOver(), leaving.signal);
+      return embedded(broker, access, leaving);
     } catch (error) {
       // An owner that just ends may still take a link; its successor is near.
       if (isColloquyError(error) && error.retryable && clock.monotonicMs() < giveUpMs) continue;
@@ -99,7 +103,7 @@ export async function openEmbedded(
   }
 }
 
-function embedded(broker: HubBroker, access: Access): EmbeddedBroker {
+function embedded(broker: HubBroker, access: Access, leaving: AbortController): EmbeddedBroker {
   return {
     name: `embedded ${access.directory}`,
     get owner() {
@@ -114,6 +118,7 @@ function embedded(broker: HubBroker, access: Access): EmbeddedBroker {
     log: broker.log,
     statuses: (signal) => broker.statuses(signal),
     close: async () => {
+      leaving.abort();
       await broker.close();
       await access.close();
     },

@@ -1,7 +1,7 @@
 /** `colloquy serve` as a process of its own, used by this one. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { createInterface } from "node:readline";
@@ -152,4 +152,43 @@ test("what it must not do is refused", async () => {
   const file = await shell(["serve", "--memory", "--no-http", "--unix", precious]);
   expect(file.stderr).toMatch("it is no socket");
   expect(file.exitCode).toBe(1);
+});
+
+test("a hub that is started again gets the directory back from whoever took it over", {
+  timeout: timeoutMs,
+}, async () => {
+  const shared = joinPath(place, "shared");
+  const args = ["--dir", shared, "--no-http", "--unix", joinPath(place, "shared.sock")];
+  const first = await serve(...args);
+  const options = { drainOnSignals: false, onError: () => {} };
+  const [one, two] = await Promise.all([
+    join(`embedded:${shared}`, options),
+    join(`embedded:${shared}`, options),
+  ]);
+  const echo = await one.agent("echo");
+  echo.handle("echo", (input) => input);
+  const asker = await two.agent("asker");
+  await one.mailboxes.declare("type:clerk");
+  const kept = await asker.send("type:clerk", "KEEP", "kept");
+
+  first.child.kill("SIGKILL");
+  await once(first.child, "exit");
+  // Answered through whichever of the two has taken over.
+  expect(await asker.request("agent:echo", "echo", "between")).toBe("between");
+  const second = await serve(...args);
+  expect(readFileSync(joinPath(shared, "hub.json"), "utf8")).toMatch(
+    `"process": ${second.ready.process}`,
+  );
+  expect(await asker.request("agent:echo", "echo", "after")).toBe("after");
+  const clerk = await two.agent("clerk-1", { type: "clerk" });
+  clerk.handle("KEEP", (input) => input);
+  expect(await kept.settled()).toEqual({ state: "done", result: "kept" });
+
+  // A third waits for the second, and has the directory when that has ended.
+  const third = serve(...args);
+  second.child.kill("SIGTERM");
+  await once(second.child, "exit");
+  expect((await third).ready.process).not.toBe(second.ready.process);
+  expect(await asker.request("agent:echo", "echo", "again")).toBe("again");
+  await Promise.all([one.close(), two.close()]);
 });

@@ -40,8 +40,8 @@ interface Flags {
 
 const notes = `
 It is the same hub that join() runs where nobody else does: programs that join the directory find it
-and use it, and one of them takes over if it is killed. Where another process owns the directory
-already, it waits until that one ends.
+and use it, and one of them takes over if it is killed. Where one of them owns the directory already,
+it is asked to hand it over; another server is waited for.
 
 Once it serves it writes one line to standard output: "ready", then the addresses.
 SIGTERM and Ctrl-C end it in order: /readyz answers 503, then, after --drain-delay, clients are told and
@@ -133,7 +133,7 @@ async function runServe(flags: Flags, terminal: Terminal): Promise<ExitCode> {
     ...(terminal.signal === undefined ? {} : { signal: terminal.signal }),
     onWait: (owner) => {
       const who = owner === undefined ? "another process" : `process ${owner}`;
-      remark(`${who} owns ${directory}: waiting until it ends`, terminal);
+      remark(`${who} owns ${directory}: waiting until it hands it over, or ends`, terminal);
     },
   });
   await writeLine(terminal.out, readyLine(server.endpoints, directory, flags.json === true));

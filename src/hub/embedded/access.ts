@@ -6,7 +6,8 @@
  *        ▼        └──────────────────────────────┼───────────────────────────────────────────────┘
  *   a link over the socket               own it: a link to our worker
  *
- * When the owner dies everybody comes here at once; the operating system lets one have the lock.
+ * When the owner dies everybody comes here at once; the operating system lets one have the lock. Where a
+ * server of the directory runs or waits, nobody else takes it: see precedence.ts.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -22,6 +23,7 @@ import type { HubLimits } from "../limits.ts";
 import { type HubFile, readHubFile } from "./hub-file.ts";
 import { Owner } from "./owner.ts";
 import { tryOwnerLock } from "./owner-lock.ts";
+import { isServed } from "./precedence.ts";
 import { socketPathFor } from "./run-directory.ts";
 import type { WorkerOptions } from "./worker-protocol.ts";
 
@@ -101,6 +103,11 @@ export class Access {
     return new ColloquyError("AGENT_UNREACHABLE", message, { cause, details });
   }
 
+  /** Lets the directory go if this process owns it, and turns to whoever owns it next. */
+  async handOver(): Promise<void> {
+    await this.#owner?.close();
+  }
+
   async close(): Promise<void> {
     this.#refusal ??= new ColloquyError("CLOSED", "the broker was closed");
     await this.#owner?.close();
@@ -132,10 +139,14 @@ export class Access {
     return owner.link();
   }
 
-  /** @returns undefined when another process holds the lock. */
+  /** @returns undefined when another process holds the lock, or a server shall have it. */
   #become(): Owner | undefined {
     const lock = tryOwnerLock(this.#lockFile);
     if (lock === undefined) return undefined;
+    if (isServed(this.directory)) {
+      lock.release();
+      return undefined;
+    }
     try {
       const { hubLimits, storeLimits, reserveBytes, probeModule } = this.#options;
       const options: WorkerOptions = {

@@ -14,6 +14,7 @@ import { readHubFile } from "./hub-file.ts";
 import { checkListen, type Endpoint, type ListenOptions } from "./listening.ts";
 import { type Lock, Owner } from "./owner.ts";
 import { tryOwnerLock } from "./owner-lock.ts";
+import { askToHandOver, tryPrecedence } from "./precedence.ts";
 import { socketPathFor } from "./run-directory.ts";
 
 export interface ServeOptions {
@@ -28,7 +29,7 @@ export interface ServeOptions {
   readonly clock?: Clock;
   /** Gives up waiting for the directory. */
   readonly signal?: AbortSignal;
-  /** Another process owns the directory, and this one waits; told once. Its id, as far as it is known. */
+  /** Another process owns the directory, and was asked to hand it over; told once. Its id, as far as it is known. */
   readonly onWait?: (process: number | undefined) => void;
 }
 
@@ -44,9 +45,11 @@ export interface HubServer {
 }
 
 const retryMs = 50;
+const retriesPerAsk = 20;
 
 /**
- * Waits until this process owns the directory, and serves it.
+ * Owns the directory, and serves it. Another process that owns it because nobody else did hands it over;
+ * another server is waited for.
  *
  * @throws INVALID_OPTION naming a limit or what is wrong with a listener; AGENT_UNREACHABLE naming what cannot be listened at;
  *   STORE_FAILED, INVALID_VERSION when the store cannot be used; CANCELLED.
@@ -86,20 +89,45 @@ function placeOf(directory: string) {
   return { directory, hubFile: hubFileIn(directory), socket: socketPathFor(directory) };
 }
 
-async function ownDirectory(
-  directory: string,
-  { clock = systemClock, signal, onWait }: ServeOptions,
-): Promise<Lock> {
+/** Goes before all who would take the directory over, then has it from whoever owns it. */
+async function ownDirectory(directory: string, options: ServeOptions): Promise<Lock> {
+  const { clock = systemClock, signal, onWait } = options;
   prepareDirectory(directory);
-  const letGo = keepAlive(clock);
-  try {
-    for (let told = false; ; told = true) {
-      const lock = tryOwnerLock(join(directory, "owner.lock"));
+  let waiting = false;
+  const acquire = async (tryIt: () => Lock | undefined, ask: () => void): Promise<Lock> => {
+    for (let turn = 0; ; turn++) {
+      const lock = tryIt();
       if (lock !== undefined) return lock;
-      if (!told) onWait?.(readHubFile(hubFileIn(directory))?.process);
+      if (turn % retriesPerAsk === 0) ask();
+      if (!waiting) onWait?.(readHubFile(hubFileIn(directory))?.process);
+      waiting = true;
       await sleep(clock, retryMs, signal);
     }
+  };
+  const letGo = keepAlive(clock);
+  let precedence: Lock | undefined;
+  try {
+    precedence = await acquire(() => tryPrecedence(directory), noAsk);
+    const owned = await acquire(
+      () => tryOwnerLock(join(directory, "owner.lock")),
+      // Who cannot be asked is about to end, or of a version that does not hand over.
+      () => void askToHandOver(directory, clock).catch(() => {}),
+    );
+    return inOrder(owned, precedence);
+  } catch (error) {
+    precedence?.release();
+    throw error;
   } finally {
     letGo();
   }
+}
+
+const noAsk = (): void => {};
+
+function inOrder(...locks: readonly Lock[]): Lock {
+  return {
+    release: () => {
+      for (const lock of locks) lock.release();
+    },
+  };
 }

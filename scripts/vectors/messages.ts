@@ -1,5 +1,5 @@
 /** Messages of each kind that agents send, and some that a reader has to bear with. */
-import { type ControlName, controlNames } from "../../src/exchange/requests/control.ts";
+import { type ControlName, controlNames, toHandler } from "../../src/exchange/requests/control.ts";
 import { encodeBatch } from "../../src/message/batch.ts";
 import type { Envelope } from "../../src/message/envelope.ts";
 import { encodeMessage, encodeValue } from "../../src/message/envelope-codec.ts";
@@ -24,7 +24,6 @@ const worker = {
 const requestId = "01JDREQUESTREQUESTREQUESTR";
 const createdMs = 1_767_225_600_000;
 const askerInbox = `_inbox.${asker.instance}`;
-const workerInbox = `_inbox.${worker.instance}`;
 const common = { version: "1.0.0", createdMs, priority: "normal" } as const;
 
 const request: Envelope = {
@@ -69,21 +68,20 @@ const command: Envelope = {
   hops: 32,
 };
 
-/** Controls have numbers of their own in the id, and nothing but the correlation in common. */
+/** Who asks says where it wants to be told; an answer to that needs none. */
 function control(name: ControlName, more: Partial<Envelope>): Envelope {
   const index = String(controlNames.indexOf(name)).padStart(2, "0");
-  const toHandler = ["cancel", "leave", "look", "credit", "inquiry", "attach", "answer", "waits"];
-  const fromAsker = toHandler.includes(name) || name === "survey" || name === "present";
+  const asks = toHandler.has(name) || ["waits", "survey"].includes(name);
   return {
     ...common,
     id: `01JDCNTRLCNTRLCNTRLCNTRL${index}`,
     kind: "control",
     name,
-    from: fromAsker ? asker : worker,
-    to: [fromAsker ? "agent:analyst-1" : "agent:desk"],
+    from: asks ? asker : worker,
+    to: [asks ? "agent:analyst-1" : "agent:desk"],
     priority: "critical",
     correlationId: requestId,
-    replyTo: fromAsker ? askerInbox : workerInbox,
+    ...(asks ? { replyTo: askerInbox } : {}),
     ...more,
   };
 }

@@ -89,6 +89,21 @@ export class FaultProxy {
     for (const { pipes } of this.#connections) pipes[direction].inject(fault);
   }
 
+  /** Injected faults that nothing has met yet, of the connections that are open now. */
+  get waitingFaults(): number {
+    return this.#sum("to-target", "waiting") + this.#sum("to-client", "waiting");
+  }
+
+  /** Bytes that were passed on, of the connections that are open now. */
+  passed(direction: ProxyDirection): number {
+    return this.#sum(direction, "passedBytes");
+  }
+
+  /** Bytes that a black hole took, of the connections that are open now. */
+  swallowed(direction: ProxyDirection): number {
+    return this.#sum(direction, "swallowedBytes");
+  }
+
   /**
    * Ends every connection, for both sides.
    *
@@ -104,6 +119,12 @@ export class FaultProxy {
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
+  }
+
+  #sum(direction: ProxyDirection, count: "waiting" | "passedBytes" | "swallowedBytes"): number {
+    let sum = 0;
+    for (const { pipes } of this.#connections) sum += pipes[direction][count];
+    return sum;
   }
 
   #accept(client: Socket): void {
@@ -129,19 +150,18 @@ export class FaultProxy {
   }
 }
 
+type Pipes = Record<ProxyDirection, Pick<ProxyPipe, keyof ProxyPipe>>;
+
 class Connection {
   readonly #client: Socket;
   #upstream: Socket | undefined;
-  #pipes: Record<ProxyDirection, { changed(): void; inject(fault: InjectedFault): void }> = {
-    "to-target": nothing,
-    "to-client": nothing,
-  };
+  #pipes: Pipes = { "to-target": nothing, "to-client": nothing };
 
   constructor(client: Socket) {
     this.#client = client;
   }
 
-  get pipes(): Record<ProxyDirection, { changed(): void; inject(fault: InjectedFault): void }> {
+  get pipes(): Pipes {
     return this.#pipes;
   }
 
@@ -165,7 +185,13 @@ class Connection {
   }
 }
 
-const nothing = { changed: () => {}, inject: () => {} };
+const nothing = {
+  changed: () => {},
+  inject: () => {},
+  waiting: 0,
+  passedBytes: 0,
+  swallowedBytes: 0,
+};
 
 /** On a Unix socket there is no RST; there it is destroyed. */
 function reset(socket: Socket): void {

@@ -54,6 +54,8 @@ export class ProxyPipe {
   readonly #options: ProxyPipeOptions;
   readonly #injected: InjectedFault[] = [];
   #changed = new Deferred();
+  #passedBytes = 0;
+  #swallowedBytes = 0;
   /** A frame, or two that change places, of which the end has not come yet. */
   #part: Uint8Array = new Uint8Array(0);
   /** Bytes until the next frame begins. */
@@ -77,13 +79,31 @@ export class ProxyPipe {
     this.#injected.push(fault);
   }
 
+  /** Bytes that were written to the other side. */
+  get passedBytes(): number {
+    return this.#passedBytes;
+  }
+
+  /** Bytes that a black hole took. */
+  get swallowedBytes(): number {
+    return this.#swallowedBytes;
+  }
+
+  /** Faults that nothing has met yet. */
+  get waiting(): number {
+    return this.#injected.length;
+  }
+
   async #run(): Promise<void> {
     const { from, to, way } = this.#options;
     try {
       // The other direction may go on after the end of this one.
       const chunks: AsyncIterable<Uint8Array> = from.iterator({ destroyOnReturn: false });
       for await (const chunk of chunks) {
-        if (way().blackHole === true) continue;
+        if (way().blackHole === true) {
+          this.#swallowedBytes += chunk.length;
+          continue;
+        }
         const bytes = this.#follow(new Uint8Array(chunk));
         if (bytes.length > 0) await this.#deliver(bytes);
       }
@@ -105,6 +125,7 @@ export class ProxyPipe {
       if (bytesPerMs !== undefined) await sleep(clock, piece.length / bytesPerMs);
       if (to.destroyed) return;
       await written(to, piece);
+      this.#passedBytes += piece.length;
     }
   }
 
@@ -132,36 +153,46 @@ export class ProxyPipe {
       return this.#count(this.#spoilt(bytes, fault));
     }
     // Up to the next frame as it came.
-    const begin = Math.min(this.#untilFrame, bytes.length);
-    if (this.#head.length > 0 || begin === bytes.length) return this.#count(bytes);
+    let begin = 0;
+    while (begin < bytes.length && !this.#betweenFrames) {
+      begin += this.#advance(bytes.subarray(begin));
+    }
+    if (begin === bytes.length) return bytes;
     const end = frameEnd(bytes, begin);
     const last = fault === "reorder-frames" && end !== undefined ? frameEnd(bytes, end) : end;
     if (end === undefined || last === undefined) {
       this.#part = bytes.slice(begin);
-      return this.#count(bytes.subarray(0, begin));
+      return bytes.subarray(0, begin);
     }
     this.#injected.shift();
     const [first, second] = [bytes.subarray(begin, end), bytes.subarray(end, last)];
-    const rest = this.#count(bytes.subarray(last), begin);
+    const rest = this.#follow(bytes.subarray(last));
     return joined(bytes.subarray(0, begin), ...changed(fault, first, second), rest);
   }
 
-  /** @param passed - bytes of the frame before, which end where `bytes` begins. */
-  #count(bytes: Uint8Array, passed?: number): Uint8Array {
-    if (passed !== undefined) this.#untilFrame = 0;
-    for (let at = 0; at < bytes.length; ) {
-      const skipped = Math.min(this.#untilFrame, bytes.length - at);
+  get #betweenFrames(): boolean {
+    return this.#untilFrame === 0 && this.#head.length === 0;
+  }
+
+  #count(bytes: Uint8Array): Uint8Array {
+    for (let at = 0; at < bytes.length; ) at += this.#advance(bytes.subarray(at));
+    return bytes;
+  }
+
+  /** To the end of the head or of the frame in which `bytes` begin. @returns how many of them that takes. */
+  #advance(bytes: Uint8Array): number {
+    if (this.#untilFrame > 0) {
+      const skipped = Math.min(this.#untilFrame, bytes.length);
       this.#untilFrame -= skipped;
-      at += skipped;
-      if (at === bytes.length) break;
-      const taken = bytes.subarray(at, at + frameHeadBytes - this.#head.length);
-      this.#head = joined(this.#head, taken);
-      at += taken.length;
-      if (this.#head.length < frameHeadBytes) break;
+      return skipped;
+    }
+    const taken = bytes.subarray(0, frameHeadBytes - this.#head.length);
+    this.#head = joined(this.#head, taken);
+    if (this.#head.length === frameHeadBytes) {
       this.#untilFrame = readUint32(this.#head, 4) + readUint32(this.#head, 8);
       this.#head = new Uint8Array(0);
     }
-    return bytes;
+    return taken.length;
   }
 
   #spoilt(bytes: Uint8Array, fault: InjectedFault): Uint8Array {

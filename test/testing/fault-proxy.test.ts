@@ -14,6 +14,10 @@ import { join, type Network } from "colloquy";
 import { connectUnix, Hub, listenUnix, openHubBroker, systemClock } from "colloquy/hub";
 import { FaultProxy, openMemoryBroker, SeededRandom } from "colloquy/testing";
 import { afterEach, describe, expect, test } from "vitest";
+import { readNumbered, writeNumbered } from "../../src/broker/hub/operations/numbered.ts";
+import { frameTypes } from "../../src/message/frame.ts";
+import { FrameParser } from "../../src/message/frame-parser.ts";
+import { FrameWriter } from "../../src/message/frame-writer.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { changesOf } from "../support/status-changes.ts";
 
@@ -125,6 +129,110 @@ describe("before any listener", () => {
   });
 });
 
+/** Frames of ours, told apart by their numbers. */
+function frames(...numbers: readonly number[]): Uint8Array {
+  const writer = new FrameWriter();
+  for (const number of numbers) writeNumbered(writer, frameTypes.PING, number);
+  return writer.take().slice();
+}
+
+async function readFrames(socket: Socket, count: number): Promise<readonly number[]> {
+  const numbers: number[] = [];
+  const parser = new FrameParser();
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    parser.push(new Uint8Array(chunk), (frame) => numbers.push(readNumbered(frame)));
+    if (numbers.length >= count) break;
+  }
+  return numbers;
+}
+
+describe("frames", () => {
+  const played = {
+    "drop-frame": [3, 4],
+    "duplicate-frame": [2, 2, 3, 4],
+    "reorder-frames": [3, 2, 4],
+  } as const;
+  for (const [fault, expected] of Object.entries(played) as unknown as readonly (readonly [
+    keyof typeof played,
+    readonly number[],
+  ])[]) {
+    for (const direction of ["to-target", "to-client"] as const) {
+      test(`${fault} ${direction}: once, whole, and nothing else`, async () => {
+        const proxy = await echo();
+        const socket = await dial(proxy);
+        socket.write(frames(1));
+        expect(await readFrames(socket, 1)).toEqual([1]);
+        proxy.inject(direction, fault);
+        expect(proxy.waitingFaults).toBe(1);
+        socket.write(frames(2, 3, 4));
+        expect(await readFrames(socket, expected.length)).toEqual(expected);
+        expect(proxy.waitingFaults).toBe(0);
+        socket.write(frames(5));
+        expect(await readFrames(socket, 1)).toEqual([5]);
+      });
+    }
+  }
+
+  test("a fault waits for the end of a frame that has begun, and finds the next however it is cut", async () => {
+    const proxy = await echo();
+    const socket = await dial(proxy);
+    socket.setNoDelay(true);
+    const [begun, rest] = [frames(1).subarray(0, 7), frames(1).subarray(7)];
+    socket.write(begun);
+    await expect.poll(() => proxy.passed("to-target")).toBe(7);
+    proxy.inject("to-target", "drop-frame");
+    socket.write(rest);
+    for (const byte of frames(2, 3)) socket.write(Uint8Array.of(byte));
+    expect(await readFrames(socket, 2)).toEqual([1, 3]);
+  });
+
+  test("faults are played one after the other, each on the frame that is next", async () => {
+    const proxy = await echo();
+    const socket = await dial(proxy);
+    for (const fault of ["drop-frame", "duplicate-frame", "reorder-frames"] as const) {
+      proxy.inject("to-target", fault);
+    }
+    socket.write(frames(1, 2, 3, 4, 5));
+    expect(await readFrames(socket, 5)).toEqual([2, 2, 4, 3, 5]);
+  });
+
+  test("a corrupted head is another version, and its frame is otherwise as it was", async () => {
+    const proxy = await echo();
+    const socket = await dial(proxy);
+    proxy.inject("to-client", "corrupt-head");
+    const sent = frames(1, 2);
+    socket.write(sent);
+    let heard = Buffer.alloc(0);
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+      heard = Buffer.concat([heard, chunk]);
+      if (heard.length === sent.length) break;
+    }
+    expect([...heard]).toEqual([(sent[0] as number) ^ 0xff, ...sent.subarray(1)]);
+  });
+
+  test("a black hole swallows one direction only, and what it swallowed never comes", async () => {
+    const proxy = await echo();
+    const socket = await dial(proxy);
+    socket.write("before");
+    expect(await read(socket, 6)).toBe("before");
+    proxy.set("to-client", { blackHole: true });
+    socket.write("swallowed on its way back");
+    // The other way it passed: the proxy has written it, and nothing else.
+    await expect.poll(() => proxy.passed("to-target")).toBe(6 + 25);
+    await expect.poll(() => proxy.swallowed("to-client")).toBe(25);
+    proxy.set("to-client", {});
+    socket.write("after");
+    expect(await read(socket, 5)).toBe("after");
+    proxy.set("to-target", { blackHole: true });
+    socket.write("swallowed on its way there");
+    await expect.poll(() => proxy.swallowed("to-target")).toBe(26);
+    proxy.set("to-target", {});
+    socket.write("again");
+    expect(await read(socket, 5)).toBe("again");
+    expect(socket.destroyed).toBe(false);
+  });
+});
+
 /** A hub, a worker that comes in directly, and a boss whose way leads through the proxy. */
 async function fabric(limits: { silenceMsMax?: number } = {}) {
   const folder = await mkdtemp(joinPath(tmpdir(), "proxy-"));
@@ -184,20 +292,26 @@ type Fabric = Awaited<ReturnType<typeof fabric>>;
 async function allArrives(
   { worker, boss, starts, news }: Fabric,
   disturb: () => void,
+  streamMay: "go on" | "be cut" = "go on",
 ): Promise<void> {
   const numbers = Array.from({ length: 60 }, (_, index) => index);
-  const reply = boss.stream("agent:worker", "tell", 40, { window: 4 });
+  const reply = boss.stream("agent:worker", "tell", 40, { window: 4 })[Symbol.asyncIterator]();
   const chunks: unknown[] = [];
-  for await (const chunk of reply) {
-    chunks.push(chunk);
-    if (chunks.length === 10) break;
-  }
+  while (chunks.length < 10) chunks.push((await reply.next()).value);
   const sending = numbers.map(async (number) => {
     const receipt = await boss.send("agent:worker", "COUNT", number);
     return receipt.settled();
   });
   const asking = numbers.map((number) => boss.request("agent:worker", "ask", number));
   disturb();
+  try {
+    while (chunks.length < 40) chunks.push((await reply.next()).value);
+  } catch (error) {
+    // A hub takes whoever is silent for too long for dead, and the worker stops telling it.
+    if (streamMay === "go on") throw error;
+    expect(error).toMatchObject({ code: "STREAM_CUT", details: { received: chunks.length } });
+  }
+  expect(chunks).toEqual(Array.from({ length: chunks.length }, (_, index) => index));
   const [outcomes, answers] = await Promise.all([Promise.all(sending), Promise.all(asking)]);
   expect(outcomes).toEqual(numbers.map((result) => ({ state: "done", result })));
   expect(answers).toEqual(numbers);
@@ -232,18 +346,46 @@ describe("before a hub", () => {
     expect(world.statuses).toEqual(["ready"]);
   });
 
-  for (const direction of ["to-target", "to-client"] as const) {
-    test(`a link stalled ${direction} is noticed by its silence, and left`, async () => {
-      const world = await fabric({ silenceMsMax: 600 });
-      await allArrives(world, () => {
-        world.proxy.set(direction, { stalled: true });
-        void (async () => {
-          for await (const { kind } of world.here.statuses(new AbortController().signal)) {
-            if (kind === "lost") break;
-          }
-          world.proxy.set(direction, {});
-        })();
+  for (const fault of ["drop-frame", "duplicate-frame", "reorder-frames"] as const) {
+    for (const direction of ["to-target", "to-client"] as const) {
+      test(`${fault} ${direction}, and then a cut: nothing is lost, nothing is double`, async () => {
+        const world = await fabric();
+        let cutting: Promise<void> | undefined;
+        await allArrives(world, () => {
+          world.proxy.inject(direction, fault);
+          cutting = (async () => {
+            // Also when the fault itself has ended the link.
+            await expect.poll(() => world.proxy.waitingFaults).toBe(0);
+            world.proxy.cut("reset");
+          })();
+        });
+        await cutting;
+        await expect.poll(() => world.proxy.accepted).toBeGreaterThan(1);
+        await expect.poll(() => world.here.status.kind).toBe("ready");
       });
+    }
+  }
+
+  const silences = { stalled: { stalled: true }, "in a black hole": { blackHole: true } } as const;
+  for (const [name, direction] of Object.keys(silences).flatMap((silence) => [
+    [silence as keyof typeof silences, "to-target"] as const,
+    [silence as keyof typeof silences, "to-client"] as const,
+  ])) {
+    test(`a link ${name} ${direction} is noticed by its silence, and left`, async () => {
+      const world = await fabric({ silenceMsMax: 600 });
+      await allArrives(
+        world,
+        () => {
+          world.proxy.set(direction, silences[name]);
+          void (async () => {
+            for await (const { kind } of world.here.statuses(new AbortController().signal)) {
+              if (kind === "lost") break;
+            }
+            world.proxy.set(direction, {});
+          })();
+        },
+        "be cut",
+      );
       expect(world.statuses.slice(0, 2)).toEqual(["ready", "lost"]);
       expect(world.here.status.kind).toBe("ready");
     });

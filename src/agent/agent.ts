@@ -27,11 +27,11 @@ import type { AgentSettings } from "./agent-options.ts";
 import { type Client, makeClient } from "./client.ts";
 import type { Context } from "./context.ts";
 import { nameOf } from "./context.ts";
+import { Duty } from "./duty.ts";
 import type { BatchHandler, BatchHandlerOptions, HandlerOptions } from "./handler.ts";
 import { Handlers, type Registration } from "./handlers.ts";
 import type { Implementation } from "./implementation.ts";
 import { Inbox } from "./inbox.ts";
-import { Mailboxes } from "./mailboxes.ts";
 import { multicast, type Receipts } from "./multicast.ts";
 import type {
   AnySchema,
@@ -72,8 +72,7 @@ export class Agent {
   readonly #speaker: Speaker;
   readonly #handlers: Handlers;
   readonly #inbox: Inbox;
-  /** Made with the first handler: who only asks has none. */
-  #mailboxes: Mailboxes | undefined;
+  readonly #duty: Duty;
   readonly #window: SendWindow | undefined;
   readonly #subscriptions: Subscriptions;
   #status: AgentStatus = "active";
@@ -97,10 +96,11 @@ export class Agent {
     const { capacity, waitingMax } = options;
     const rateLimit = options.rateLimit && new RateLimit(options.rateLimit, site.clock);
     this.#inbox = new Inbox(this.#exchange, this.#self, { capacity, waitingMax, rateLimit });
+    this.#duty = new Duty(this.#exchange, this.#inbox);
     this.#handlers = new Handlers(
       this.#exchange,
       this.#inbox,
-      (addresses) => this.#open(addresses),
+      (addresses) => this.#duty.open(addresses),
       options.capabilities,
     );
     this.#subscriptions = new Subscriptions(this.#exchange, id);
@@ -202,7 +202,7 @@ export class Agent {
   async ready(options: WaitOptions = {}): Promise<void> {
     const signal = signalOf(options);
     throwIfAborted(signal);
-    await withAbort(Promise.all([this.#mailboxes?.ready(), this.#announced]), signal);
+    await withAbort(Promise.all([this.#duty.ready(), this.#announced]), signal);
   }
 
   /**
@@ -393,11 +393,6 @@ export class Agent {
     return this.#closing;
   }
 
-  #open(addresses: readonly Address[]): void {
-    this.#mailboxes ??= new Mailboxes(this.#exchange, this.#inbox);
-    this.#mailboxes.open(addresses);
-  }
-
   /** What would outlast its leaving is refused as soon as it begins to leave. */
   #assertStaying(): void {
     if (this.#closing !== undefined) throw this.#closedError();
@@ -435,10 +430,15 @@ export class Agent {
     return this.#window.run(to, send, options?.signal);
   }
 
+  /** For the network, which knows of the others: whether this is the youngest life of the agent. */
+  stand(isYoungest: boolean): void {
+    this.#duty.stand(isYoungest);
+  }
+
   /** For the network, which closes: handlers that still run are told that it is over. */
   interrupt(): void {
     const error = this.#closedError();
-    this.#mailboxes?.interrupt(error);
+    this.#duty.interrupt(error);
     this.#inbox.interrupt(error);
   }
 
@@ -447,11 +447,11 @@ export class Agent {
     this.#announced = this.#home.announce(this);
     this.#subscriptions.close();
     const error = this.#closedError();
-    this.#mailboxes?.stop(error);
+    this.#duty.stop(error);
     this.#window?.close(error);
     await this.#inbox.drain(error);
     this.#closed = true;
-    await this.#mailboxes?.close();
+    await this.#duty.close();
     await this.#home.release(this);
   }
 }

@@ -142,6 +142,11 @@ export class CommandWork implements Work {
     return this.#asking.ask(question, options);
   }
 
+  /** In hand until it ends here. */
+  get stays(): boolean {
+    return this.#left === undefined;
+  }
+
   noticed(notice: Notice): void {
     switch (notice.kind) {
       case "cancel":
@@ -273,6 +278,7 @@ export class CommandWork implements Work {
     this.mandate?.budget?.end();
     // Left unsettled, it goes back when its queue is left, which costs what waited for input nothing.
     if (this.#left === "always" || (this.#left !== undefined && outcome.kind !== "done")) {
+      this.#home.release(this);
       return Promise.resolve();
     }
     if (gaveUp) return this.#finish({ kind: "cancelled", error: errorInfo(cancelled) }, noEffects);

@@ -24,6 +24,10 @@ export class HeldCommands {
     this.#works.delete(fence);
   }
 
+  get size(): number {
+    return this.#works.size;
+  }
+
   all(): readonly CommandWork[] {
     return this.#works.values();
   }

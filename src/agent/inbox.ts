@@ -114,6 +114,14 @@ export class Inbox implements LocalAgent, Place {
     await this.#idle.promise;
   }
 
+  /** Commands that wait go elsewhere; requests go on waiting. */
+  handBack(error: ColloquyError): void {
+    for (const work of this.#waiting.takeAll()) {
+      if (work.kind === "command") work.fail(error);
+      else this.#waiting.push(work);
+    }
+  }
+
   /** A handler waits for somebody: another one may run meanwhile. */
   leave(): void {
     this.#running--;

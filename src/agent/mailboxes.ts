@@ -6,6 +6,7 @@ import type { Exchange } from "../exchange/exchange.ts";
 import { isRefusal } from "../exchange/failures.ts";
 import type { Address } from "../message/address.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
+import { Deferred } from "../runtime/deferred.ts";
 import { sleep } from "../runtime/sleep.ts";
 import { type CommandHome, CommandWork } from "./command-work.ts";
 import { HeldCommands } from "./held-commands.ts";
@@ -17,6 +18,12 @@ const declareAgainMs = 1_000;
 /** Before a mailbox that broke off is received from again. */
 const leastPauseMs = 50;
 
+interface Kept {
+  readonly works: Set<CommandWork>;
+  /** Aborts with the last of them. */
+  readonly end: AbortController;
+}
+
 export class Mailboxes {
   readonly #exchange: Exchange;
   readonly #inbox: Inbox;
@@ -24,26 +31,32 @@ export class Mailboxes {
   readonly #open = new Map<Address, Promise<void>>();
   /** Of commands that nobody here knows. */
   readonly #retry: Retries;
+  /** Aborts when nothing new is taken any more. */
   readonly #stop = new AbortController();
+  /** Aborts when nothing is in hand any more. */
+  readonly #over = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #settlements: Settlements;
   readonly #held = new HeldCommands();
   readonly #home: CommandHome;
+  /** By queue, once it is left: what is still in hand. */
+  readonly #kept = new Map<string, Kept>();
   #closing: ColloquyError | undefined;
+  #idle: Deferred | undefined;
 
   constructor(exchange: Exchange, inbox: Inbox) {
     this.#exchange = exchange;
     this.#inbox = inbox;
     const { site } = exchange;
     this.#retry = new Retries(defaultRetry, site.clock, site.random);
-    this.#settlements = new Settlements(site, this.#stop.signal);
+    this.#settlements = new Settlements(site, this.#over.signal);
     const reports = new Reports(site.broker.queues);
     this.#home = {
       site,
       report: (report) => reports.report(report),
       closing: () => this.#closing,
       settle: (settlement) => this.#settlements.settle(settlement),
-      release: (work) => this.#held.delete(work.claim.fence),
+      release: (work) => this.#release(work),
     };
   }
 
@@ -82,10 +95,23 @@ export class Mailboxes {
     await Promise.all(this.#open.values());
   }
 
-  /** Takes nothing new, and lets nobody wait for input any longer: those messages go on elsewhere. */
+  /**
+   * Takes nothing new, and lets nobody wait for input any longer: those messages go on elsewhere. What is
+   * in hand stays here, held by receivers that have no room for anything else.
+   */
   stop(error: ColloquyError): void {
     this.#closing = error;
     for (const work of this.#held.all()) work.leave(error);
+    const held = Map.groupBy(
+      this.#held.all().filter((work) => work.stays),
+      ({ claim }) => claim.queue,
+    );
+    for (const [queue, works] of held) {
+      const kept = { works: new Set(works), end: new AbortController() };
+      this.#kept.set(queue, kept);
+      this.#loops.push(this.#keep(queue, kept));
+    }
+    this.#stop.abort();
   }
 
   /** Handlers that still run are told that it is over: what they handle goes to others. */
@@ -96,8 +122,13 @@ export class Mailboxes {
   /** After `stop`: resolves once everything is settled and the queues are left. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#open.values());
+    if (this.#held.size > 0) {
+      this.#idle ??= new Deferred();
+      await this.#idle.promise;
+    }
     await this.#settlements.done();
-    this.#stop.abort();
+    this.#over.abort();
+    for (const { end } of this.#kept.values()) end.abort();
     await Promise.all(this.#loops);
   }
 
@@ -123,6 +154,22 @@ export class Mailboxes {
     }
   }
 
+  /** What comes all the same, with the last settlement, goes back when it is left. */
+  async #keep(queue: string, { works, end: { signal } }: Kept): Promise<void> {
+    const { broker, onError } = this.#exchange.site;
+    const options = {
+      credit: 1,
+      consumer: this.#inbox.id,
+      claims: [...works].map(({ claim: { position, fence } }) => ({ queue, position, fence })),
+      onNotice: (notice: Notice) => this.#held.noticed(notice),
+    };
+    try {
+      for await (const _batch of broker.queues.receive(queue, options, signal));
+    } catch (error) {
+      if (!signal.aborted) onError(error, `what ${this.#inbox.id} holds of ${queue}`);
+    }
+  }
+
   async #receive(address: Address, received: () => void): Promise<void> {
     const { broker, space } = this.#exchange.site;
     const options = {
@@ -137,8 +184,16 @@ export class Mailboxes {
     }
   }
 
+  #release(work: CommandWork): void {
+    const { queue, fence } = work.claim;
+    this.#held.delete(fence);
+    const kept = this.#kept.get(queue);
+    if (kept?.works.delete(work) === true && kept.works.size === 0) kept.end.abort();
+    if (this.#held.size === 0) this.#idle?.resolve();
+  }
+
   #take(delivery: Delivery): void {
-    // Left as it is, it goes back when the queue is left; released now, it would be offered here again.
+    // On its way when the queue was left: it goes back.
     if (this.#closing !== undefined) return;
     try {
       const message = decodeMessage(delivery.frame);

@@ -142,6 +142,7 @@ export class Network {
       release: (agent) => this.#release(agent),
     };
     this.#presence = new Presence(this.#site, storeOf(broker), options.process);
+    this.#site.registry.followTwins((id) => this.#twinsChanged(id));
     this.store = new KeyedState(this.#site);
     this.log = new OrderedHistory(this.#site);
     this.dead = new DeadLetters(this.#site);
@@ -323,6 +324,17 @@ export class Network {
     await this.#site.broker.close();
     this.#letGo();
     this.#status = { kind: "closed" };
+  }
+
+  /** What changes in one go, such as a card that is replaced, is looked at once it is over. */
+  #twinsChanged(id: string): void {
+    if (!this.#agents.has(id)) return;
+    queueMicrotask(() => {
+      const youngest = this.#site.registry.get(id);
+      if (youngest !== undefined) {
+        this.#agents.get(id)?.stand(youngest.instance === this.instance);
+      }
+    });
   }
 
   async #announce(agent: Agent): Promise<void> {

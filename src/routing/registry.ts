@@ -41,6 +41,7 @@ export class Registry {
   readonly #processes = new Map<string, ProcessCard>();
   readonly #listeners = new Set<RegistryListener>();
   readonly #instanceListeners = new Set<InstanceListener>();
+  #onTwins: ((id: string) => void) | undefined;
 
   /** Makes `cards` the agents that `instance` has, and forgets those it no longer has. */
   replace(instance: string, cards: readonly AgentCard[]): void {
@@ -160,6 +161,11 @@ export class Registry {
     this.#instanceListeners.add(listener);
   }
 
+  /** Calls `changed` when another life of an agent comes or goes; `get` says which is the youngest then. */
+  followTwins(changed: (id: string) => void): void {
+    this.#onTwins = changed;
+  }
+
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
@@ -180,6 +186,7 @@ export class Registry {
       if (before !== undefined) this.#leavePools(before);
       this.#joinPools(candidate);
     }
+    this.#onTwins?.(id);
     return candidate;
   }
 
@@ -189,7 +196,10 @@ export class Registry {
     const wasFirst = twins[0] === candidate;
     const rest = twins.filter((it) => it !== candidate);
     if (rest.length === 0) this.#twins.delete(id);
-    else this.#twins.set(id, rest);
+    else {
+      this.#twins.set(id, rest);
+      this.#onTwins?.(id);
+    }
     if (!wasFirst) return;
     this.#leavePools(candidate);
     if (rest[0] !== undefined) this.#joinPools(rest[0]);

@@ -162,7 +162,10 @@ export class Deliveries implements SessionPart {
   #forget(receiver: Receiver): boolean {
     if (!this.#receivers.delete(receiver.number)) return false;
     receiver.stopListening?.();
-    for (const { fence } of receiver.held?.values() ?? []) this.#holders.delete(fence);
+    for (const { fence } of receiver.held?.values() ?? []) {
+      // Another receiver may have claimed it since.
+      if (this.#holders.get(fence) === receiver) this.#holders.delete(fence);
+    }
     return true;
   }
 }

@@ -1,5 +1,6 @@
 /** Leases: who holds a delivery, and what becomes of it when the holder is gone. */
 import assert from "node:assert/strict";
+import type { Delivery } from "../../broker/broker.ts";
 import { type ConformanceCase, conformanceCase } from "./case.ts";
 import {
   attemptsMade,
@@ -260,6 +261,27 @@ export const leaseCases: readonly ConformanceCase[] = [
       assert.equal((await broker.queues.track(queue, position)).state, "done");
     },
     { needs: ["durability"] },
+  ),
+
+  conformanceCase(
+    "a receiver that claims what another of its client holds has it from then on, and the other can leave",
+    async (trial) => {
+      const queue = await trial.queue();
+      for (const what of ["kept", "given back", "next"])
+        await enqueueOne(trial.broker, queue, what);
+      const first = trial.receive(queue, { credit: 2 });
+      const [kept, given] = (await first.take(2)) as [Delivery, Delivery];
+      const claims = [kept].map(({ position, fence }) => ({ queue, position, fence }));
+      const second = trial.receiveWith(trial.broker, queue, { credit: 1, consumer: "it", claims });
+      await first.stop();
+      const heir = trial.receive(queue, { broker: await trial.connect() });
+      const others = await heir.take(2);
+      assert.deepEqual(others.map(({ frame }) => text(frame)).toSorted(), ["given back", "next"]);
+      assert.deepEqual(await settle(trial.broker, given), { kind: "stale" });
+      await settleOne(trial.broker, kept);
+      assert.deepEqual([second.waiting, heir.waiting], [0, 0]);
+      for (const other of others) await settleOne(trial.broker, other);
+    },
   ),
 
   conformanceCase(

@@ -78,7 +78,7 @@ const one = Uint8Array.of(1);
 const begun: WebSocketFrame = { opcode: binary, payload: one, fin: false };
 const more: WebSocketFrame = { opcode: continuation, fin: false };
 
-describe("wrong WebSocket frames", () => {
+describe("G19: wrong WebSocket frames", () => {
   const wrong: readonly (readonly [string, number, readonly WebSocketFrame[]])[] = [
     ["not masked", 1_002, [{ opcode: binary, payload: one, mask: undefined }]],
     ["reserved bits", 1_002, [{ opcode: binary, payload: one, reserved: 4 }]],
@@ -130,7 +130,7 @@ describe("wrong WebSocket frames", () => {
   });
 });
 
-describe("requests that are none for a WebSocket", () => {
+describe("G19: requests that are none for a WebSocket", () => {
   const changed = (from: string, to: string) => upgradeRequest.replace(from, to);
   const wrong: readonly (readonly [string, string, string])[] = [
     ["POST", "405 ", changed("GET", "POST")],
@@ -168,7 +168,7 @@ describe("requests that are none for a WebSocket", () => {
   }
 });
 
-describe("half-open", () => {
+describe("G19: half-open", () => {
   const byTcp: Readonly<Record<string, Uint8Array>> = {
     "silence over TCP": new Uint8Array(0),
     "half a head over TCP": Uint8Array.of(1, 16, 0),
@@ -209,7 +209,7 @@ describe("half-open", () => {
   });
 });
 
-describe("a HELLO with all the credential that there may be", () => {
+describe("G19: a HELLO with all the credential that there may be", () => {
   test("byte by byte over TCP: it is let in", async () => {
     const stranger = await dial(portOf(patientTcp));
     for (const byte of hello(credential)) stranger.socket.write(Uint8Array.of(byte));

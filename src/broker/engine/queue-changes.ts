@@ -133,7 +133,10 @@ export class QueueChanges implements Participant {
     const { group, timers } = this.#options;
     const { lane, position } = slot;
     const a = returnedKey(this.queue.number, lane);
-    const row = { a, b: position, value: encodeReturned(slot.body, history) };
+    const isDue = history.dueMs <= group.nowMs;
+    // Without a timer nothing would wake it, were its time still to come by a clock that is set back.
+    const kept = isDue ? { ...history, dueMs: 0 } : history;
+    const row = { a, b: position, value: encodeReturned(slot.body, kept) };
     if (slot.taken) {
       this.queue.live++;
       this.queue.bytes += slot.frameBytes;
@@ -143,7 +146,7 @@ export class QueueChanges implements Participant {
     this.#returned.push({ lane, row });
     const { suspects } = this.queue;
     if (suspects?.has(position) === true) suspects.delete(group, this.queue.number, position);
-    if (history.dueMs <= group.nowMs) return;
+    if (isDue) return;
     const target = { kind: "returned", queueNumber: this.queue.number, lane, position } as const;
     timers.set(group, history.dueMs, target);
   }

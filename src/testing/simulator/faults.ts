@@ -68,18 +68,26 @@ export interface FaultChoice {
   /** When they happen: at the latest so many milliseconds after the beginning. */
   readonly untilMs: number;
   readonly count: number;
+  /** How far a wall clock jumps at most, milliseconds. Default: an hour. */
+  readonly jumpMsMax?: number;
 }
 
 /** Longest pause there may be (F2), and furthest jump of a wall clock (F7), milliseconds. */
 const pauseMsMax = 60_000;
-const wallClockMsMax = 3_600_000;
+export const wallClockMsMax = 3_600_000;
+/**
+ * Where messages are tried again: a retry that falls due by a clock that is wrong waits for as long as it
+ * was, and a run has to come to its end.
+ */
+export const shortJumpMs = 30_000;
 
 export function drawFaults(random: Random, choice: FaultChoice): readonly Fault[] {
   const faults = Array.from({ length: choice.count }, () => drawFault(random, choice));
   return faults.toSorted((a, b) => a.atMs - b.atMs);
 }
 
-function drawFault(random: Random, { kinds, targets, untilMs }: FaultChoice): Fault {
+function drawFault(random: Random, choice: FaultChoice): Fault {
+  const { kinds, targets, untilMs, jumpMsMax = wallClockMsMax } = choice;
   const kind = pick(random, kinds);
   const atMs = Math.round(random.float() * untilMs);
   const process = pick(random, targets);
@@ -105,7 +113,7 @@ function drawFault(random: Random, { kinds, targets, untilMs }: FaultChoice): Fa
     }
     case "wall-clock": {
       const who = pick(random, [everyone, process]);
-      const offsetMs = Math.round((2 * random.float() - 1) ** 3 * wallClockMsMax);
+      const offsetMs = Math.round((2 * random.float() - 1) ** 3 * jumpMsMax);
       const forMs = Math.round(random.float() ** 3 * 3_000) + 1;
       return { kind, atMs, process: who, offsetMs, forMs };
     }

@@ -24,6 +24,10 @@ export interface PlanOptions {
 const messagesMin = 50;
 const messagesSpread = 30;
 const faultsMax = 4;
+/** None begins later, virtual milliseconds. */
+const untilMs = 400;
+/** One seed in so many has a wall clock that jumps, besides, where its scenario lets it. */
+const jumpsInverse = 4;
 
 /** Seeds take their turns at it, so that every range of seeds has its share of each scenario. */
 const turns: readonly Scenario[] = scenarios.flatMap((scenario) =>
@@ -39,18 +43,34 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
       : scenarioNamed(options.scenario);
   const messages = messagesMin + (random.uint32() % messagesSpread);
   const stage = scenario.stage(new SeededRandom(seed), messages);
-  const all = drawFaults(random, {
-    kinds: scenario.faults,
-    targets: scenario.targets ?? [owner, ...Object.keys(stage.programs)],
-    untilMs: 400,
-    count: 1 + (random.uint32() % faultsMax),
-  });
+  const targets = scenario.targets ?? [owner, ...Object.keys(stage.programs)];
+  const all = [
+    ...drawFaults(random, {
+      kinds: scenario.faults,
+      targets,
+      untilMs,
+      count: 1 + (random.uint32() % faultsMax),
+    }),
+    ...jumpOf(seed, scenario, targets),
+  ];
   return {
     seed,
     scenario,
     messages: options.messages ?? messages,
     faults: options.faults === undefined ? all : options.faults.flatMap((it) => all[it] ?? []),
   };
+}
+
+/** By chance of its own, so that it changes none of the other faults. */
+function jumpOf(
+  seed: number,
+  { jumpMsMax }: Scenario,
+  targets: readonly string[],
+): readonly Fault[] {
+  if (jumpMsMax === undefined) return [];
+  const random = new SeededRandom(seed * 2 ** 20 + 7);
+  if (random.uint32() % jumpsInverse !== 0) return [];
+  return drawFaults(random, { kinds: ["wall-clock"], targets, untilMs, count: 1, jumpMsMax });
 }
 
 function scenarioNamed(name: string): Scenario {

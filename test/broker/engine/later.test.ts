@@ -243,6 +243,24 @@ test("G7: what was due once stays due, when the clock is set back before anybody
   expect(await rig.receive("work").texts()).toEqual(["tried"]);
 });
 
+test("G7: a retry without a delay is due at once, whatever the clock of the next owner says", async () => {
+  const rig = await Rig.with(["work"], { reconnectGraceMs: 0 });
+  const nowMs = rig.clock.nowMs();
+  await rig.enqueue("work", message("tried"));
+  rig.clock.setWallClock(nowMs + 3_600_000);
+  const reader = rig.receive("work");
+  const settlements = (await reader.take()).map((delivery) =>
+    settlement(delivery, { kind: "retry", delayMs: 0, error }),
+  );
+  const settling = rig.broker.queues.settle(settlements);
+  // Before it is offered again, which would bring it back by itself.
+  await reader.stop();
+  await rig.run(settling);
+  rig.clock.setWallClock(nowMs);
+  rig.crash();
+  expect(await rig.receive("work").texts()).toEqual(["tried"]);
+});
+
 function quantile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor(share * values.length)] as number;
 }

@@ -34,6 +34,13 @@ export const knownSeeds: Readonly<Record<string, PlanOptions & { readonly seed: 
     messages: 7,
     faults: [0, 1, 2],
   },
+  "G2: a retry without a delay was never due again, once the clock was set back and its owner had died":
+    {
+      seed: 81,
+      scenario: "at-least-once",
+      messages: 61,
+      faults: [0, 1, 3],
+    },
   "G8: a command that died while the dead letters were full never ended": {
     seed: 1,
     scenario: "dead-letters",

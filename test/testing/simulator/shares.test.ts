@@ -8,6 +8,7 @@ import { effectsOnce } from "../../../src/testing/simulator/checkers/effects.ts"
 import { keyOrder } from "../../../src/testing/simulator/checkers/order.ts";
 import { expiry, schedule } from "../../../src/testing/simulator/checkers/schedule.ts";
 import { type Plan, planOf } from "../../../src/testing/simulator/plan.ts";
+import { scenarios } from "../../../src/testing/simulator/scenarios/scenarios.ts";
 
 const plans = Array.from({ length: 10_000 }, (_, seed) => planOf(seed));
 const kills = new Set(["kill", "kill-in-commit", "power-cut"]);
@@ -42,6 +43,16 @@ test("G6: 20,000 messages that expire meet a clock that jumps", () => {
     faults.some(({ kind }) => kind === "wall-clock"),
   );
   expect(messagesOf(jumping)).toBeGreaterThanOrEqual(20_000);
+});
+
+test("F7: wall clocks jump in every scenario, in more than a hundred seeds each", () => {
+  for (const { name } of scenarios) {
+    const jumping = plans.filter(
+      ({ scenario, faults }) =>
+        scenario.name === name && faults.some(({ kind }) => kind === "wall-clock"),
+    );
+    expect(jumping.length, name).toBeGreaterThan(100);
+  }
 });
 
 test("G7: 20,000 timers and 10 kills", () => {

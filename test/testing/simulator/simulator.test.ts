@@ -20,6 +20,31 @@ test("the same seed is the same run, twice and in another process", async () => 
   }
 });
 
+test("npm run simulate says how it is used, and what is wrong about its use", async () => {
+  const simulate = (...parameters: string[]) =>
+    runNode(absolute("scripts/simulate.ts"), {
+      workingDirectory: absolute("."),
+      parameters,
+      timeoutMs: 15_000,
+    });
+  const help = await simulate("--help");
+  expect(help.exitCode).toBe(0);
+  for (const option of ["--seeds", "--mutants", "mailbox-churn"]) {
+    expect(help.stdout).toContain(option);
+  }
+  const wrong = [
+    ["--seed", "x"],
+    ["--scenario", "nowhere"],
+    ["--faults", "0,"],
+    ["--sedes", "1"],
+  ];
+  const runs = await Promise.all(wrong.map((parameters) => simulate(...parameters)));
+  for (const [index, { exitCode, stderr }] of runs.entries()) {
+    expect(exitCode, stderr).toBe(2);
+    expect(stderr).toContain(wrong[index]?.[0]);
+  }
+});
+
 test("another seed is another run", async () => {
   const digests = await Promise.all(
     [1, 2, 3].map(async (seed) => (await runPlan(planOf(seed))).digest()),

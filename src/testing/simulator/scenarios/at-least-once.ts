@@ -2,13 +2,14 @@
 import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { deadLetters } from "../checkers/dead-letters.ts";
 import { effectsOnce } from "../checkers/effects.ts";
-import { everyFault } from "../faults.ts";
+import { everyFault, shortJumpMs } from "../faults.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const atLeastOnceScenario: Scenario = {
   name: "at-least-once",
   faults: everyFault,
+  jumpMsMax: shortJumpMs,
   checkers: [atLeastOnce, effectsOnce, deadLetters],
   stage(random, messages) {
     const [first = [], second = []] = drawOrders(random, messages, 2, () => ({

@@ -2,13 +2,14 @@
 import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { atMostOnce } from "../checkers/at-most-once.ts";
 import { effectsOnce } from "../checkers/effects.ts";
-import { everyFault } from "../faults.ts";
+import { everyFault, shortJumpMs } from "../faults.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const atMostOnceScenario: Scenario = {
   name: "at-most-once",
   faults: everyFault,
+  jumpMsMax: shortJumpMs,
   share: 2,
   checkers: [atMostOnce, atLeastOnce, effectsOnce],
   stage(random, messages) {

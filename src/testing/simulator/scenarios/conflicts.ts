@@ -3,7 +3,7 @@ import { isColloquyError } from "../../../errors.ts";
 import type { Network } from "../../../network/network.ts";
 import { conflicts } from "../checkers/conflicts.ts";
 import type { ScenarioEvent } from "../events.ts";
-import { everyFault } from "../faults.ts";
+import { everyFault, wallClockMsMax } from "../faults.ts";
 import type { ProcessContext, Program } from "../process.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -14,6 +14,7 @@ const writers = 3;
 export const conflictsScenario: Scenario = {
   name: "conflicts",
   faults: everyFault,
+  jumpMsMax: wallClockMsMax,
   checkers: [conflicts],
   stage(_random, messages) {
     const each = Math.ceil(messages / writers / 2);

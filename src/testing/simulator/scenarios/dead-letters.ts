@@ -3,7 +3,7 @@ import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { deadLetters } from "../checkers/dead-letters.ts";
 import { effectsOnce } from "../checkers/effects.ts";
 import type { ScenarioEvent } from "../events.ts";
-import { everyFault } from "../faults.ts";
+import { everyFault, shortJumpMs } from "../faults.ts";
 import { drawOrders, type Payload, sender, worker } from "../orders.ts";
 import type { Program } from "../process.ts";
 import type { Scenario } from "./scenario.ts";
@@ -13,6 +13,7 @@ const deadLettersMax = 6;
 export const deadLettersScenario: Scenario = {
   name: "dead-letters",
   faults: everyFault,
+  jumpMsMax: shortJumpMs,
   checkers: [deadLetters, atLeastOnce, effectsOnce],
   limits: { deadLettersMax },
   stage(random, messages) {

@@ -2,13 +2,14 @@
 import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { deadLetters } from "../checkers/dead-letters.ts";
 import { effectsOnce } from "../checkers/effects.ts";
-import { everyFault } from "../faults.ts";
+import { everyFault, shortJumpMs } from "../faults.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const exactlyOnceScenario: Scenario = {
   name: "exactly-once",
   faults: everyFault,
+  jumpMsMax: shortJumpMs,
   checkers: [atLeastOnce, effectsOnce, deadLetters],
   stage(random, messages) {
     const [orders = []] = drawOrders(random, messages, 1, () => ({ guarantee: "exactly-once" }));

@@ -2,13 +2,14 @@
 import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { effectsOnce } from "../checkers/effects.ts";
 import { keyOrder } from "../checkers/order.ts";
-import { everyFault, pick } from "../faults.ts";
+import { everyFault, pick, shortJumpMs } from "../faults.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const keyOrderScenario: Scenario = {
   name: "key-order",
   faults: everyFault,
+  jumpMsMax: shortJumpMs,
   checkers: [keyOrder, atLeastOnce, effectsOnce],
   stage(random, messages) {
     const keys = ["a", "b", "c", "d"].slice(0, 2 + (random.uint32() % 3));

@@ -2,12 +2,14 @@
 import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { effectsOnce } from "../checkers/effects.ts";
 import { undisturbed } from "../checkers/leases.ts";
+import { shortJumpMs } from "../faults.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const longTurnsScenario: Scenario = {
   name: "long-turns",
   faults: ["kill", "leave", "kill-in-commit", "cut", "hang-up"],
+  jumpMsMax: shortJumpMs,
   targets: ["hub-1", "hub-2"],
   checkers: [undisturbed, atLeastOnce, effectsOnce],
   stage(random, messages) {

@@ -4,7 +4,7 @@ import { atMostOnce } from "../checkers/at-most-once.ts";
 import { effectsOnce } from "../checkers/effects.ts";
 import { removals } from "../checkers/removals.ts";
 import type { ScenarioEvent } from "../events.ts";
-import { everyFault, pick } from "../faults.ts";
+import { everyFault, pick, shortJumpMs } from "../faults.ts";
 import { drawOrders, type Order, sender, worker } from "../orders.ts";
 import type { Program } from "../process.ts";
 import type { Scenario } from "./scenario.ts";
@@ -14,6 +14,7 @@ const addresses = ["agent:a", "agent:b", "agent:c"] as const;
 export const mailboxChurnScenario: Scenario = {
   name: "mailbox-churn",
   faults: everyFault,
+  jumpMsMax: shortJumpMs,
   checkers: [removals, effectsOnce, atMostOnce],
   stage(random, messages) {
     const [orders = []] = drawOrders(

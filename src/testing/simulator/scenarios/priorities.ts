@@ -1,7 +1,7 @@
 /** Everything is sent at once, in four classes alike, to a worker that needs its time. */
 import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { priorityShares } from "../checkers/priority.ts";
-import { pick } from "../faults.ts";
+import { pick, wallClockMsMax } from "../faults.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -10,6 +10,7 @@ const classes = ["critical", "high", "normal", "low"] as const;
 export const prioritiesScenario: Scenario = {
   name: "priorities",
   faults: ["cut", "hang-up", "partition"],
+  jumpMsMax: wallClockMsMax,
   checkers: [priorityShares, atLeastOnce],
   stage(random, messages) {
     const [orders = []] = drawOrders(random, messages, 1, (_draw, index) => ({

@@ -5,7 +5,7 @@ import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { effectsOnce } from "../checkers/effects.ts";
 import { givenAnswers, replyTo } from "../checkers/questions.ts";
 import type { ScenarioEvent } from "../events.ts";
-import { everyFault } from "../faults.ts";
+import { everyFault, shortJumpMs } from "../faults.ts";
 import { drawOrders, type Payload, sender } from "../orders.ts";
 import type { ProcessContext, Program } from "../process.ts";
 import type { Scenario } from "./scenario.ts";
@@ -13,6 +13,7 @@ import type { Scenario } from "./scenario.ts";
 export const questionsScenario: Scenario = {
   name: "questions",
   faults: everyFault,
+  jumpMsMax: shortJumpMs,
   checkers: [givenAnswers, atLeastOnce, effectsOnce],
   stage(random, messages) {
     const [orders = []] = drawOrders(random, messages, 1, () => ({ failures: 0 }));

@@ -1,12 +1,13 @@
 /** Requests and streams to a pool, through broken links, dying hubs and dying handlers. */
 import { requests } from "../checkers/requests.ts";
 import { answers, asks } from "../conversations.ts";
-import { everyFault } from "../faults.ts";
+import { everyFault, wallClockMsMax } from "../faults.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const requestsScenario: Scenario = {
   name: "requests",
   faults: everyFault.filter((kind) => kind !== "disk"),
+  jumpMsMax: wallClockMsMax,
   checkers: [requests],
   stage(random, messages) {
     const half = Math.ceil(messages / 2);

@@ -10,6 +10,8 @@ export interface Scenario {
   readonly name: string;
   /** Faults that its promises hold under. */
   readonly faults: readonly FaultKind[];
+  /** How far a wall clock may jump besides, in some of the seeds, milliseconds. Default: none does. */
+  readonly jumpMsMax?: number;
   /** Whom they befall. Default: any process, and whoever runs the hub. */
   readonly targets?: readonly string[];
   readonly checkers: readonly Checker[];

@@ -4,13 +4,14 @@ import { atMostOnce } from "../checkers/at-most-once.ts";
 import { deadLetters } from "../checkers/dead-letters.ts";
 import { effectsOnce } from "../checkers/effects.ts";
 import { keyOrder } from "../checkers/order.ts";
-import { owner, pick } from "../faults.ts";
+import { owner, pick, shortJumpMs } from "../faults.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const takeoverScenario: Scenario = {
   name: "takeover",
   faults: ["kill", "kill-in-commit", "leave", "power-cut", "disk", "hang-up"],
+  jumpMsMax: shortJumpMs,
   targets: [owner],
   checkers: [atMostOnce, atLeastOnce, effectsOnce, keyOrder, deadLetters],
   stage(random, messages) {

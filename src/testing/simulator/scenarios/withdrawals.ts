@@ -3,7 +3,7 @@ import { atLeastOnce } from "../checkers/at-least-once.ts";
 import { effectsOnce } from "../checkers/effects.ts";
 import { withdrawals } from "../checkers/withdrawals.ts";
 import type { ScenarioEvent } from "../events.ts";
-import { everyFault, pick } from "../faults.ts";
+import { everyFault, pick, shortJumpMs } from "../faults.ts";
 import { drawOrders, sender, worker } from "../orders.ts";
 import type { Program } from "../process.ts";
 import type { Scenario } from "./scenario.ts";
@@ -11,6 +11,7 @@ import type { Scenario } from "./scenario.ts";
 export const withdrawalsScenario: Scenario = {
   name: "withdrawals",
   faults: everyFault,
+  jumpMsMax: shortJumpMs,
   checkers: [withdrawals, atLeastOnce, effectsOnce],
   stage(random, messages) {
     const [orders = []] = drawOrders(random, messages, 1, (draw) => ({

@@ -8,7 +8,9 @@ import { Command, CommanderError } from "commander";
 import { errorInfo } from "../errors.ts";
 import { packageVersion } from "../runtime/version.ts";
 import { addAgents } from "./commands/agents.ts";
+import { addAttach } from "./commands/attach.ts";
 import { addBench } from "./commands/bench.ts";
+import { addCancel } from "./commands/cancel.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addDead } from "./commands/dead.ts";
 import { addDoctor } from "./commands/doctor.ts";
@@ -36,6 +38,8 @@ const commands: readonly AddCommand[] = [
   addTop,
   addRequest,
   addStream,
+  addAttach,
+  addCancel,
   addSend,
   addTrack,
   addPublish,

@@ -147,6 +147,53 @@ test("stream prints chunks as they come, and the last value", async () => {
   expect(await json(args)).toEqual([{ chunk: "once" }, { chunk: "upon" }, { result: "the end" }]);
 });
 
+describe("attach and cancel", () => {
+  test("a request that was left is found again by the id that its failure told", async () => {
+    const done = Promise.withResolvers<string>();
+    const slow = await net.agent("slow");
+    slow.handle("think", () => done.promise);
+    const args = ["request", "agent:slow", "think", "--timeout", "200ms", "--leave"];
+    const left = await run(args);
+    expect(left).toMatchObject({ exitCode: 3, stdout: "" });
+    const [, id = ""] = /^it goes on: colloquy attach (\S+)$/m.exec(left.stderr) ?? [];
+    const again = await run(["attach", id, "--timeout", "100ms"]);
+    expect(again).toMatchObject({ exitCode: 3, stdout: "" });
+    done.resolve("42");
+    expect(await run(["attach", id])).toMatchObject({ exitCode: 0, stdout: "42\n" });
+    expect(await json(["attach", id])).toEqual([{ result: "42" }]);
+    expect(await run(["cancel", id])).toMatchObject({ exitCode: 1, stdout: "too-late\n" });
+    await slow.close();
+  });
+
+  test("a stream of somebody else is taken over behind a chunk, and given up", async () => {
+    const writer = await net.agent("writer");
+    const taken = Promise.withResolvers<void>();
+    writer.handle("tell", async function* (_input, { signal }) {
+      yield "once";
+      await taken.promise;
+      yield "upon";
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    });
+    const reply = writer.stream("agent:writer", "tell");
+    const chunks = reply[Symbol.asyncIterator]();
+    expect(await chunks.next()).toMatchObject({ value: "once" });
+    reply.result.catch(() => taken.resolve());
+    const stop = new AbortController();
+    const attached = await run(["attach", reply.id, "--after", "1"], {
+      signal: stop.signal,
+      onOutput: () => stop.abort(new Error("interrupted")),
+    });
+    expect(attached).toMatchObject({ exitCode: 1, stdout: "upon\n" });
+    expect(await json(["cancel", reply.id])).toEqual([{ id: reply.id, outcome: "accepted" }]);
+    await writer.close();
+  });
+
+  test("what is no id is wrong usage", async () => {
+    expect(await run(["attach", "nonsense"])).toMatchObject({ exitCode: 2 });
+    expect(await run(["cancel", "nonsense"])).toMatchObject({ exitCode: 2 });
+  });
+});
+
 describe("send, track, dead and queues", () => {
   test("a command is sent, waited for and tracked", async () => {
     const sent = await run(["send", "agent:greeter", "greet", '"you"', "--wait"]);

@@ -4,24 +4,21 @@ import type { RequestOptions } from "../../exchange/options.ts";
 import type { Address } from "../../message/address.ts";
 import { strategies } from "../../routing/strategies.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
-import { type AddCommand, examplesText } from "../shell/command.ts";
 import {
-  type FabricFlags,
-  type FabricVisit,
-  fabricOptions,
-  visitFabric,
-  visitor,
-} from "../shell/fabric.ts";
+  type AskingFlags,
+  askingOptions,
+  askingOptionsOf,
+  messageArguments,
+  sayingWhereItIs,
+} from "../shell/asking.ts";
+import { type AddCommand, examplesText } from "../shell/command.ts";
+import { type FabricVisit, fabricOptions, visitFabric, visitor } from "../shell/fabric.ts";
 import { readJson } from "../shell/json-argument.ts";
-import { remark, writeValue } from "../shell/output.ts";
-import { personToAsk } from "../shell/questions.ts";
-import { valueText } from "../shell/text.ts";
-import { address, duration, wholeNumber } from "../shell/values.ts";
+import { writeValue } from "../shell/output.ts";
+import { wholeNumber } from "../shell/values.ts";
 import type { Terminal } from "../terminal.ts";
 
-interface Flags extends FabricFlags {
-  readonly as?: string;
-  readonly deadline?: number;
+interface Flags extends AskingFlags {
   readonly retry?: number;
   readonly idempotent?: true;
   readonly durable?: true;
@@ -35,16 +32,13 @@ answered at the terminal, with JSON or a plain text.
 --timeout is the longest silence (30s unless it is given); with --durable, the longest wait.`;
 
 export const addRequest: AddCommand = (program, terminal, ended) => {
-  fabricOptions(program.command("request"))
+  const command = fabricOptions(program.command("request"));
+  messageArguments(command, "agent:ID, type:TYPE or skill:CAPABILITY", "what is asked");
+  askingOptions(command)
     .summary("ask one agent, and print its answer")
     .description(
       "Ask one agent: exactly one (agent:), any of a pool (type:), any that can (skill:).",
     )
-    .argument("<to>", "agent:ID, type:TYPE or skill:CAPABILITY", address)
-    .argument("<method>", "what is asked")
-    .argument("[json]", "the input")
-    .option("--as <id>", "ask as the agent of this id")
-    .addOption(new Option("--deadline <duration>", "hard limit").argParser(duration))
     .addOption(
       new Option(
         "--retry <times>",
@@ -52,7 +46,11 @@ export const addRequest: AddCommand = (program, terminal, ended) => {
       ).argParser(wholeNumber(1)),
     )
     .option("--idempotent", "doing it twice does no harm: retry after timeouts, too")
-    .option("--durable", "as a command, which survives what the store survives")
+    .addOption(
+      new Option("--durable", "as a command, which survives what the store survives").conflicts(
+        "leave",
+      ),
+    )
     .addOption(new Option("--strategy <name>", "how to choose one of several").choices(strategies))
     .addHelpText(
       "after",
@@ -80,10 +78,9 @@ async function request(
   const input = await readJson(json, terminal);
   const work = async ({ net, signal }: FabricVisit) => {
     const agent = await visitor(net, flags.as);
-    const answer = await agent.request(to, method, input, {
-      ...optionsOf(flags, terminal, json === "-"),
-      signal,
-    });
+    const options = { ...optionsOf(flags, terminal, json === "-"), signal };
+    const asked = agent.request(to, method, input, options);
+    const answer = await sayingWhereItIs(asked, terminal);
     await writeValue(answer, flags.json === true, terminal);
     return exitCodes.done;
   };
@@ -91,19 +88,13 @@ async function request(
 }
 
 function optionsOf(flags: Flags, terminal: Terminal, inputTaken: boolean): RequestOptions {
-  const { timeout, deadline, retry, idempotent, durable, strategy } = flags;
-  const ask = personToAsk(terminal, inputTaken);
+  const { retry, idempotent, durable, deadline, strategy } = flags;
+  const ofDurable =
+    deadline === undefined ? { durable: true } : { durable: true, deadlineMs: deadline };
   return {
-    ...(timeout === undefined || durable ? {} : { timeoutMs: timeout }),
-    ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+    ...(durable ? ofDurable : askingOptionsOf(flags, terminal, inputTaken)),
     ...(retry === undefined ? {} : { retry: { attemptsMax: retry + 1, budget: Infinity } }),
     ...(idempotent === undefined ? {} : { idempotent }),
     ...(strategy === undefined ? {} : { strategy }),
-    ...(durable === undefined
-      ? {
-          onProgress: (data: unknown) => remark(`… ${valueText(data)}`, terminal),
-          ...(ask === undefined ? {} : { onInput: (question: unknown) => ask(question) }),
-        }
-      : { durable }),
   };
 }

@@ -7,23 +7,17 @@ import type { SendOptions } from "../../exchange/options.ts";
 import type { Address } from "../../message/address.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { type MessageFlags, messageArguments } from "../shell/asking.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
-import {
-  type FabricFlags,
-  type FabricVisit,
-  fabricOptions,
-  visitFabric,
-  visitor,
-} from "../shell/fabric.ts";
+import { type FabricVisit, fabricOptions, visitFabric, visitor } from "../shell/fabric.ts";
 import { readJson } from "../shell/json-argument.ts";
 import { follow, progressText, writeOutcome } from "../shell/outcomes.ts";
 import { errorText, remark } from "../shell/output.ts";
 import { personToAsk } from "../shell/questions.ts";
-import { address, duration, moment } from "../shell/values.ts";
+import { duration, moment } from "../shell/values.ts";
 import { jsonLine, type Terminal, writeLine } from "../terminal.ts";
 
-interface Flags extends FabricFlags {
-  readonly as?: string;
+interface Flags extends MessageFlags {
   readonly wait?: true;
   readonly guarantee?: NonNullable<SendOptions["guarantee"]>;
   readonly priority?: NonNullable<SendOptions["priority"]>;
@@ -40,14 +34,15 @@ Prints the id of the receipt, which "colloquy track" takes from any process, aft
 goes on when the wait ends. all:TYPE sends to each agent of a type that is there.`;
 
 export const addSend: AddCommand = (program, terminal, ended) => {
-  fabricOptions(program.command("send"))
+  const command = fabricOptions(program.command("send"));
+  messageArguments(
+    command,
+    "agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE",
+    "what is to be done",
+  )
     .summary("put a command into a mailbox")
     .description("Put a command into a mailbox, where it waits until somebody has done it.")
-    .argument("<to>", "agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE", address)
-    .argument("<method>", "what is to be done")
-    .argument("[json]", "the input: JSON, @file, or - for standard input")
     .option("--wait", "wait for the outcome, and print it")
-    .option("--as <id>", "send as the agent of this id")
     .addOption(
       new Option("--guarantee <name>", "how often it may be done").choices([
         "at-most-once",

@@ -6,7 +6,7 @@ import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
 import { type FabricFlags, type FabricVisit, fabricOptions, visitFabric } from "../shell/fabric.ts";
 import { readJson } from "../shell/json-argument.ts";
-import { follow, progressText, writeOutcome } from "../shell/outcomes.ts";
+import { follow, progressText, writeOutcome, writeWithdrawal } from "../shell/outcomes.ts";
 import { errorText, remark } from "../shell/output.ts";
 import { personToAsk } from "../shell/questions.ts";
 import { timeText } from "../shell/text.ts";
@@ -56,10 +56,14 @@ export const addTrack: AddCommand = (program, terminal, ended) => {
     )
     .action(async (id: string, flags: Flags) => {
       const answer = await readJson(flags.answer, terminal, "answer");
-      const work = (visit: FabricVisit) => {
+      const work = async (visit: FabricVisit) => {
+        const { signal } = visit;
         const receipt = visit.net.track(id);
-        if (flags.cancel || flags.rescind) return withdraw(receipt, flags, terminal);
-        if (flags.answer !== undefined) return reply(receipt, answer, flags, terminal);
+        if (flags.cancel || flags.rescind) return withdraw(receipt, visit, flags, terminal);
+        if (flags.answer !== undefined) {
+          const outcome = await receipt.answer(answer, { signal });
+          return writeWithdrawal(id, outcome, flags.json === true, terminal);
+        }
         return flags.follow
           ? followIt(receipt, visit, flags, terminal)
           : look(receipt, visit, flags, terminal);
@@ -125,28 +129,13 @@ async function followIt(
   return writeOutcome(id, outcome, flags.json === true, terminal);
 }
 
-async function withdraw(receipt: Receipt, flags: Flags, terminal: Terminal): Promise<ExitCode> {
-  const options = flags.reason === undefined ? {} : { reason: flags.reason };
-  const outcome = flags.cancel ? await receipt.cancel(options) : await receipt.rescind(options);
-  return told(receipt.id, outcome, flags, terminal);
-}
-
-async function reply(
+async function withdraw(
   receipt: Receipt,
-  answer: unknown,
+  { signal }: FabricVisit,
   flags: Flags,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  return told(receipt.id, await receipt.answer(answer), flags, terminal);
-}
-
-async function told(
-  id: string,
-  outcome: "accepted" | "rescinded" | "too-late" | "unreachable",
-  flags: Flags,
-  terminal: Terminal,
-): Promise<ExitCode> {
-  await writeLine(terminal.out, flags.json ? jsonLine({ id, outcome }) : outcome);
-  const succeeded = outcome === "accepted" || outcome === "rescinded";
-  return succeeded ? exitCodes.done : exitCodes.failed;
+  const options = { signal, ...(flags.reason === undefined ? {} : { reason: flags.reason }) };
+  const outcome = flags.cancel ? await receipt.cancel(options) : await receipt.rescind(options);
+  return writeWithdrawal(receipt.id, outcome, flags.json === true, terminal);
 }

@@ -23,7 +23,7 @@ export async function follow(receipt: Receipt, following: Following): Promise<Ou
     await onProgress(state);
     if (state.state !== "waiting-input" || ask === undefined) continue;
     const answer = await ask(state.question, signal);
-    const taken = await receipt.answer(answer, { number: state.number });
+    const taken = await receipt.answer(answer, { number: state.number, signal });
     if (taken === "too-late") remark("somebody else has answered", terminal);
   }
   return receipt.settled({ signal });
@@ -43,6 +43,18 @@ export function progressText(progress: Progress): string {
   const parts = [past.length === 0 ? state : `${state} (${past.join(", ")})`];
   if (news !== undefined) parts.push(valueText(news));
   return parts.join(": ");
+}
+
+/** @returns 0 where nothing more comes of it, else 1. */
+export async function writeWithdrawal(
+  id: string,
+  outcome: "accepted" | "rescinded" | "too-late" | "unreachable",
+  json: boolean,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  await writeLine(terminal.out, json ? jsonLine({ id, outcome }) : outcome);
+  const succeeded = outcome === "accepted" || outcome === "rescinded";
+  return succeeded ? exitCodes.done : exitCodes.failed;
 }
 
 /** @returns 0 where it is done, else 1. */

@@ -78,6 +78,8 @@ export interface Topics {
   publish(publications: readonly Publication[]): void;
   /** False only when the broker is sure that nobody but this same broker object is subscribed: spares the encoding. */
   reaches?(topic: string): boolean;
+  /** False while as much waits for the link of this process as may: what is published then is lost. */
+  hasRoom?(): boolean;
   /**
    * Looks out for the first subscription that `topic` will reach: calls `found` once, and for a
    * moment the subscription waits for that to resolve before it is in force. It must not reject.

@@ -191,6 +191,7 @@ function guardTopics(inner: Topics, gate: Gate): Topics {
         () => inner.subscribe(pattern, receive, signal, events),
         signal,
       ),
+    ...(inner.hasRoom && { hasRoom: inner.hasRoom.bind(inner) }),
     ...(inner.reaches && { reaches: inner.reaches.bind(inner) }),
     ...(inner.onReached && { onReached: inner.onReached.bind(inner) }),
   };

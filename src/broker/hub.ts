@@ -39,6 +39,13 @@ export interface HubBrokerLimits {
   readonly unacknowledgedMessagesMax: number;
   /** Bytes of their frames. Default: 64 MiB. */
   readonly unacknowledgedBytesMax: number;
+  /**
+   * Bytes that wait for a slow link, sends included, beyond which live messages are refused with
+   * QUEUE_FULL or, where they are answers, lost. Default: 128 MiB.
+   */
+  readonly waitingBytesMax: number;
+  /** Bytes of calls that wait for an answer; more are refused with QUEUE_FULL. Default: 64 MiB. */
+  readonly callBytesMax: number;
   /** The wait before connecting again is drawn from 0 up to this, which doubles. Default: 10. */
   readonly backoffMinMs: number;
   /** Where the doubling stops. Default: 1,000. */
@@ -50,6 +57,8 @@ export interface HubBrokerLimits {
 const defaultLimits: HubBrokerLimits = {
   unacknowledgedMessagesMax: 16_384,
   unacknowledgedBytesMax: 64 * 2 ** 20,
+  waitingBytesMax: 128 * 2 ** 20,
+  callBytesMax: 64 * 2 ** 20,
   backoffMinMs: 10,
   backoffMaxMs: 1_000,
   welcomeTimeoutMs: 10_000,
@@ -85,27 +94,27 @@ class LinkedBroker implements HubBroker {
   constructor({ connect, clock, random, name, credential, limits = {} }: HubBrokerOptions) {
     checkCredential(credential);
     const shown = credential === undefined ? {} : { credential };
-    const { backoffMinMs, backoffMaxMs, welcomeTimeoutMs, ...intakeLimits } =
-      checkHubBrokerLimits(limits);
+    const checked = checkHubBrokerLimits(limits);
+    const { waitingBytesMax, callBytesMax, welcomeTimeoutMs } = checked;
     const { id, host } = processIdentity();
     const connection = new HubConnection({
       connect,
       clock,
       random,
       hello: { incarnation: ulidSource(clock, random)(), name, process: id, host, ...shown },
-      backoff: { minMs: backoffMinMs, maxMs: backoffMaxMs },
+      backoff: { minMs: checked.backoffMinMs, maxMs: checked.backoffMaxMs },
       welcomeTimeoutMs,
     });
     // In the order in which a session begins: claims come before the settlements that need them.
-    const subscriptions = new Subscriptions(connection);
+    const subscriptions = new Subscriptions(connection, waitingBytesMax);
     const deliveries = new Deliveries(connection);
     const settlements = new Settlements(connection, (settled) => deliveries.release(settled));
     const intake = new Intake(connection, {
-      messagesMax: intakeLimits.unacknowledgedMessagesMax,
-      bytesMax: intakeLimits.unacknowledgedBytesMax,
+      messagesMax: checked.unacknowledgedMessagesMax,
+      bytesMax: checked.unacknowledgedBytesMax,
     });
     const tracks = new Tracks(connection);
-    const calls = new Calls(connection);
+    const calls = new Calls(connection, callBytesMax);
     this.#connection = connection;
     this.#subscriptions = subscriptions;
     this.topics = subscriptions;

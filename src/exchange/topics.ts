@@ -3,7 +3,7 @@
  * short way, in order and never from within the publisher's own call; the broker reaches the others.
  */
 import type { SubscriptionEvents } from "../broker/broker.ts";
-import type { ColloquyError } from "../errors.ts";
+import { ColloquyError } from "../errors.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
 import { decodePayload } from "../message/payload.ts";
@@ -37,6 +37,14 @@ interface Waiting {
   readonly data: unknown;
   readonly topic: string;
   readonly message: () => Envelope;
+}
+
+/** Messages that wait in this process within one turn; what is published beyond is lost, counted and told. */
+const waitingMax = 262_144;
+
+function noRoom(topic: string): ColloquyError<"QUEUE_FULL"> {
+  const message = `${topic}: the link of this process is too slow for what is published`;
+  return new ColloquyError("QUEUE_FULL", message, { details: { topic } });
 }
 
 /** Topics remembered as valid. */
@@ -85,13 +93,16 @@ export class LocalTopics {
   /**
    * To this process and, through the broker, all others.
    *
-   * @throws INVALID_ADDRESS, SERIALIZATION_ERROR or MESSAGE_TOO_LARGE.
+   * @throws INVALID_ADDRESS, SERIALIZATION_ERROR or MESSAGE_TOO_LARGE; QUEUE_FULL, with nobody told, while as
+   *   much waits for the link of this process as may.
    */
   publish(topic: string, data: unknown, message: () => Envelope): void {
-    this.deliver(topic, data, message);
     const { broker, space } = this.#site;
     const wire = space.topic(topic);
-    if (broker.topics.reaches?.(wire) === false) return;
+    const reaches = broker.topics.reaches?.(wire) !== false;
+    if (reaches && broker.topics.hasRoom?.() === false) throw noRoom(topic);
+    this.deliver(topic, data, message);
+    if (!reaches) return;
     broker.topics.publish([{ topic: wire, frame: this.encode(data, message()) }]);
   }
 
@@ -105,7 +116,12 @@ export class LocalTopics {
     this.#site.counters.published++;
     assertPlain(data);
     for (const shared of this.#tree.match(topic)) {
-      for (const { hear } of shared.subscribers) {
+      for (const { hear, events } of shared.subscribers) {
+        if (this.#waiting.size >= waitingMax) {
+          this.#site.counters.dropped++;
+          events.onDropped?.(1);
+          continue;
+        }
         const own = this.#site.copy ? copyPlain(data) : data;
         this.#waiting.push({ hear, data: own, topic, message });
       }

@@ -5,6 +5,9 @@ import { ColloquyError } from "../errors.ts";
 const itemsMax = 256;
 const bytesMax = 2 * 2 ** 20;
 
+/** Readings that one session may have open: each keeps what was read and not handed out. */
+export const readingsMax = 4_096;
+
 export interface CursorPiece {
   /** Absent with the last piece. */
   readonly cursor?: number;
@@ -27,12 +30,18 @@ export class Cursors {
    *
    * @param number - names it; unique in the session.
    * @param bytesOf - of an item, roughly.
+   * @throws QUEUE_FULL when as many are open as may be.
    */
   open<Item>(
     number: number,
     read: (signal: AbortSignal) => AsyncIterable<readonly Item[]>,
     bytesOf: (item: Item) => number,
   ): Promise<CursorPiece> {
+    if (this.#open.size >= readingsMax) {
+      throw new ColloquyError("QUEUE_FULL", `readings: ${readingsMax} are open already`, {
+        details: { field: "readings", limit: readingsMax },
+      });
+    }
     const controller = new AbortController();
     const batches = read(controller.signal)[Symbol.asyncIterator]();
     this.#open.set(number, { batches, bytesOf, controller, rest: [] });

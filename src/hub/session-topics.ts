@@ -83,7 +83,9 @@ export class SessionTopics implements SessionPort {
 
   /** Spares the client what nobody hears. Inboxes come and go: of those it is told each time. */
   #quieten(topic: string): void {
-    if (this.#quiet.has(topic) || this.#quiet.size >= quietMax || internalToken.test(topic)) return;
+    if (this.#quiet.has(topic) || internalToken.test(topic)) return;
+    // One that does not heed is not told of more.
+    if (this.#quiet.size + this.#unheeded.size >= quietMax) return;
     const endLookout = this.#broker.topics.onReached?.(topic, () => this.#wake(topic));
     if (endLookout === undefined) return;
     this.#quiet.set(topic, endLookout);

@@ -36,6 +36,9 @@ export class SessionTracks implements SessionPort {
   #group = new Group();
   /** Numbers of messages that are done, told in one frame. */
   #done: number[] = [];
+  /** Asked again once the client has read: meanwhile their results are kept in the store alone. */
+  readonly #postponed = new Set<Track>();
+  #pacing = false;
 
   constructor(session: SessionContext, broker: Broker) {
     this.#session = session;
@@ -50,16 +53,18 @@ export class SessionTracks implements SessionPort {
   end(): void {
     for (const { group } of this.#open.values()) group.controller.abort();
     this.#open.clear();
+    this.#postponed.clear();
   }
 
   #begin(track: TrackOperation): void {
     checkOpen("tracked messages", this.#open.size, this.#session.limits);
     checkUnused("number", this.#open.has(track.number));
     this.#session.spend(1);
-    this.#ask(track);
+    void this.#ask(track);
   }
 
-  #ask({ number, queue, position, wait, follow }: TrackOperation): void {
+  /** Resolves when it was told, or postponed. */
+  #ask({ number, queue, position, wait, follow }: TrackOperation): Promise<void> {
     if (this.#group.tracks.length === groupMax) this.#group = new Group();
     const group = this.#group;
     const track = { number, queue, position, wait, follow, group };
@@ -69,7 +74,7 @@ export class SessionTracks implements SessionPort {
     const options = follow
       ? { wait, signal, onChange: (state: MessageState) => this.#change(track, state) }
       : { wait, signal };
-    this.#broker.queues.track(queue, position, options).then(
+    return this.#broker.queues.track(queue, position, options).then(
       (state) => this.#tell(track, state),
       (error: unknown) => {
         // A broker that is closed answers nobody: clients ask its successor again.
@@ -80,15 +85,39 @@ export class SessionTracks implements SessionPort {
   }
 
   #change(track: Track, state: MessageState): void {
-    if (this.#open.get(track.number) !== track) return;
+    if (this.#open.get(track.number) !== track || this.#postpone(track)) return;
     const { output } = this.#session;
     writeTracked(output.data, track.number, state);
     output.written();
   }
 
+  /** @returns true where so much waits for the client that it is told later how the message is then. */
+  #postpone(track: Track): boolean {
+    const { output, limits } = this.#session;
+    if (output.backlogBytes < limits.backlogBytesMax) return false;
+    this.#postponed.add(track);
+    if (!this.#pacing) this.#session.guard(this.#pace());
+    return true;
+  }
+
+  /** One after the other, each when there is room again: results must not pile up here instead. */
+  async #pace(): Promise<void> {
+    const { output, limits } = this.#session;
+    this.#pacing = true;
+    for (const track of this.#postponed) {
+      await output.below(limits.backlogBytesMax);
+      this.#postponed.delete(track);
+      if (this.#open.get(track.number) !== track) continue;
+      const told = this.#ask(track);
+      if (!track.follow) await told;
+    }
+    this.#pacing = false;
+  }
+
   #tell(track: Track, tracked: Tracked): void {
     const { number } = track;
     if (this.#open.get(number) !== track) return;
+    if ("result" in tracked && tracked.result !== undefined && this.#postpone(track)) return;
     this.#open.delete(number);
     if (track.wait && tracked.state === "done" && tracked.result === undefined) {
       if (this.#done.length === 0) queueMicrotask(() => this.#tellDone());
@@ -116,7 +145,7 @@ export class SessionTracks implements SessionPort {
     this.#session.spend(group.tracks.length);
     if (this.#group === group) this.#group = new Group();
     for (const other of group.tracks) {
-      if (this.#open.get(other.number) === other) this.#ask(other);
+      if (this.#open.get(other.number) === other) void this.#ask(other);
     }
   }
 }

@@ -24,6 +24,8 @@ export const leaseMs = 5_000;
 const renewMs = 1_500;
 const cardsMs = 600_000;
 const rewriteMs = 180_000;
+/** Renewals that may wait for their answer. */
+const renewalsMax = 16;
 const cardsPerChunk = 256;
 
 /** An agent of this process, as presence shows it. */
@@ -162,8 +164,8 @@ export class Presence {
 
   #renewLater(): void {
     this.#renewal = this.#site.clock.setTimer(renewMs, () => {
-      // While the broker is away they must not pile up: the one that waits for it will do.
-      if (this.#renewing > 0) this.#renewLater();
+      // While the broker is away they must not pile up; answers may be late where this process is slow.
+      if (this.#renewing >= renewalsMax) this.#renewLater();
       else this.#renew().catch((error: unknown) => this.#fail(error));
       // What could not be written before.
       if (this.#changed.size > 0) this.#flush().catch((error: unknown) => this.#fail(error));

@@ -1,10 +1,12 @@
 /** G18: what one client does, or does not do, costs the hub no more than its limits and the others nothing. */
 import { expect, test } from "vitest";
 import type { QueuedMessage } from "../../src/broker/broker.ts";
+import { writeAwait } from "../../src/broker/hub/operations/await.ts";
 import { writeCall } from "../../src/broker/hub/operations/call.ts";
 import { writeHello } from "../../src/broker/hub/operations/greeting.ts";
 import { type HubBroker, openHubBroker } from "../../src/broker/hub.ts";
 import { type MemoryBroker, openMemoryBroker } from "../../src/broker/memory.ts";
+import { readingsMax } from "../../src/hub/cursors.ts";
 import { Hub, type HubOptions } from "../../src/hub/hub.ts";
 import { frameTypes } from "../../src/message/frame.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
@@ -222,5 +224,81 @@ test("a client that reads slowly but steadily is not taken for gone because the 
     watching.abort();
     await watched;
     expect(statuses).toEqual(["ready"]);
+  });
+});
+
+test("results that a client does not read wait in the store, and all of them come in the end", {
+  timeout,
+}, async () => {
+  const world = new World({ limits: { backlogBytesMax: 200_000 } });
+  await world.run(async ({ clock, network, broker }) => {
+    let asked = 0;
+    const connect = broker.connect.bind(broker);
+    broker.connect = (name) => {
+      const connected = connect(name);
+      const { queues } = connected;
+      const track: typeof queues.track = (queue, position, options) => {
+        asked++;
+        return queues.track(queue, position, options);
+      };
+      return { ...connected, queues: { ...queues, track } };
+    };
+    const worker = await world.client("worker");
+    await worker.queues.declare(["jobs"]);
+    const message = {
+      frame: Uint8Array.of(1),
+      lane: 2,
+      guarantee: "at-least-once",
+      id: "",
+    } as const;
+    const count = 100;
+    await worker.queues.enqueue(
+      "jobs",
+      Array.from({ length: count }, () => message),
+    );
+    const done = new AbortController();
+    let left = count;
+    const result = new Uint8Array(50_000);
+    const receiving = { credit: count, consumer: "worker" };
+    for await (const batch of worker.queues.receive("jobs", receiving, done.signal)) {
+      const outcome = { kind: "done", result } as const;
+      await worker.queues.settle(batch.map((claim) => ({ ...claim, outcome })));
+      left -= batch.length;
+      if (left === 0) done.abort();
+    }
+    const link = await network.connect("hub", "lazy")(never);
+    const lazy = new RawClient(link, false);
+    lazy.write((writer) => writeHello(writer, someone));
+    await sleep(clock, 10);
+    lazy.write((writer) => {
+      const awaited = Array.from({ length: count }, (_, index) => ({
+        number: index + 1,
+        position: index + 1,
+      }));
+      writeAwait(writer, "jobs", awaited);
+    });
+    await sleep(clock, 5_000);
+    expect(asked).toBeLessThan(1.2 * count);
+    const reading = new RawClient(link);
+    await sleep(clock, 60_000);
+    const told = reading.frames.filter(({ type }) => type === frameTypes.TRACKED);
+    expect(told).toHaveLength(count);
+    expect(asked).toBeGreaterThan(1.5 * count);
+  });
+});
+
+test("a session has so many readings open and no more", { timeout }, async () => {
+  await new World().run(async (world) => {
+    const client = await world.client("reader");
+    await client.log?.append("s", [Uint8Array.of(1)]);
+    const open = async () => {
+      const reading = client.log?.read("s", 1, { follow: true }, never);
+      await reading?.[Symbol.asyncIterator]().next();
+    };
+    await Promise.all(Array.from({ length: readingsMax }, open));
+    await expect(open()).rejects.toMatchObject({
+      code: "QUEUE_FULL",
+      details: { field: "readings", limit: readingsMax },
+    });
   });
 });

@@ -55,6 +55,7 @@ export class Entries implements Participant {
   readonly #volatile = new SortedRows<Held>((a, b) => compareNames(a.key, b.key));
   #pending = new Map<string, Pending>();
   #changes: StoreChange[] = [];
+  #volatileBytes = 0;
 
   constructor(options: EntriesOptions) {
     this.#options = options;
@@ -63,6 +64,22 @@ export class Entries implements Participant {
   get(key: string, nowMs: number): StoreEntry | undefined {
     const entry = this.#committed(key);
     return entry === undefined || isOver(entry, nowMs) ? undefined : publicEntry(entry);
+  }
+
+  /** Of the entries that are kept in memory alone: keys and values. */
+  get volatileBytes(): number {
+    return this.#volatileBytes;
+  }
+
+  /** What the write adds to them. */
+  volatileGrowth({ key, value, volatile }: StoreWrite): number {
+    if (value === undefined || volatile !== true) return 0;
+    return key.length + value.length - bytesOf(this.#volatile.get(probe(key)));
+  }
+
+  /** Whether a volatile entry still is as a write with this revision has left it. */
+  isVolatile(key: string, revision: number): boolean {
+    return this.#volatile.get(probe(key))?.revision === revision;
   }
 
   /** As the present group sees it; 0 when there is no entry. */
@@ -161,8 +178,10 @@ export class Entries implements Participant {
 
   committed(): void {
     for (const [key, { entry }] of this.#pending) {
-      if (entry?.volatile === true) this.#volatile.set(entry);
-      else this.#volatile.delete(probe(key));
+      const now = entry?.volatile === true ? entry : undefined;
+      const before =
+        now === undefined ? this.#volatile.delete(probe(key)) : this.#volatile.set(now);
+      this.#volatileBytes += bytesOf(now) - bytesOf(before);
     }
     this.#pending = new Map();
   }
@@ -200,6 +219,10 @@ export class Entries implements Participant {
 }
 
 const noBytes = new Uint8Array(0);
+
+function bytesOf(entry: Held | undefined): number {
+  return entry === undefined ? 0 : entry.key.length + entry.value.length;
+}
 
 function later(a: string, b: string): string {
   return compareNames(a, b) > 0 ? a : b;

@@ -34,6 +34,8 @@ export interface EngineLimits {
   readonly questionBytesMax: number;
   /** Messages of one queue that are written down before they are offered, after an unclean end: see suspects.ts. Default: 1,024. */
   readonly suspectsMax: number;
+  /** Bytes of keys and values of volatile entries, which are in memory alone. Default: 256 MiB. */
+  readonly volatileBytesMax: number;
   /** How long ids of exactly-once messages are remembered. Default: 24 hours. */
   readonly dedupeHorizonMs: number;
   /** How many of them. Default: 2,000,000. */
@@ -68,6 +70,7 @@ export const defaultLimits: EngineLimits = {
   crashesMax: 3,
   questionBytesMax: 2 ** 26,
   suspectsMax: 1_024,
+  volatileBytesMax: 2 ** 28,
   dedupeHorizonMs: day,
   dedupeIdsMax: 2_000_000,
   producersMax: 100_000,

@@ -14,20 +14,27 @@ interface End {
 /** The wait is cut into pieces, because the wall clock may jump. */
 const waitMsMax = 1_000;
 
+/** Ends that are kept before it is looked which of them still count. */
+const sweepMin = 4_096;
+
 export class VolatileEnds {
   readonly #clock: Clock;
   readonly #heap = new Heap<End>((a, b) => a.atMs < b.atMs);
   readonly #expire: (ends: readonly End[]) => void;
+  readonly #entries: () => Entries;
   #timer: Timer | undefined;
+  #sweepAt = sweepMin;
   #ended = false;
 
   constructor(clock: Clock, groups: () => GroupCommit, entries: () => Entries) {
     this.#clock = clock;
+    this.#entries = entries;
     this.#expire = (ends) =>
       groups().stage(new Expiry(entries(), ends, () => this.#postpone(ends)));
   }
 
   add(key: string, revision: number, atMs: number): void {
+    if (this.#heap.size >= this.#sweepAt) this.#sweep();
     const soonest = this.#heap.peek();
     this.#heap.push({ key, revision, atMs });
     if (soonest === undefined || atMs < soonest.atMs) this.#arm();
@@ -36,6 +43,17 @@ export class VolatileEnds {
   end(): void {
     this.#ended = true;
     this.#timer?.cancel();
+  }
+
+  /** Lets go of what was written again since: with a long life it would pile up. */
+  #sweep(): void {
+    const entries = this.#entries();
+    const current: End[] = [];
+    for (let end = this.#heap.pop(); end !== undefined; end = this.#heap.pop()) {
+      if (entries.isVolatile(end.key, end.revision)) current.push(end);
+    }
+    for (const end of current) this.#heap.push(end);
+    this.#sweepAt = Math.max(sweepMin, 2 * current.length);
   }
 
   #arm(): void {

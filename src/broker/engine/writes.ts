@@ -4,6 +4,7 @@ import type { AppendOutcome, StorePutOutcome, StoreWrite } from "../broker.ts";
 import type { Core } from "./core.ts";
 import type { Group, Operation } from "./group.ts";
 import { shortageOf, tooLarge } from "./intake.ts";
+import { full } from "./limits.ts";
 
 /** All writes or none. */
 export class Put implements Operation {
@@ -50,6 +51,12 @@ export class Put implements Operation {
       ? shortageOf(this.#core)
       : undefined;
     if (shortage !== undefined) return { kind: "rejected", error: errorInfo(shortage) };
+    let growth = 0;
+    for (const write of this.#writes) growth += entries.volatileGrowth(write);
+    if (growth > 0 && entries.volatileBytes + growth > limits.volatileBytesMax) {
+      const error = full("volatileBytesMax", limits.volatileBytesMax);
+      return { kind: "rejected", error: errorInfo(error) };
+    }
     // What the writes looked at so far would leave behind.
     const revisions = new Map<string, number>();
     let next = counters.get("revision");

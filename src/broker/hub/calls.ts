@@ -2,9 +2,10 @@
 import { ColloquyError, errorFromInfo } from "../../errors.ts";
 import type { FrameOutput } from "../../link/frame-output.ts";
 import { type Frame, frameTypes } from "../../message/frame.ts";
+import type { EncodedPayload } from "../../message/message.ts";
 import { cancelledError, onAbort } from "../../runtime/abort.ts";
 import type { HubConnection, SessionPart } from "./connection.ts";
-import { readNote, readReply, writeCall } from "./operations/call.ts";
+import { encodeParameters, readNote, readReply, writeEncodedCall } from "./operations/call.ts";
 import { writeNumbered } from "./operations/numbered.ts";
 
 export interface CallOptions {
@@ -24,7 +25,7 @@ export interface CallOptions {
 
 interface Call {
   readonly method: string;
-  readonly parameters: unknown;
+  readonly payload: EncodedPayload;
   readonly options: CallOptions;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -35,27 +36,36 @@ interface Call {
 
 export class Calls implements SessionPart {
   readonly #connection: HubConnection;
+  readonly #bytesMax: number;
   readonly #open = new Map<number, Call>();
+  #bytes = 0;
   #numbers = 0;
 
-  constructor(connection: HubConnection) {
+  /** @param bytesMax - of the parameters of all that are open. */
+  constructor(connection: HubConnection, bytesMax: number) {
     this.#connection = connection;
+    this.#bytesMax = bytesMax;
     connection.handle(frameTypes.REPLY, (frame) => this.#reply(frame));
     connection.handle(frameTypes.NOTE, (frame) => this.#note(frame));
     connection.add(this);
   }
 
-  /** Resolves with the value of the answer. @throws MESSAGE_TOO_LARGE when the parameters are. */
-  call(method: string, parameters: unknown, options: CallOptions): Promise<unknown> {
+  /** Resolves with the value of the answer. @throws MESSAGE_TOO_LARGE when the parameters are, QUEUE_FULL. */
+  async call(method: string, parameters: unknown, options: CallOptions): Promise<unknown> {
     const { signal } = options;
     const { failure } = this.#connection;
-    if (failure !== undefined) return Promise.reject(failure);
-    if (signal?.aborted === true) return Promise.reject(cancelledError(signal));
+    if (failure !== undefined) throw failure;
+    if (signal?.aborted === true) throw cancelledError(signal);
+    const payload = encodeParameters(parameters);
+    const bytes = payload.bytes.length;
+    // One alone may have more: what is large must not be refused for ever.
+    if (this.#bytes > 0 && this.#bytes + bytes > this.#bytesMax) throw this.#full();
+    this.#bytes += bytes;
     return new Promise((resolve, reject) => {
       const number = ++this.#numbers;
       const call: Call = {
         method,
-        parameters,
+        payload,
         options,
         resolve,
         reject,
@@ -91,7 +101,7 @@ export class Calls implements SessionPart {
 
   #send(number: number, call: Call, output: FrameOutput): void {
     const writer = call.options.urgent === true ? output.control : output.data;
-    writeCall(writer, number, call.method, call.parameters);
+    writeEncodedCall(writer, number, call.method, call.payload);
     call.sent = true;
     output.written();
   }
@@ -114,6 +124,7 @@ export class Calls implements SessionPart {
 
   #hangUp(number: number, call: Call): void {
     if (!this.#open.delete(number)) return;
+    this.#bytes -= call.payload.bytes.length;
     call.reject(cancelledError(call.options.signal as AbortSignal));
     const { output } = this.#connection;
     if (output === undefined) return;
@@ -124,7 +135,14 @@ export class Calls implements SessionPart {
   }
 
   #finish(number: number, call: Call): void {
-    this.#open.delete(number);
+    if (this.#open.delete(number)) this.#bytes -= call.payload.bytes.length;
     call.stopListening();
+  }
+
+  #full(): ColloquyError<"QUEUE_FULL"> {
+    const limit = this.#bytesMax;
+    return new ColloquyError("QUEUE_FULL", `callBytesMax ${limit} is reached`, {
+      details: { limit: "callBytesMax", value: limit },
+    });
   }
 }

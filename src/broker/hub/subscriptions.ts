@@ -49,6 +49,7 @@ const questionsMax = 128;
 
 export class Subscriptions implements Topics, SessionPart {
   readonly #connection: HubConnection;
+  readonly #waitingBytesMax: number;
   readonly #byNumber = new Map<number, Subscription>();
   readonly #byPattern = new Map<string, Subscription>();
   /** Topics that nobody else hears; the hub says when that is over. */
@@ -60,8 +61,10 @@ export class Subscriptions implements Topics, SessionPart {
   #numbers = 0;
   #droppedCount = 0;
 
-  constructor(connection: HubConnection) {
+  /** @param waitingBytesMax - for the link, beyond which publications are lost. */
+  constructor(connection: HubConnection, waitingBytesMax: number) {
     this.#connection = connection;
+    this.#waitingBytesMax = waitingBytesMax;
     connection.handle(frameTypes.PUBLISH, (frame) => this.#deliver(frame));
     connection.handle(frameTypes.UNHEARD, (frame) => {
       const { number, noRoom } = readUnheard(frame);
@@ -87,6 +90,11 @@ export class Subscriptions implements Topics, SessionPart {
     return this.#droppedCount;
   }
 
+  hasRoom(): boolean {
+    const { output } = this.#connection;
+    return output === undefined || output.backlogBytes < this.#waitingBytesMax;
+  }
+
   reaches(topic: string): boolean {
     return !this.#quiet.has(topic);
   }
@@ -98,6 +106,11 @@ export class Subscriptions implements Topics, SessionPart {
       const { topic, frame, control } = publication;
       assertTopic(topic, "internal");
       if (output === undefined) continue;
+      if (control !== true && !this.hasRoom()) {
+        // Not from within the call: whoever is told may publish again.
+        queueMicrotask(() => publication.onUnheard?.(true));
+        continue;
+      }
       const asks = publication.onUnheard !== undefined;
       const number = asks ? this.#questions.add(publication) : 0;
       const writer = control === true ? output.control : output.data;

@@ -275,3 +275,45 @@ test("the store agrees with a map, whatever is written, when, and through crashe
     }),
   );
 }, 60_000);
+
+test("volatile entries have a limit of their own; what is there can still be renewed and shrunk", async () => {
+  const rig = new Rig({ volatileBytesMax: 10_000 });
+  const entry = (key: string, length: number) => ({
+    key,
+    value: new Uint8Array(length),
+    volatile: true,
+  });
+  for (let key = 0; key < 9; key++) await put(rig, entry(`${key}`, 1_000));
+  const stored = { kind: "stored" };
+  const refused = { kind: "rejected", error: { code: "QUEUE_FULL" } };
+  expect(await put(rig, entry("large", 1_000))).toMatchObject(refused);
+  expect(await put(rig, entry("0", 3_000))).toMatchObject(refused);
+  expect(await put(rig, { key: "durable", value: new Uint8Array(5_000) })).toMatchObject(stored);
+  expect(await put(rig, entry("0", 1_000))).toMatchObject(stored);
+  expect(await put(rig, entry("0", 100), entry("large", 500))).toMatchObject(stored);
+  expect(await put(rig, { key: "1", volatile: true })).toMatchObject(stored);
+  expect(await put(rig, entry("larger", 900))).toMatchObject(stored);
+});
+
+test("a volatile entry that is written again and again with a long life ends at its last time, once", async () => {
+  const rig = new Rig();
+  const ended: string[] = [];
+  await rig.run(
+    storeOf(rig).watch(
+      "",
+      (changes) => {
+        for (const change of changes) if (change.kind === "delete") ended.push(change.key);
+      },
+      signal,
+    ),
+  );
+  await put(rig, { key: "other", value: bytes(""), volatile: true, ttlMs: 500_000 });
+  for (let round = 0; round < 30; round++) {
+    const again = { key: "a", value: bytes(`${round}`), volatile: true, ttlMs: 1_000_000 };
+    await put(rig, ...Array.from({ length: 500 }, () => again));
+  }
+  await rig.clock.advance(501_000);
+  expect(ended).toEqual(["other"]);
+  await rig.clock.advance(501_000);
+  expect(ended).toEqual(["other", "a"]);
+});

@@ -14,7 +14,7 @@ import { ByteReader } from "../../../message/byte-reader.ts";
 import { type Frame, frameTypes } from "../../../message/frame.ts";
 import type { FrameWriter } from "../../../message/frame-writer.ts";
 import { invalidMessage } from "../../../message/invalid.ts";
-import { compressions, type PayloadCodec } from "../../../message/message.ts";
+import { compressions, type EncodedPayload, type PayloadCodec } from "../../../message/message.ts";
 import { decodePayload, encodePayload } from "../../../message/payload.ts";
 import { errorInfoFrom } from "./error.ts";
 import { callBytesMax } from "./limits.ts";
@@ -39,7 +39,20 @@ export function writeCall(
   method: string,
   parameters: unknown,
 ): void {
-  const payload = encodePayload(parameters, callBytesMax);
+  writeEncodedCall(writer, number, method, encodeParameters(parameters));
+}
+
+/** @throws MESSAGE_TOO_LARGE, SERIALIZATION_ERROR. */
+export function encodeParameters(parameters: unknown): EncodedPayload {
+  return encodePayload(parameters, callBytesMax);
+}
+
+export function writeEncodedCall(
+  writer: FrameWriter,
+  number: number,
+  method: string,
+  payload: EncodedPayload,
+): void {
   const frame = writer.begin(frameTypes.CALL);
   writer.uint53(number);
   writer.text8(method);

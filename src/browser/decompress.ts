@@ -19,7 +19,7 @@ export const decompress: Decompressor = (compression, bytes, bytesMax) => {
 /** Pieces of a bomb this long come to 4 MiB, as deflate makes at most 1,032 bytes of one. */
 const pieceBytes = 4_096;
 
-/** @returns how many bytes came out. @throws RangeError for more than `out` takes. */
+/** @returns how many bytes came out. @throws RangeError for more than `out` takes, or a wrong checksum. */
 function gunzip(bytes: Uint8Array, out: Uint8Array): number {
   let length = 0;
   const stream = new Gunzip((plain) => {
@@ -30,8 +30,24 @@ function gunzip(bytes: Uint8Array, out: Uint8Array): number {
     const end = at + pieceBytes;
     stream.push(bytes.subarray(at, end), end >= bytes.length);
   }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(bytes.length - 8, true) !== crc32(out)) throw new RangeError("damaged bytes");
   return length;
 }
+
+/** The checksum of RFC 1952, which the library leaves out. */
+function crc32(bytes: Uint8Array): number {
+  let crc = -1;
+  for (const byte of bytes) crc = (crcs[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+/** Of each byte by itself. */
+const crcs = Int32Array.from({ length: 256 }, (_none, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  return crc;
+});
 
 // zstd frame = magic u32, flags u8, window u8?, dictionary u0-32, size u0-64, blocks ...
 //   flags   bits 7-6: the width of size, 0 (or 1 where bit 5 is set), 2, 4 or 8 bytes

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Callable
 from .causality import Mandate, Run
 from .commands import CommandWork, Receipt
 from .errors import ColloquyError, invalid
-from .message import PRIORITIES, Envelope, Message, Sender, check, decode_message, encode_message
+from .message import PRIORITIES, Envelope, Sender, check, decode_message, encode_message
 from .presence import Card
 from .queues import DEAD, GUARANTEES, Delivery, Receiver, encode_entry
 from .requests import Call, Chunks, Stream
-from .serving import Effect, RequestWork, Work
+from .serving import Effect, Work
 from .wire import ENQUEUE, PUBLISH, Writer, encode_frame, now_ms, ulid
 
 if TYPE_CHECKING:

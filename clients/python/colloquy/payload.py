@@ -181,8 +181,9 @@ def _refuse(constant: str) -> None:
 
 def _number(digits: str) -> int | float:
     """Whole numbers that others can only have as floating point come as such."""
-    value = int(digits) if len(digits) <= 400 else U53_MAX**20
-    return value if abs(value) <= U53_MAX else float(value)
+    if len(digits) <= 17 and abs(value := int(digits)) <= U53_MAX:
+        return value
+    return float(digits)
 
 
 def _place_bytes(data: bytes) -> Any:

@@ -242,7 +242,8 @@ class Presence:
                 self._lost(name, instance)
                 return
             missed = instance.leased and instance.links != value["links"]
-            instance.leased, instance.links, instance.loads = True, value["links"], value["loads"]
+            instance.leased, instance.links = True, value["links"]
+            instance.loads = {id: it for id, it in value["loads"].items() if isinstance(it, (int, float))}
             if missed:
                 self._on_returned(name)
         elif value is None:

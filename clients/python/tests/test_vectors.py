@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import unittest
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,35 @@ class Vectors(unittest.TestCase):
                 else:
                     Payload(vector["codec"], data, vector["compression"]).decode()
             self.assertEqual(caught.exception.code, vector["error"]["code"])
+
+    def test_no_bytes_raise_anything_but_an_error_with_a_code(self) -> None:
+        chance = random.Random(17)
+        texts = (b'{"a":1e999}', b"1" * 5_000, b"[" * 2_000, b'"\\ud800"', b"NaN", b"-" * 9, b"9" * 399)
+        for text in texts:
+            self.read(lambda: Payload(1, text).decode())
+        for kind, name in (("messages", "message"), ("frames", "frame"), ("payloads", "payload")):
+            for vector in VECTORS[kind] * 20:
+                data = bytearray.fromhex(vector["hex"])
+                for _ in range(chance.randint(1, 3)):
+                    if data:
+                        data[chance.randrange(len(data))] = chance.choice((0, 1, 0x7F, 0xFF, chance.randrange(256)))
+                whole = bytes(data[: chance.choice((len(data), chance.randint(0, len(data))))])
+                self.read(lambda: read_as(name, vector, whole))
+
+    def read(self, read: Any) -> None:
+        try:
+            read()
+        except ColloquyError:
+            pass
+
+
+def read_as(kind: str, vector: Any, data: bytes) -> None:
+    if kind == "message":
+        decode_message(data).payload.decode()
+    elif kind == "frame":
+        list(FrameParser().push(data))
+    else:
+        Payload(vector["codec"], data, vector["compression"]).decode()
 
 
 if __name__ == "__main__":

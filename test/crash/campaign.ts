@@ -6,11 +6,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { join, type Network } from "colloquy";
+import { defaultHubLimits } from "../../src/hub/limits.ts";
 import type { ProbePoint } from "../../src/hub/probe.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { type Audit, audit } from "./audit.ts";
 import { Fleet, type Member } from "./fleet.ts";
-import { LongStops, type LongStopTally } from "./long-stops.ts";
+import { type LongStopOptions, LongStops, type LongStopTally } from "./long-stops.ts";
 
 export interface CampaignOptions {
   readonly seed: number;
@@ -24,6 +25,8 @@ export interface CampaignOptions {
   readonly pauseMsMax: number;
   /** Stops that outlast the silence a hub allows, spread over the kills. Default: none. */
   readonly longStops?: number;
+  /** That silence, milliseconds. Default: 30,000, as it is for everybody. */
+  readonly silenceMs?: number;
   /** Where the store lies. Default: a temporary directory of its own. */
   readonly directory?: string;
   /** A library that makes flushes fail, preloaded into one process of three. */
@@ -64,16 +67,19 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
   const root = mkdtempSync(joinPath(tmpdir(), "colloquy-crash-"));
   const directory = options.directory ?? joinPath(root, "data");
   const random = new SeededRandom(options.seed);
+  const { silenceMs = defaultHubLimits.silenceMsMax } = options;
   const fleet = new Fleet({
     directory,
     root,
     inFlight: sendsInFlight,
+    silenceMs,
     environment: () => failures(options, random),
   });
   try {
     await declare(directory);
     await Promise.all(crew.map((role) => fleet.start(role).ready()));
-    const tally = await strike(fleet, options, random);
+    const longStops = { count: options.longStops ?? 0, silenceMs };
+    const tally = await strike(fleet, { ...options, longStops }, random);
     return await reckon(fleet, directory, tally);
   } finally {
     await fleet.end();
@@ -90,12 +96,12 @@ async function declare(directory: string): Promise<void> {
 
 async function strike(
   fleet: Fleet,
-  options: CampaignOptions,
+  options: Omit<CampaignOptions, "longStops"> & { readonly longStops: LongStopOptions },
   random: SeededRandom,
 ): Promise<Tally> {
   const tally = emptyTally();
   const killed = () => Object.values(tally.kills).reduce((sum, count) => sum + count, 0);
-  const longStops = new LongStops(fleet, random, options.longStops ?? 0, tally.longStops);
+  const longStops = new LongStops(fleet, random, options.longStops, tally.longStops);
   for (let event = 1; killed() < options.kills; event++) {
     await decided(fleet, tally.decided + options.messagesPerKill * (0.5 + random.float()));
     await longStops.beginThoseDue(killed() / options.kills);

@@ -13,6 +13,7 @@ import { mountSmallDisk } from "./small-disk.ts";
 const timeout = 300_000;
 
 const kills = extent({ ci: 30, here: 10 });
+const longStops = extent({ ci: 6, here: 3 });
 
 test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
   timeout,
@@ -23,10 +24,15 @@ test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
     messagesPerKill: 3_000,
     pauseEvery: 8,
     pauseMsMax: 1_500,
+    // Some stand still for longer than a hub allows silence, which would take minutes as it is by default.
+    longStops,
+    silenceMs: 1_000,
   });
   console.log(JSON.stringify(result));
   expect(broken(result.audit)).toEqual({});
   expect(result.acknowledged).toBeGreaterThan(extent({ ci: 100_000, here: 30_000 }));
+  const { owner, sender, worker } = result.tally.longStops;
+  expect(owner + sender + worker).toBe(longStops);
 });
 
 test("G2 G3 G4: flushes fail in a process of three, and eight are killed", {

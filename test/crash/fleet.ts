@@ -17,6 +17,8 @@ export interface ProgramOptions {
   readonly journal: string;
   /** Sends, or handlers, at a time. */
   readonly inFlight: number;
+  /** Silence that it allows as an owner, milliseconds. */
+  readonly silenceMs: number;
 }
 
 export type ProgramReport =
@@ -93,6 +95,7 @@ export interface FleetOptions {
   /** Where journals and the decree lie. */
   readonly root: string;
   readonly inFlight: number;
+  readonly silenceMs: number;
   /** More of the environment for each process that is started, say a library that fails. */
   readonly environment: () => NodeJS.ProcessEnv;
 }
@@ -121,13 +124,13 @@ export class Fleet {
   }
 
   start(role: Role): Member {
-    const { directory, root, inFlight, environment } = this.#options;
+    const { directory, root, inFlight, silenceMs, environment } = this.#options;
     const name = `${role[0]}${this.#journals.length}`;
     const journal = join(root, `${name}.journal`);
     writeFileSync(journal, "");
     this.#journals.push(journal);
     const member = new Member(
-      { role, name, directory, journal, inFlight },
+      { role, name, directory, journal, inFlight, silenceMs },
       { ...process.env, COLLOQUY_TEST_FATE: this.#fate, ...environment() },
     );
     this.members.push(member);

@@ -6,6 +6,12 @@
 import type { SeededRandom } from "../../src/runtime/random.ts";
 import type { Fleet, Member } from "./fleet.ts";
 
+export interface LongStopOptions {
+  readonly count: number;
+  /** Silence that hubs allow, milliseconds. */
+  readonly silenceMs: number;
+}
+
 export interface LongStopTally {
   owner: number;
   sender: number;
@@ -14,24 +20,23 @@ export interface LongStopTally {
   stoppedMs: number;
 }
 
-/** A hub gives a client up after 30 seconds, and looks every five. */
-const shortestMs = 36_000;
-const longestMs = 50_000;
+/** How long, in silences that a hub allows: it looks six times in each, and gives up at the seventh. */
+const [shortest, longest] = [1.2, 1.67];
 
 const roles = ["worker", "sender", "owner"] as const;
 
 export class LongStops {
   readonly #fleet: Fleet;
   readonly #random: SeededRandom;
-  readonly #count: number;
+  readonly #options: LongStopOptions;
   readonly #tally: LongStopTally;
   #begun = 0;
   #underWay: Promise<void> | undefined;
 
-  constructor(fleet: Fleet, random: SeededRandom, count: number, tally: LongStopTally) {
+  constructor(fleet: Fleet, random: SeededRandom, options: LongStopOptions, tally: LongStopTally) {
     this.#fleet = fleet;
     this.#random = random;
-    this.#count = count;
+    this.#options = options;
     this.#tally = tally;
   }
 
@@ -42,14 +47,14 @@ export class LongStops {
    * @param share - of the campaign that is over, up to 1.
    */
   async beginThoseDue(share: number): Promise<void> {
-    if (this.#underWay !== undefined || this.#begun >= this.#count * share) return;
+    if (this.#underWay !== undefined || this.#begun >= this.#options.count * share) return;
     if ((this.#begin() ?? "owner") === "owner") await this.#underWay;
   }
 
   /** Those that remain, one after the other, until the last one goes on. */
   async rest(): Promise<void> {
     await this.#underWay;
-    while (this.#begun < this.#count) {
+    while (this.#begun < this.#options.count) {
       if (this.#begin() === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
       await this.#underWay;
     }
@@ -73,7 +78,8 @@ export class LongStops {
   }
 
   async #stop(role: (typeof roles)[number], member: Member): Promise<void> {
-    const forMs = shortestMs + this.#random.float() * (longestMs - shortestMs);
+    const silences = shortest + this.#random.float() * (longest - shortest);
+    const forMs = silences * this.#options.silenceMs;
     await member.stopFor(forMs);
     this.#tally[role]++;
     this.#tally.stoppedMs += forMs;

@@ -12,14 +12,17 @@ import { openEmbedded } from "../../src/hub/embedded.ts";
 import type { ProgramOptions, ProgramReport } from "./fleet.ts";
 import { orderOf, orderOfId } from "./order.ts";
 
-const { role, name, directory, journal, inFlight } = JSON.parse(
+const { role, name, directory, journal, inFlight, silenceMs } = JSON.parse(
   process.argv[2] ?? "{}",
 ) as ProgramOptions;
 const stopping = new AbortController();
 
 const fate = process.env["COLLOQUY_TEST_FATE"];
 const probe = new URL("../hub/support/probe.ts", import.meta.url).href;
-const broker = await openEmbedded(directory, fate === undefined ? {} : { probeModule: probe });
+const broker = await openEmbedded(directory, {
+  hubLimits: { silenceMsMax: silenceMs },
+  ...(fate === undefined ? {} : { probeModule: probe }),
+});
 const net = await join({ broker, drainOnSignals: false });
 const agent = await net.agent(name, { type: role, capacity: inFlight });
 if (role === "worker") await work(agent);

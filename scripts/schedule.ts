@@ -198,7 +198,7 @@ function document(up: Books, killed: Books, plain: Overdue, keyed: Overdue): str
   return `# Schedule
 
 How late messages with \`deliverAt\` are, by the real clock: from their time to the start of their handler,
-in another process. [Promise G7](../promises.md#g7-schedule) has the goals: 99 of 100 at most ${lateMsMax} ms
+in another process. [Promise G7](../promises.md#g7-schedule-in-part) has the goals: 99 of 100 at most ${lateMsMax} ms
 late while everything is up, what is overdue after a restart within ${overdueMsMax / 1_000} seconds for each ${count(overduePer)}.
 
 ${count(timers)} timers, ${count(rate)} a second, due 50 ms to 10 seconds after they were sent; each leaves an effect. Three

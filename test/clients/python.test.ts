@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { absolute } from "../support/repository.ts";
 
-const [version, timeoutMs] = [[3, 11], 120_000] as const;
+const [version, timeoutMs] = [[3, 11], 240_000] as const;
 
 function hasPython(): boolean {
   const check = `import sys; sys.exit(sys.version_info < (${version.join(", ")}))`;

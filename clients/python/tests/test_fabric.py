@@ -13,7 +13,7 @@ from .fabric import shared
 
 def limited(test: Any) -> Any:
     async def run(self: FabricTest) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             await test(self)
 
     return run

@@ -26,6 +26,7 @@ from .site import Site
 _FOR_HANDLERS = frozenset(("credit", "inquiry", "attach", "cancel", "leave", "look", "waits"))
 #: Events that wait for the handler of a subscription; what comes beyond is dropped, and counted.
 _EVENTS_MAX = 1_024
+_SAY_SECONDS = 2.0
 
 
 async def join(
@@ -153,14 +154,14 @@ class Network:
     async def _say(self, what: Callable[[], Any]) -> None:
         """A hub that is away is not waited for."""
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(_SAY_SECONDS):
                 await what()
         except (ColloquyError, TimeoutError):
             pass
 
     async def _forget(self, agent: Agent) -> None:
         if self._agents.pop(agent.id, None) is not None:
-            await self._presence.show()
+            await self._say(self._presence.show)
 
     def _on_status(self, status: str, cause: ColloquyError | None) -> None:
         self.status = status

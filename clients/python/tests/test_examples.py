@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from .fabric import NODE, ROOT, shared
+
+
+PAGES = ("README.md", "docs/python.md", "clients/python/README.md")
+
+
+def code_in(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", ROOT.joinpath(page).read_text(), re.DOTALL)
 
 
 class Examples(unittest.TestCase):
@@ -38,8 +47,16 @@ class Examples(unittest.TestCase):
             ],
         )
         self.assertIn(b"Hello, you, from Python!", command.stdout.read())
+        [adder] = code_in("README.md")
+        adder = self.start(sys.executable, "-uc", adder.replace("tcp://127.0.0.1", shared().url, 1))
+        self.assertEqual(adder.stdout.readline(), b"Hello, Python, from Python!\n")
         greeter.send_signal(signal.SIGINT)
         self.assertEqual(greeter.wait(), 0)
+
+    def test_the_code_in_the_documentation_is_python(self) -> None:
+        for page in PAGES:
+            for code in code_in(page):
+                compile(code, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 if __name__ == "__main__":

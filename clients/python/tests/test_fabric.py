@@ -196,6 +196,22 @@ class Presence(FabricTest):
     async def test_an_id_is_there_once(self) -> None:
         await self.refused("CONFLICT", self.net.agent("python"))
 
+    async def test_what_is_closed_says_so(self) -> None:
+        net = await join(shared().url)
+        agent = await net.agent("brief")
+        await net.close()
+        await net.close()
+        self.assertEqual(net.status, "closed")
+        for work in (
+            agent.request("agent:js", "greet"),
+            agent.send("agent:js", "SAVE"),
+            agent.publish("market.gold"),
+            agent.subscribe("market.*", print),
+            net.agent("late"),
+        ):
+            await self.refused("CLOSED", work)
+        await agent.close()
+
     async def test_spaces_are_apart(self) -> None:
         async with await join(shared().url, space="apart") as net:
             alone = await net.agent("alone")
@@ -311,9 +327,8 @@ class Commands(FabricTest):
 
     async def test_exactly_once_is_stored_once(self) -> None:
         id = f"once-{time.time_ns()}"
-        first, second = [
-            await self.me.send("agent:js", "SAVE", n, guarantee="exactly-once", id=id) for n in (1, 2)
-        ]
+        options = {"guarantee": "exactly-once", "id": id, "priority": "high", "key": "a", "ttl": 600, "deadline": 600}
+        first, second = [await self.me.send("agent:js", "SAVE", n, deliver_in=0, **options) for n in (1, 2)]
         self.assertEqual((first.duplicate, second.duplicate), (False, True))
         self.assertEqual(first.id, second.id)
         self.assertEqual((await second.settled()).result["value"], 1)
@@ -366,6 +381,8 @@ class Commands(FabricTest):
         await receipt.cancel()
         outcome = await receipt.settled()
         self.assertEqual((outcome.state, outcome.error and outcome.error.code), ("cancelled", "CANCELLED"))
+        receipt = await self.me.send("type:python", "STALL", deadline=1)
+        self.assertEqual((await receipt.settled()).state, "cancelled")
         later = await self.me.send("type:python", "STALL", deliver_in=3_600)
         self.assertEqual(await later.rescind(), "rescinded")
         self.assertEqual((await later.settled()).state, "rescinded")

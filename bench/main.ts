@@ -14,6 +14,7 @@ import { tableOf, type Verdict, verdictsOf } from "./report/report.ts";
 import { targetsTable } from "./report/targets.ts";
 import { formatText } from "./report/text.ts";
 import { installServers, missingServers } from "./servers/install.ts";
+import { measureSlowSubscribers, operation, title } from "./slow/slow-subscribers.ts";
 
 const exitCodes = { done: 0, failed: 1, wrongUsage: 2 } as const;
 
@@ -30,7 +31,22 @@ async function main(args: readonly string[]): Promise<number> {
     return exitCodes.done;
   }
   if (options.install) return install();
+  if (options.slowSubscribers) return runSlowSubscribers(options, args);
   return runBench(options, args);
+}
+
+async function runSlowSubscribers(options: BenchOptions, args: readonly string[]): Promise<number> {
+  const date = new Date().toISOString().slice(0, 10);
+  const machine = describeMachine();
+  const { tables, met } = await measureSlowSubscribers({ ...options, progress });
+  process.stdout.write(tables.map(formatText).join("\n"));
+  if (options.save) {
+    const command = ["npm run bench", "--", ...args].join(" ");
+    const sections = [{ title, text: operation, tables }];
+    const page = formatPage({ date, command, machine, sections, failures: [] });
+    writeTo(inBench("../docs/results/slow-subscribers.md"), page);
+  }
+  return met ? exitCodes.done : exitCodes.failed;
 }
 
 async function install(): Promise<number> {

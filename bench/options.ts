@@ -13,6 +13,7 @@ export const usage: string = `usage: npm run bench -- [options]
   --save           also write docs/results/bench-<date>.md
   --peers          beside all peers whose servers are installed, with ten million messages waiting
   --growth         how the cost of one operation grows, instead; --save leaves growth-<date>.md
+  --slow-subscribers   what slow subscribers cost the quick ones, instead; --save leaves slow-subscribers.md
   --install        install the servers that --peers measures where they are missing, and end
   --waiting N      how many messages wait where that is measured; default a million, or ten with --peers
   --profile DIR    leave CPU profiles of Colloquy's processes in DIR (and slow them down)
@@ -27,6 +28,7 @@ export interface BenchOptions {
   readonly save: boolean;
   readonly peers: boolean;
   readonly growth: boolean;
+  readonly slowSubscribers: boolean;
   readonly install: boolean;
   readonly waiting: number;
   readonly profileDirectory?: string;
@@ -44,6 +46,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
       save: { type: "boolean", default: false },
       peers: { type: "boolean", default: false },
       growth: { type: "boolean", default: false },
+      "slow-subscribers": { type: "boolean", default: false },
       install: { type: "boolean", default: false },
       waiting: { type: "string" },
       profile: { type: "string" },
@@ -61,6 +64,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     peers,
     install,
     growth,
+    slowSubscribers: values["slow-subscribers"],
     ...(values.json === undefined ? {} : { json: values.json }),
     ...(values.profile === undefined ? {} : { profileDirectory: values.profile }),
   };

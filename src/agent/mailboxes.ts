@@ -1,5 +1,6 @@
 /** The durable side of an agent: declares its mailboxes, takes commands from them, settles them. */
 import type { Delivery, Notice } from "../broker/broker.ts";
+import { creditMax } from "../broker/checks.ts";
 import { defaultRetry, Retries, retryDelayMs } from "../delivery/retry.ts";
 import { type ColloquyError, errorInfo, isColloquyError } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
@@ -173,7 +174,7 @@ export class Mailboxes {
   async #receive(address: Address, received: () => void): Promise<void> {
     const { broker, space } = this.#exchange.site;
     const options = {
-      credit: this.#inbox.capacity,
+      credit: Math.min(this.#inbox.capacity, creditMax),
       consumer: this.#inbox.id,
       onNotice: (notice: Notice) => this.#held.noticed(notice),
     };

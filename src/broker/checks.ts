@@ -94,6 +94,7 @@ export class CallChecks {
   receive(queue: string, { credit, claims = [] }: ReceiveOptions): void {
     this.queue(queue);
     wholeAtLeast("credit", credit, 1);
+    if (credit > creditMax) throw invalid("credit", credit, `at most ${creditMax}`);
     for (const claim of claims) this.#claim(claim);
   }
 
@@ -204,6 +205,9 @@ export function unsupported(
   const message = `${field}: the broker ${broker} has no ${feature}`;
   return new ColloquyError("UNSUPPORTED", message, { details: { field, feature, broker } });
 }
+
+/** Deliveries that a receiver may ask to hold at a time: whoever hands them out keeps each in mind. */
+export const creditMax: number = 2 ** 20;
 
 export function wholeAtLeast(field: string, value: number, least: number): void {
   if (!Number.isSafeInteger(value) || value < least) {

@@ -99,6 +99,12 @@ export function takenOver(name: string): ColloquyError<"CONFLICT"> {
   });
 }
 
+export function tooManyReaders(name: string, limit: number): ColloquyError<"QUEUE_FULL"> {
+  return new ColloquyError("QUEUE_FULL", `${name}: ${limit} have attached to it already`, {
+    details: { name, limit },
+  });
+}
+
 /** Nothing is known of it: it ended too long ago, or was never there. */
 export function nothingKnown(outcome: TimeoutOutcome, id: string): ColloquyError<"NOT_FOUND"> {
   return new ColloquyError("NOT_FOUND", `nothing is known of ${id}: ${meaning[outcome]}`, {

@@ -48,6 +48,25 @@ test("a receipt tells each state in turn, the final one last, and then ends", as
   expect(updates.at(-1)).toEqual({ state: "done", result: "well" });
 });
 
+test("who does not read the changes of a receipt is kept the latest, the final one among them", async () => {
+  const { sender, worker } = await open();
+  worker.handle("WORK", async (_input, context) => {
+    for (let step = 1; step <= 1_500; step++) {
+      context.progress(step);
+      await new Promise<void>((resolve) => fabric.clock.setTimer(1, resolve));
+    }
+  });
+  await fabric.until(worker.ready());
+  const receipt = await fabric.until(sender.send("agent:worker", "WORK"));
+  const updates = receipt.updates();
+  await fabric.until(receipt.settled());
+  const seen: (Progress | Outcome)[] = [];
+  for await (const update of updates) seen.push(update);
+  expect(seen).toHaveLength(1_000);
+  expect(seen.at(-1)).toEqual({ state: "done" });
+  expect(seen.at(-2)).toMatchObject({ state: "started", progress: 1_500 });
+});
+
 test("a look at a command says whether its handler has started", async () => {
   const { sender, worker } = await open(1);
   const go = new Deferred();

@@ -159,6 +159,7 @@ describe("arguments", () => {
     await expect(receive({})).resolves.toBeUndefined();
     await expect(receive({ credit: 0 })).rejects.toMatchObject(invalid);
     await expect(receive({ credit: 1.5 })).rejects.toMatchObject(invalid);
+    await expect(receive({ credit: 2 ** 20 + 1 })).rejects.toMatchObject(invalid);
     await expect(receive({ claims: [{ ...claim, fence: -1 }] })).rejects.toMatchObject(invalid);
     await expect(drain(queues.browse("q", { limit: 0 }, never))).rejects.toMatchObject(invalid);
     await expect(drain(queues.deadLetters({ after: -1 }, never))).rejects.toMatchObject(invalid);

@@ -75,6 +75,9 @@ const answerChecks: Checks<AnswerOptions> = { number: wholeNumber(1), signal: ab
 
 const untilFinal: TrackOptions = Object.freeze({ wait: true });
 
+/** Changes that wait for whoever reads them. */
+const updatesMax = 1_000;
+
 export class Receipt<Result = unknown> {
   readonly messageId: string;
   /** It had been stored before under this id, and was not stored again. */
@@ -107,7 +110,10 @@ export class Receipt<Result = unknown> {
     return shown(state) as Outcome<Result> | Progress;
   }
 
-  /** The state now, then each change, the final one included; ends after that, or when `signal` aborts. */
+  /**
+   * The state now, then each change, the final one included; ends after that, or when `signal` aborts.
+   * Of more than 1,000 changes that nobody has read yet the oldest are left out.
+   */
   updates(options: WaitOptions = {}): AsyncIterableIterator<Outcome<Result> | Progress> {
     const signal = signalOf(options);
     const { queue, position } = this.#locator;
@@ -121,7 +127,12 @@ export class Receipt<Result = unknown> {
     const push = (state: MessageState): void => {
       // After a reconnect the state is told again.
       const summary = summaryOf(state);
-      if (summary !== last) updates.push(shown(state) as Outcome<Result> | Progress);
+      if (summary !== last) {
+        if (updates.size >= updatesMax) {
+          for (const newer of updates.takeAll().slice(1)) updates.push(newer);
+        }
+        updates.push(shown(state) as Outcome<Result> | Progress);
+      }
       last = summary;
     };
     const onChange = (state: MessageState): void => {

@@ -2,6 +2,9 @@
 import type { ColloquyError, TimeoutOutcome } from "../../errors.ts";
 import type { Given } from "./questions.ts";
 
+/** Who may attach to one request. */
+export const readersMax = 1_000;
+
 /** Work that has not ended. */
 export interface Handled {
   /** What there is to say about it now. */

@@ -4,9 +4,9 @@
  */
 import { ColloquyError, type TimeoutOutcome } from "../../errors.ts";
 import type { Timer } from "../../runtime/clock.ts";
-import { takenOver } from "../failures.ts";
+import { takenOver, tooManyReaders } from "../failures.ts";
 import type { Site } from "../site.ts";
-import { type Handled, keptMs, type Reader, type WorkState } from "./handled.ts";
+import { type Handled, keptMs, type Reader, readersMax, type WorkState } from "./handled.ts";
 import type { Tell } from "./operations.ts";
 import type { Given, Questions } from "./questions.ts";
 
@@ -77,6 +77,7 @@ export class LocalOperation implements Handled {
   attach(reader: Reader, after: number, credit: number): void {
     const { kind, name, outcome } = this.#call;
     const others = this.#readers.filter(({ id }) => id !== reader.id);
+    if (others.length >= readersMax) return reader.fail(tooManyReaders(name, readersMax));
     if (kind === "stream") {
       if (!this.#left) {
         this.leave();

@@ -16,11 +16,11 @@ import type { Timer } from "../../runtime/clock.ts";
 import { type Mandate, mandateOf, type Run } from "../causality/mandate.ts";
 import { type StagedEffect, writeEffects } from "../effects.ts";
 import { type Draft, protocolVersion } from "../envelopes.ts";
-import { closed, pastDeadline, takenOver, unreachable } from "../failures.ts";
+import { closed, pastDeadline, takenOver, tooManyReaders, unreachable } from "../failures.ts";
 import { encodeBody, type Site, Timed } from "../site.ts";
 import { cancelWork, laneOf, type Work } from "../work.ts";
 import { type ControlName, sendControl } from "./control.ts";
-import { type Handled, keptMs, type Reader } from "./handled.ts";
+import { type Handled, keptMs, type Reader, readersMax } from "./handled.ts";
 import { notAskedInChunks } from "./local-call.ts";
 import { formatOperationId } from "./operation.ts";
 import { type AskOptions, type Given, Questions } from "./questions.ts";
@@ -206,6 +206,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   attach(reader: Reader, after: number, credit: number): void {
     const { kind, left } = this;
     const others = this.#readers.filter(({ id }) => id !== reader.id);
+    if (others.length >= readersMax) return reader.fail(tooManyReaders(this.name, readersMax));
     if (kind === "stream") {
       if (!left) this.#publish(this.#failure(errorInfo(takenOver(this.name))));
       for (const other of others) other.fail(takenOver(this.name));

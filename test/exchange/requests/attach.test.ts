@@ -32,6 +32,24 @@ describe.each([
     return String(error.details["id"]);
   }
 
+  test("so many wait for one request and no more, and all of them have its answer", async () => {
+    const { asker, handler, other } = await open();
+    const go = Promise.withResolvers<void>();
+    handler.handle("slow", () => go.promise.then(() => "answer"));
+    const call = asker.call("agent:handler", "slow", 1);
+    await fabric.clock.advance(10);
+    const waits = Array.from({ length: 1_000 }, () => other.attach(call.id).result);
+    await fabric.clock.advance(10);
+    await expect(fabric.until(other.attach(call.id).result)).rejects.toMatchObject({
+      code: "QUEUE_FULL",
+      details: { limit: 1_000 },
+    });
+    go.resolve();
+    expect(new Set(await fabric.until(Promise.all([call.result, ...waits])))).toEqual(
+      new Set(["answer"]),
+    );
+  });
+
   test("a request that was left is waited for again, before it has ended and after", async () => {
     const { asker, handler, other } = await open();
     let starts = 0;

@@ -15,6 +15,7 @@ import { type Frame, frameTypes } from "../../../message/frame.ts";
 import type { FrameWriter } from "../../../message/frame-writer.ts";
 import { invalidMessage } from "../../../message/invalid.ts";
 import type { Attempts, Claim, Delivery } from "../../broker.ts";
+import { creditMax } from "../../checks.ts";
 import { readError, writeError } from "./error.ts";
 
 export interface ReceiveOperation {
@@ -47,7 +48,7 @@ export function readReceive(frame: Frame): ReceiveOperation {
   const header = new ByteReader(frame.chunk, frame.headerStart, frame.payloadStart);
   const receiver = header.uint53("receiver");
   const credit = header.uint32("credit");
-  if (credit === 0) throw invalidMessage("credit", "1 or more");
+  if (credit === 0 || credit > creditMax) throw invalidMessage("credit", `1 to ${creditMax}`);
   const queue = header.text16("queue");
   const consumer = header.text16("consumer");
   const hearsNotices = (header.uint8("options") & hearsNoticesOption) !== 0;

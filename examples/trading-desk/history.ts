@@ -23,9 +23,18 @@ export async function recordTick({ log }: Network, value: Tick): Promise<void> {
   }
 }
 
-/** Every tick recorded by now, from `day` on. */
-export async function* ticksSince({ log }: Network, day: number): AsyncGenerator<Tick> {
-  for await (const { value } of log.read(ticksStream, day)) yield tick.parse(value);
+/** Every trading day once and in order, up to `lastDay`; waits for those that are still to come. */
+export async function* tradingDays(
+  { log }: Network,
+  lastDay: number,
+  signal: AbortSignal,
+): AsyncGenerator<Tick> {
+  for await (const { value } of log.read(ticksStream, 1, { follow: true, signal })) {
+    const today = tick.parse(value);
+    yield today;
+    if (today.day === lastDay) return;
+  }
+  signal.throwIfAborted();
 }
 
 export interface Entry {

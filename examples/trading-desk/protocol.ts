@@ -75,8 +75,8 @@ export type Statement = z.infer<typeof statement>;
 
 /** What one strategy saw in the whole run. Times are milliseconds, one for each message. */
 const figures = z.object({
-  /** Where its ticks came from. */
-  ticks: z.object({ live: whole, log: whole }),
+  /** Trading days that it has read from the log. */
+  days: whole,
   /** From question to answer. */
   assessMs: z.array(z.number()),
   /** From order to durable acceptance. */
@@ -91,7 +91,7 @@ export type Figures = z.infer<typeof figures>;
 const begun = z.object({ command: z.string(), orderId: z.string(), agent: z.string() });
 export type Begun = z.infer<typeof begun>;
 
-/** Published live, at most once, and kept in the log for whoever missed some. */
+/** A tick is in the log first; live it is for whoever only looks on, and may miss some. */
 export const Market = protocol("market", {
   tick: event({ data: tick }),
   /** Lets the market go by once; answered when it has closed for good. */

@@ -13,6 +13,7 @@ export class Observer {
   readonly #onNews: () => void;
   #timer: NodeJS.Timeout | undefined;
   #tick: Tick | undefined;
+  #ticks = 0;
   #statement: Statement = { entries: 0, accounts: [] };
   readonly #starts = new Map<string, number>();
   #onBegun: (begun: Begun) => void = () => undefined;
@@ -27,6 +28,7 @@ export class Observer {
   async start(): Promise<void> {
     await this.#agent.subscribe(Market.tick, (tick) => {
       this.#tick = tick;
+      this.#ticks++;
       this.#onNews();
     });
     await this.#agent.subscribe(Work.begun, (begun) => {
@@ -52,6 +54,11 @@ export class Observer {
         if (agent === firstWorker.name && day * 2 >= lastDay) resolve(orderId);
       };
     });
+  }
+
+  /** Heard live: those on their way while the store changes hands are lost. */
+  get ticks(): number {
+    return this.#ticks;
   }
 
   /** Every start of a handler of commands that was heard of, by command and order. */

@@ -30,18 +30,13 @@ export function verdict(run: Run, checks: readonly Check[], elapsedMs: number): 
   return green(bold(`\nPASSED in ${seconds} s: ${orders} orders, each booked exactly once.`));
 }
 
-function messages({ figures, booked, starts }: Run): string {
-  const live = sum(figures.map(({ ticks }) => ticks.live));
-  const fromLog = sum(figures.map(({ ticks }) => ticks.log));
+function messages({ figures, booked, starts, ticks }: Run): string {
+  const days = sum(figures.map((each) => each.days));
   const questions = sum(figures.map(({ assessMs }) => assessMs.length));
   const orders = sum(figures.map(({ settleMs }) => settleMs.length));
   return table([
-    [
-      "event",
-      "market.tick",
-      count(live),
-      `heard live; ${count(fromLog)} read from the log instead`,
-    ],
+    ["log", "market.ticks", count(days), "read by the strategies"],
+    ["event", "market.tick", count(ticks), "heard by the conductor"],
     ["request", "risk.assess", count(questions), "answered"],
     ["command", "execution.executeOrder", count(orders), "settled"],
     ["command", "ledger.bookFill", count(booked.length), "booked"],

@@ -12,6 +12,8 @@ export interface Run {
   /** One for each strategy. */
   readonly figures: readonly Figures[];
   readonly disaster: Disaster;
+  /** Heard live. */
+  readonly ticks: number;
   /** How often a handler was started, by command and order. */
   readonly starts: ReadonlyMap<string, number>;
   /** Every entry of the ledger's log. */
@@ -35,7 +37,8 @@ export async function runDesk(stage: Stage, options: RunOptions): Promise<Run> {
   try {
     const traded = await trade(stage, observer, options);
     await mailboxesEmpty(stage);
-    return { ...traded, ...(await remains(stage)), starts: observer.starts };
+    const { starts, ticks } = observer;
+    return { ...traded, ...(await remains(stage)), starts, ticks };
   } finally {
     observer.stop();
   }
@@ -48,7 +51,6 @@ async function trade(
   { days, paceMs }: RunOptions,
 ): Promise<Pick<Run, "figures" | "disaster">> {
   const { agent, signal } = stage;
-  // Asked before the market opens, so that the strategies hear its first tick.
   const traded = strategies.map(({ name }) =>
     agent.request(`agent:${name}`, Trading.trade, { lastDay: days }, { signal }),
   );

@@ -1,4 +1,4 @@
-/** The market feed: every trading day goes into the log first, and then out to whoever listens. */
+/** The market feed: every trading day goes into the log first, and then out to whoever looks on. */
 import { setTimeout as pause } from "node:timers/promises";
 import { recordTick } from "../history.ts";
 import { Market } from "../protocol.ts";

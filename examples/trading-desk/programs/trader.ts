@@ -1,5 +1,6 @@
 /** One strategy at work: day by day it forms a view, asks how much to trade on it, and orders. */
 import type { Agent, Context, Network } from "colloquy";
+import { tradingDays } from "../history.ts";
 import {
   type Advice,
   Execution,
@@ -9,7 +10,6 @@ import {
   Risk,
 } from "../protocol.ts";
 import { orderFor, questionFor, type Strategy } from "../rules/strategies.ts";
-import { tradingDays } from "./trading-days.ts";
 
 /** A sign of life for the conductor, every so many days. */
 const progressDays = 100;
@@ -21,13 +21,7 @@ export class Trader {
   readonly #net: Network;
   readonly #agent: Agent;
   readonly #strategy: Strategy;
-  readonly #figures: Figures = {
-    ticks: { live: 0, log: 0 },
-    assessMs: [],
-    acceptMs: [],
-    settleMs: [],
-    failures: [],
-  };
+  readonly #figures: Figures = { days: 0, assessMs: [], acceptMs: [], settleMs: [], failures: [] };
 
   constructor(net: Network, agent: Agent, strategy: Strategy) {
     this.#net = net;
@@ -40,9 +34,8 @@ export class Trader {
     const orders: Promise<void>[] = [];
     const closesCents: number[] = [];
     let shares = 0;
-    const days = tradingDays(this.#net, this.#agent, lastDay, ctx.signal);
-    for await (const { tick, source } of days) {
-      this.#figures.ticks[source]++;
+    for await (const tick of tradingDays(this.#net, lastDay, ctx.signal)) {
+      this.#figures.days++;
       if (tick.day % progressDays === 0) ctx.progress(tick.day);
       closesCents.push(tick.bar.closeCents);
       const question = questionFor(this.#strategy, closesCents, shares);
@@ -75,12 +68,8 @@ export class Trader {
     // Its own id makes a repetition a duplicate, also one by a trader that was started again.
     const options = { guarantee: "exactly-once", id: order.id } as const;
     try {
-      const receipt = await this.#agent.send(
-        "type:execution",
-        Execution.executeOrder,
-        order,
-        options,
-      );
+      const { executeOrder } = Execution;
+      const receipt = await this.#agent.send("type:execution", executeOrder, order, options);
       this.#figures.acceptMs.push(performance.now() - sentMs);
       const { state } = await receipt.settled();
       this.#figures.settleMs.push(performance.now() - sentMs);

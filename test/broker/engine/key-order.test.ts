@@ -6,63 +6,75 @@ import { message, Rig, settlement, text } from "./rig.ts";
 
 const error = errorInfo(new ColloquyError("HANDLER_FAILED", "no"));
 
-test("G4: 100,000 messages with 1,000 keys through retries, crashes, vanished receivers and restarts: no inversion", async () => {
-  const rig = await Rig.with(["work"], { windowMessagesMax: 200, reconnectGraceMs: 0 });
-  const random = new SeededRandom(4);
-  const total = 100_000;
-  const keys = 1_000;
-  const lastOf = new Map<string, number>();
-  let inversions = 0;
-  let done = 0;
-  let sent = 0;
-  let reader = rig.receive("work", { credit: 5_000 });
+/** COLLOQUY_MESSAGES=10000000 for a soak, with 10,000 keys. */
+const total = Number(process.env["COLLOQUY_MESSAGES"] ?? 100_000);
+const keys = Math.min(10_000, total / 100);
 
-  const send = async () => {
-    const batch = Array.from({ length: 10_000 }, () => {
-      const key = `k${random.uint32() % keys}`;
-      return message(String(sent++), { key, lane: (random.uint32() % 2) as Lane });
-    });
-    for (let at = 0; at < batch.length; at += 500) {
-      await rig.enqueue("work", ...batch.slice(at, at + 500));
-    }
-    for (const [index, { key, lane }] of batch.entries()) {
-      keyOf.set(sent - batch.length + index, `${lane}/${key}`);
-    }
-  };
-  const keyOf = new Map<number, string>();
-  const inHand = new Set<string>();
-  const settleOf = (delivery: Delivery): Settlement => {
-    const number = Number(text(delivery.frame));
-    const key = keyOf.get(number) as string;
-    if (inHand.has(key) || number < (lastOf.get(key) ?? -1)) inversions++;
-    inHand.add(key);
-    if (random.uint32() % 20 === 0) {
-      return settlement(delivery, { kind: "retry", delayMs: random.uint32() % 50, error });
-    }
-    lastOf.set(key, number);
-    done++;
-    return settlement(delivery);
-  };
+/** Everything about a message follows from its number. */
+function orderOf(number: number): { readonly key: string; readonly lane: Lane } {
+  const spread = Math.imul(number, 0x9e3779b1) >>> 0;
+  return { key: `k${(spread >>> 8) % keys}`, lane: ((spread >>> 7) & 1) as Lane };
+}
 
-  for (let round = 0; done < total; round++) {
-    if (sent < total) await send();
-    const taken = await reader.take();
-    inHand.clear();
-    const unsettled = round % 7 === 3 ? taken.length >> 1 : 0;
-    const settlements = taken.slice(unsettled).map(settleOf);
-    await rig.run(rig.broker.queues.settle(settlements));
-    if (unsettled > 0) {
-      await reader.stop();
-      if (round % 14 === 3) await rig.restart();
-      else rig.crash();
-      reader = rig.receive("work", { credit: 5_000 });
+test(
+  `G4: ${total} messages with ${keys} keys through retries, crashes, vanished receivers and restarts: no inversion`,
+  async () => {
+    const rig = await Rig.with(["work"], { windowMessagesMax: 200, reconnectGraceMs: 0 });
+    const random = new SeededRandom(4);
+    const lastOf = new Map<string, number>();
+    let inversions = 0;
+    let done = 0;
+    let sent = 0;
+    let faults = 0;
+    let reader = rig.receive("work", { credit: 5_000 });
+
+    const send = async () => {
+      const batch = Array.from({ length: 10_000 }, () => {
+        const number = sent++;
+        return message(String(number), orderOf(number));
+      });
+      for (let at = 0; at < batch.length; at += 500) {
+        await rig.enqueue("work", ...batch.slice(at, at + 500));
+      }
+    };
+    const inHand = new Set<string>();
+    const settleOf = (delivery: Delivery): Settlement => {
+      const number = Number(text(delivery.frame));
+      const { key: name, lane } = orderOf(number);
+      const key = `${lane}/${name}`;
+      if (inHand.has(key) || number < (lastOf.get(key) ?? -1)) inversions++;
+      inHand.add(key);
+      if (random.uint32() % 20 === 0) {
+        return settlement(delivery, { kind: "retry", delayMs: random.uint32() % 50, error });
+      }
+      lastOf.set(key, number);
+      done++;
+      return settlement(delivery);
+    };
+
+    for (let round = 0; done < total; round++) {
+      if (sent < total && sent - done < 50_000) await send();
+      const taken = await reader.take();
+      inHand.clear();
+      const unsettled = round % 2 === 1 ? taken.length >> 1 : 0;
+      const settlements = taken.slice(unsettled).map(settleOf);
+      await rig.run(rig.broker.queues.settle(settlements));
+      if (unsettled > 0) {
+        await reader.stop();
+        if (round % 4 === 3) await rig.restart();
+        else rig.crash();
+        reader = rig.receive("work", { credit: 5_000 });
+        faults++;
+      }
+      await rig.clock.advance(10);
+      expect(round).toBeLessThan(total / 20);
     }
-    await rig.clock.advance(10);
-    expect(round).toBeLessThan(5_000);
-  }
-  expect(inversions).toBe(0);
-  expect(done).toBe(total);
-}, 120_000);
+    expect(inversions).toBe(0);
+    expect(done).toBe(total);
+    expect(faults).toBeGreaterThanOrEqual(Math.min(500, total / 5_000));
+  },
+  120_000 + total,
+);
 
 test("G4: a failed head blocks its key until it is final, and no other key or lane", async () => {
   const rig = await Rig.with(["work"]);

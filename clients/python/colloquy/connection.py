@@ -172,7 +172,7 @@ class Connection:
                     writer.transport.abort()
                     raise
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-            message = f"no hub answers: {error or 'it took too long'}"
+            message = f"no hub answers: {str(error) or 'it took too long'}"
             raise ColloquyError("AGENT_UNREACHABLE", message) from error
         self._output = _Output(writer)
         for part in self._parts:
@@ -304,6 +304,8 @@ class _Output:
         self._pump: asyncio.Task[None] | None = None
 
     def send(self, frame: bytes, urgent: bool) -> None:
+        if self._writer.transport.is_closing():
+            return  # Whoever reads the link learns of it.
         if self._pump is None and self._has_room:
             self._writer.write(frame)
             return

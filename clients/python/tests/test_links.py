@@ -12,48 +12,104 @@ from colloquy import ColloquyError, Context, Network, join
 from .fabric import CERTIFICATES, TOKEN, shared
 
 
-class Guarded(unittest.IsolatedAsyncioTestCase):
-    tls = ssl.create_default_context(cafile=str(CERTIFICATES / "authority.crt"))
+def credentials() -> dict[str, Any]:
+    return {"token": TOKEN, "tls": ssl.create_default_context(cafile=str(CERTIFICATES / "authority.crt"))}
 
+
+class Guarded(unittest.IsolatedAsyncioTestCase):
     async def refused(self, code: str, **options: Any) -> None:
         with self.assertRaises(ColloquyError) as caught:
             await join(**options)
         self.assertEqual(caught.exception.code, code)
 
     async def test_a_token_opens_a_hub_behind_tls(self) -> None:
-        async with await join(shared().endpoints["tls"], token=TOKEN, tls=self.tls) as net:
+        async with await join(shared().endpoints["tls"], **credentials()) as net:
             me = await net.agent("python")
             await net.wait_for("agent:js")
             self.assertEqual(await me.request("agent:js", "greet", "you"), "Hello, you!")
 
     async def test_who_shows_nothing_is_refused(self) -> None:
-        await self.refused("UNAUTHORIZED", url=shared().endpoints["tls"], tls=self.tls)
-        await self.refused("UNAUTHORIZED", url=shared().endpoints["tls"], tls=self.tls, token="wrong")
+        url, tls = shared().endpoints["tls"], credentials()["tls"]
+        await self.refused("UNAUTHORIZED", url=url, tls=tls)
+        await self.refused("UNAUTHORIZED", url=url, tls=tls, token="wrong")
         # The hub's certificate is signed by nobody that this machine knows.
-        await self.refused("AGENT_UNREACHABLE", url=shared().endpoints["tls"], token=TOKEN)
+        await self.refused("AGENT_UNREACHABLE", url=url, token=TOKEN)
         await self.refused("AGENT_UNREACHABLE", url="unix:/nowhere/hub.sock")
         await self.refused("INVALID_OPTION", url="nats://somewhere")
 
 
-class Cut(unittest.IsolatedAsyncioTestCase):
-    async def test_where_bytes_are_cut_on_tcp_means_nothing(self) -> None:
-        async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while byte := await reader.read(1):
-                writer.write(byte)
+class Proxy:
+    """Stands between this client and the hub, and cuts links."""
+
+    def __init__(self, bytes_at_once: int) -> None:
+        self._bytes_at_once = bytes_at_once
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Proxy:
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+        self.url = f"tls://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, port = shared().endpoints["tls"].removeprefix("tls://").rstrip("/").split(":")
+        there, back = await asyncio.open_connection(host, int(port))
+        self._writers |= {writer, back}
+        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        self._writers -= {writer, back}
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(self._bytes_at_once):
+                writer.write(data)
                 await writer.drain()
-            writer.close()
+        except OSError:
+            pass
+        writer.close()
 
-        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            there, back = await asyncio.open_unix_connection(shared().socket)
-            await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
 
-        async with await asyncio.start_server(forward, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            async with await join(f"tcp://127.0.0.1:{port}") as net:
-                me = await net.agent("python")
-                await net.wait_for("agent:js")
-                stream = me.stream("agent:js", "story", ["once", "upon", "a", "time"])
-                self.assertEqual([word async for word in stream], ["once", "upon", "a", "time"])
+class Cut(unittest.IsolatedAsyncioTestCase):
+    async def test_where_bytes_are_cut_means_nothing(self) -> None:
+        async with Proxy(bytes_at_once=1) as proxy, await join(proxy.url, **credentials()) as net:
+            me = await net.agent("python")
+            await net.wait_for("agent:js")
+            stream = me.stream("agent:js", "story", ["once", "upon", "a", "time"])
+            self.assertEqual([word async for word in stream], ["once", "upon", "a", "time"])
+
+    async def test_links_that_are_cut_lose_nothing_and_do_nothing_twice(self) -> None:
+        async with Proxy(bytes_at_once=2**16) as proxy, await join(proxy.url, **credentials()) as net:
+            me = await net.agent("python")
+            await net.wait_for("agent:js")
+            handled: list[int] = []
+            released = asyncio.Event()
+
+            async def work(n: int, context: Context) -> int:
+                handled.append(n)
+                await released.wait()
+                return n
+
+            me.handle("WORK", work)
+            await me.ready()
+            receipts = [await me.send("agent:python", "WORK", n) for n in range(50)]
+            read = []
+            async for n in me.stream("agent:js", "drip", 90, window=20):
+                read.append(n)
+                if n % 30 == 0:
+                    proxy.cut()
+                    receipts.append(await me.send("agent:python", "WORK", 50 + n))
+            self.assertEqual(read, list(range(1, 91)))
+            released.set()
+            outcomes = [await receipt.settled() for receipt in receipts]
+            numbers = [*range(50), 80, 110, 140]
+            self.assertEqual([(it.state, it.result) for it in outcomes], [("done", n) for n in numbers])
+            self.assertEqual(sorted(handled), numbers)
 
 
 class Broken(unittest.IsolatedAsyncioTestCase):

@@ -417,7 +417,7 @@ async function outcomeOf(act: () => unknown): Promise<unknown> {
   try {
     const begun = act() as { readonly result?: Promise<unknown> } | undefined;
     begun?.result?.catch(() => {});
-    await begun;
+    await Promise.resolve(begun);
     return "accepted";
   } catch (error) {
     return error;

@@ -1,29 +1,21 @@
 /** A request that came from another process, from its arrival to the reply. */
 import type { Lane } from "../../broker/broker.ts";
-import {
-  ColloquyError,
-  type ErrorInfo,
-  errorInfo,
-  isColloquyError,
-  type TimeoutOutcome,
-} from "../../errors.ts";
-import { agentAddress } from "../../message/address.ts";
-import type { Envelope, MessageKind, Sender } from "../../message/envelope.ts";
+import { ColloquyError, errorInfo, isColloquyError, type TimeoutOutcome } from "../../errors.ts";
+import type { Envelope, Sender } from "../../message/envelope.ts";
 import { decodeMessage } from "../../message/envelope-codec.ts";
 import type { EncodedPayload, Message } from "../../message/message.ts";
 import { decodePayload } from "../../message/payload.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import { type Mandate, mandateOf, type Run } from "../causality/mandate.ts";
 import { type StagedEffect, writeEffects } from "../effects.ts";
-import { type Draft, protocolVersion } from "../envelopes.ts";
 import { closed, pastDeadline, takenOver, tooManyReaders, unreachable } from "../failures.ts";
-import { encodeBody, type Site, Timed } from "../site.ts";
+import { type Site, Timed } from "../site.ts";
 import { cancelWork, laneOf, type Work } from "../work.ts";
-import { type ControlName, sendControl } from "./control.ts";
 import { type Handled, keptMs, type Reader, readersMax } from "./handled.ts";
 import { notAskedInChunks } from "./local-call.ts";
 import { formatOperationId } from "./operation.ts";
 import { type AskOptions, type Given, Questions } from "./questions.ts";
+import { Requester } from "./requester.ts";
 import { CreditGate, pump } from "./stream.ts";
 
 export interface SentChunk {
@@ -55,7 +47,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   readonly #self: Sender;
   readonly #payload: EncodedPayload;
   readonly #table: WorkTable;
-  readonly #topic: string;
+  readonly #requester: Requester;
   readonly #gate: CreditGate;
   /** Chunks the requester may not have read yet. */
   #unread: SentChunk[] = [];
@@ -84,7 +76,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.#gate = new CreditGate(envelope.credit ?? 0);
     this.#sent = envelope.sequence ?? 0;
     this.#window = (envelope.credit ?? 0) - this.#sent;
-    this.#topic = envelope.replyTo ?? site.space.inbox(envelope.from.instance);
+    this.#requester = new Requester(site, self, envelope);
     if (envelope.deadlineMs !== undefined) {
       site.timeouts.add(this, Math.max(0, envelope.deadlineMs - site.clock.nowMs()));
     }
@@ -103,7 +95,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   }
 
   beResumable(): void {
-    if (!this.left) this.#tell("resumable", undefined);
+    if (!this.left) this.#requester.tell("resumable", undefined);
   }
 
   get startByMs(): number {
@@ -125,7 +117,7 @@ export class RemoteWork extends Timed implements Work, Handled {
 
   progress(data: unknown): void {
     if (this.#state === "final") return;
-    if (!this.left) this.#tell("progress", data);
+    if (!this.left) this.#requester.tell("progress", data);
     for (const reader of this.#readers) reader.progress(data);
   }
 
@@ -155,7 +147,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     if (effects.length > 0) return this.#succeedWith(result, effects, sequence);
     let frame: Uint8Array;
     try {
-      frame = this.#frame("response", result, sequence);
+      frame = this.#requester.answer(result, sequence, this.#budgetLeft);
     } catch (error) {
       this.fail(error);
       return undefined;
@@ -170,7 +162,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     // The agent leaves: another may take it.
     if (this.#state === "waiting" && isColloquyError(error, "CLOSED")) this.refuse();
     else {
-      this.#reply(this.#failure(errorInfo(error)));
+      this.#reply(this.#requester.failure(errorInfo(error), this.#budgetLeft));
       for (const reader of this.#readers) reader.fail(error);
     }
   }
@@ -178,7 +170,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   /** It was not started here, and will not be. */
   refuse(): void {
     if (this.#state === "final") return;
-    this.#tell("refused", undefined);
+    this.#requester.tell("refused", undefined);
     this.#finish(undefined);
     const { instance, agent } = this.#self;
     const id = formatOperationId({ instance, agent, messageId: this.message.id });
@@ -208,7 +200,10 @@ export class RemoteWork extends Timed implements Work, Handled {
     const others = this.#readers.filter(({ id }) => id !== reader.id);
     if (others.length >= readersMax) return reader.fail(tooManyReaders(this.name, readersMax));
     if (kind === "stream") {
-      if (!left) this.#publish(this.#failure(errorInfo(takenOver(this.name))));
+      if (!left)
+        this.#requester.send(
+          this.#requester.failure(errorInfo(takenOver(this.name)), this.#budgetLeft),
+        );
       for (const other of others) other.fail(takenOver(this.name));
       this.left = true;
     }
@@ -247,7 +242,7 @@ export class RemoteWork extends Timed implements Work, Handled {
 
   /** The process leaves: the requester is told that nobody is at work any more. */
   abandon(error: ColloquyError, reason: ColloquyError): void {
-    if (!this.left) this.#tell("forgotten", undefined);
+    if (!this.left) this.#requester.tell("forgotten", undefined);
     for (const reader of this.#readers) reader.fail(error);
     this.#readers = [];
     this.cancel(reason);
@@ -286,7 +281,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     const state = this.#state === "waiting" ? "waiting" : "started";
     if (this.#acknowledged === state) return;
     this.#acknowledged = state;
-    this.#tell("accepted", state === "started" ? "started" : "queued");
+    this.#requester.tell("accepted", state === "started" ? "started" : "queued");
   }
 
   /** After a reconnect: the requester has chunks up to `received`, has granted `credit`, and asks. */
@@ -294,7 +289,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.#acknowledged = undefined;
     this.acknowledge();
     this.#unread = this.#unread.filter(({ sequence }) => sequence > received);
-    for (const { frame } of this.#unread) this.#publish(frame);
+    for (const { frame } of this.#unread) this.#requester.send(frame);
     this.#gate.grant(credit);
     this.#questions?.poseAgain();
   }
@@ -302,7 +297,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   /** Whoever waits is asked: where the requester has left, the last who attached. */
   #pose(number: number, question: unknown): void {
     if (this.left) this.#readers.at(-1)?.ask(number, question);
-    else this.#tell("question", { number, question });
+    else this.#requester.tell("question", { number, question });
   }
 
   async #succeedWith(
@@ -320,13 +315,13 @@ export class RemoteWork extends Timed implements Work, Handled {
   }
 
   #sendChunk(sequence: number, chunk: unknown): void {
-    const frame = this.#frame("response", chunk, sequence, "partial");
+    const frame = this.#requester.chunk(sequence, chunk);
     this.#unread.push({ sequence, frame });
     // Credit is what was read plus the window, so what lies a whole window back has been read.
     const window = this.#window;
     if (this.#unread.length > 2 * window) this.#unread = this.#unread.slice(window);
     this.#sent = sequence;
-    if (!this.left) this.#publish(frame);
+    if (!this.left) this.#requester.send(frame);
     for (const reader of this.#readers) reader.chunk(sequence, chunk);
   }
 
@@ -339,20 +334,14 @@ export class RemoteWork extends Timed implements Work, Handled {
     });
   }
 
-  /** What cannot travel stays behind: details, and a message's tail. */
-  #failure(info: ErrorInfo): Uint8Array {
-    try {
-      return this.#frame("error", info);
-    } catch {
-      const { code, message, retryable } = info;
-      const short = { code, message: message.slice(0, messageCharactersMax), retryable };
-      return this.#frame("error", short);
-    }
+  /** Goes back to whoever has lent it, with the answer. */
+  get #budgetLeft(): number | undefined {
+    return this.mandate?.budget?.left;
   }
 
   #reply(frame: Uint8Array): void {
     this.#finish(frame);
-    if (!this.left) this.#publish(frame);
+    if (!this.left) this.#requester.send(frame);
   }
 
   #finish(reply: Uint8Array | undefined): void {
@@ -364,42 +353,4 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.#gate.shut();
     this.#table.ended(this.message.id, reply, this.#unread);
   }
-
-  #publish(frame: Uint8Array): void {
-    this.#site.broker.topics.publish([{ topic: this.#topic, frame }]);
-  }
-
-  #tell(name: ControlName, data: unknown): void {
-    sendControl(this.#site, {
-      name,
-      from: this.#self,
-      to: this.message.from.agent,
-      topic: this.#topic,
-      correlationId: this.message.id,
-      data,
-    });
-  }
-
-  #frame(kind: MessageKind, value: unknown, sequence?: number, status?: "partial"): Uint8Array {
-    const request = this.message;
-    const answer: Draft = {
-      id: request.id,
-      version: protocolVersion,
-      kind,
-      name: request.name,
-      from: this.#self,
-      to: [agentAddress(request.from.agent)],
-      createdMs: this.#site.turn.nowMs(),
-      priority: request.priority,
-      correlationId: request.id,
-    };
-    if (request.conversationId !== undefined) answer.conversationId = request.conversationId;
-    if (sequence !== undefined && sequence !== 0) answer.sequence = sequence;
-    if (status !== undefined) answer.status = status;
-    else if (this.mandate?.budget !== undefined) answer.budget = this.mandate.budget.left;
-    return encodeBody(this.#site, answer, value);
-  }
 }
-
-/** Characters of the message of an error that is too long to travel whole. */
-const messageCharactersMax = 8_192;

@@ -298,6 +298,31 @@ test("requests: a stream that stands still once nothing is in its way is seen, a
   expect(requests(late)).toEqual([]);
 });
 
+test("G2: what was sent at most once fails or is unknown only where something has happened", () => {
+  const once = sending("a", { guarantee: "at-most-once" });
+  const ending = (state: string, ...before: readonly (ScenarioEvent | WorldEvent)[]) =>
+    atLeastOnce(history(...before, once, acknowledged("a"), settled("a", state)));
+  const owns: WorldEvent = { kind: "owns" };
+  expect(ending("unknown", owns)).toHaveLength(1);
+  const handedOver = history(owns, once, acknowledged("a"), owns, settled("a", "unknown"));
+  expect(atLeastOnce(handedOver)).toEqual([]);
+  const calm = history(owns, once, acknowledged("a"), settled("a", "failed")).map((event) =>
+    event.kind === "owns" ? event : { ...event, atMs: event.atMs + 1_000 },
+  );
+  expect(atLeastOnce(calm)).toHaveLength(1);
+  expect(ending("failed", { kind: "killed" })).toEqual([]);
+});
+
+test("G2: what was started and then taken back by the same hub is seen, also when another has it later", () => {
+  const owns: WorldEvent = { kind: "owns" };
+  const rest = [withdrawing("a"), withdrawn("a", "rescinded")];
+  const before = [owns, sending("a"), acknowledged("a"), started("a")];
+  const taken = [...before, ...rest, owns, settled("a", "rescinded")];
+  expect(withdrawals(history(...taken))).toHaveLength(1);
+  const forgotten = [...before, owns, ...rest, settled("a", "rescinded")];
+  expect(withdrawals(history(...forgotten))).toEqual([]);
+});
+
 test("G7: a start long after its time, with nothing in the way, is seen", () => {
   const late = history(sending("a", { notBeforeMs: brokerStartMs }), started("a")).map((event) =>
     event.kind === "started" ? { ...event, atMs: 6_000, brokerMs: brokerStartMs + 6_000 } : event,

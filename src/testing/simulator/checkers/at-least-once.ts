@@ -1,15 +1,39 @@
-import { type Checker, complaints, type Story, storiesOf } from "./checker.ts";
+import { observerName, type ScenarioHistory } from "../events.ts";
+import { type Checker, complaints, disturbs, type Story, storiesOf } from "./checker.ts";
 
 /**
  * G2: what was acknowledged ends in a final state that is true; what was rejected is never delivered;
- * nothing is delivered that nobody sent. At-most-once messages may be lost, and then they have failed.
+ * nothing is delivered that nobody sent. At-most-once messages may be lost: they have failed then, and
+ * something has happened to somebody; or nobody knows, and the hub that held them is gone.
  */
-export const atLeastOnce: Checker = (history) =>
-  complaints("G2", storiesOf(history), (story) => {
+export const atLeastOnce: Checker = (history) => {
+  const disturbedMs = lastOf(
+    history,
+    ({ kind, process }) => disturbs(kind) && process !== observerName,
+  );
+  const handedOverMs = lastOf(history, ({ kind }) => kind === "owns");
+  return complaints("G2", storiesOf(history), (story) => {
     if (story.sendings.length === 0) return "was never sent, and there it is";
     if (isRejected(story) && story.starts.length > 0) return "was rejected and yet delivered";
-    return story.acknowledged ? unfinished(story) : undefined;
+    if (!story.acknowledged) return undefined;
+    const sentMs = story.sendings[0]?.atMs ?? 0;
+    const { settled, threw } = story;
+    if (settled === "failed" && threw.size === 0 && disturbedMs + feltMs < sentMs) {
+      return "failed, and nothing had happened to anybody";
+    }
+    if (settled === "unknown" && handedOverMs < sentMs) {
+      return "is unknown, and the hub that took it is there";
+    }
+    return unfinished(story);
   });
+};
+
+/** How long a link that has broken may be taken for whole. */
+const feltMs = 150;
+
+function lastOf(history: ScenarioHistory, is: (event: ScenarioHistory[number]) => boolean): number {
+  return history.findLast(is)?.atMs ?? 0;
+}
 
 /** Rejected for certain, each time that it was sent. */
 function isRejected({ sendings, refusals, acknowledged }: Story): boolean {

@@ -1,24 +1,31 @@
 import { type Checker, complaints, type Story, storiesOf } from "./checker.ts";
 
 /**
- * G2: what was taken back was never started, as far as the present hub can know: a start is forgotten
- * with the hub that was told of it; what was given up has no effect; nothing ends so that
+ * G2: what was taken back was never started, as far as the hub that took it back could know: a start is
+ * forgotten with the hub that was told of it; what was given up has no effect; nothing ends so that
  * nobody withdrew; and what the one who withdrew was told is true.
  */
 export const withdrawals: Checker = (history) => {
   const asked = new Set<string>();
   const granted = new Map<string, string>();
-  let knownSinceMs = 0;
+  /** Since when whoever took it back has had the hub. */
+  const knownSinceMs = new Map<string, number>();
+  let ownsSinceMs = 0;
   for (const event of history) {
-    if (event.kind === "owns") knownSinceMs = event.atMs;
+    if (event.kind === "owns") ownsSinceMs = event.atMs;
     if (event.kind === "withdrawing") asked.add(event.id);
     if (event.kind !== "withdrawn") continue;
-    if (event.answer === "rescinded") granted.set(event.id, "rescinded");
     if (event.answer === "accepted") granted.set(event.id, "cancelled");
+    if (event.answer !== "rescinded") continue;
+    granted.set(event.id, "rescinded");
+    if (!knownSinceMs.has(event.id)) knownSinceMs.set(event.id, ownsSinceMs);
   }
-  return complaints("G2", storiesOf(history), (story) =>
-    problemOf(story, asked.has(story.id), granted.get(story.id), knownSinceMs),
-  );
+  return complaints("G2", storiesOf(history), (story) => {
+    const { id } = story;
+    // Where nobody lived to see the answer it may have come from any hub.
+    const sinceMs = knownSinceMs.get(id) ?? ownsSinceMs;
+    return problemOf(story, asked.has(id), granted.get(id), sinceMs);
+  });
 };
 
 function problemOf(

@@ -245,7 +245,12 @@ class Agent:
             self._opening.cancel()
         waiting, self._waiting = self._waiting, []
         for _, _, work in waiting:
-            self._fail(work, leaving)
+            if isinstance(work, CommandWork):
+                work.give_back()
+            else:
+                self._fail(work, leaving)
+        for receiver in self._receivers:
+            self._site.queues.hold(receiver)
         try:
             async with asyncio.timeout(drain):
                 while self._running:
@@ -298,7 +303,9 @@ class Agent:
 
     def _accept(self, work: Work) -> None:
         name = work.envelope.name
-        if self._closing:
+        if self._closing and isinstance(work, CommandWork):
+            work.give_back()  # It was on its way.
+        elif self._closing:
             self._fail(work, ColloquyError("CLOSED", f"{self.id} leaves"))
         elif name not in self._handlers:
             details = {"agent": self.id, "name": name}

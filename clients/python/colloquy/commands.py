@@ -124,16 +124,20 @@ class CommandWork(Work):
         error = error_of(thrown)
         if self.cancelled is not None:
             await self._end(queues.CANCELLED, error=self.cancelled)
-        elif self.state == "started" and error.code == "CLOSED":
-            self.state = "final"  # Not settled, it goes to another when its queue is left.
+        elif error.code == "CLOSED":
+            self.give_back()
         elif self.undecodable:
             await self._end(queues.DEAD, error=error)
         elif self.state == "waiting" and error.code == "TIMEOUT":
             await self._end(queues.EXPIRED, error=ColloquyError("EXPIRED", "no handler was free in time"))
-        elif self.state == "waiting" and error.code != "NO_HANDLER":
-            await self._end(queues.RELEASE)
         else:
             await self._end_failed(thrown, error)
+
+    def give_back(self) -> None:
+        """Not settled, it goes to another when its receiver leaves."""
+        self.state = "final"
+        self._receiver.held.pop(self._delivery.fence, None)
+        self._receiver.hears.pop(self._delivery.fence, None)
 
     async def _end_failed(self, thrown: BaseException, error: ColloquyError) -> None:
         """A `ColloquyError` that is not retryable is final; for anything else there is another attempt."""

@@ -127,6 +127,18 @@ class Queues:
         self._announce(receiver)
         return receiver
 
+    def hold(self, receiver: Receiver) -> None:
+        """Takes nothing new: what is in hand is claimed by a receiver that has no room for more."""
+        number, receiver.credit = receiver.number, 1
+        if self._receivers.pop(number, None) is None:
+            return
+        if receiver.held:
+            self._receiver_numbers += 1
+            receiver.number = self._receiver_numbers
+            self._receivers[receiver.number] = receiver
+            self._announce(receiver)
+        self._connection.send(wire.CANCEL, Writer().u53(number))
+
     def cancel(self, receiver: Receiver) -> None:
         """No more of it; what is not settled goes back."""
         if self._receivers.pop(receiver.number, None) is not None:

@@ -418,6 +418,36 @@ class Commands(FabricTest):
         await leaving.close(drain=0)
         self.assertEqual(await receipt.settled(), ("done", ["on", 1], None))
 
+    async def test_a_closing_agent_ends_what_it_has_begun_and_gives_back_the_rest(self) -> None:
+        gate, started = asyncio.Event(), asyncio.Event()
+
+        async def wait(data: Any, context: Context) -> Any:
+            started.set()
+            await gate.wait()
+            return ["first", data]
+
+        pool: Any = {"type": "drained", "capabilities": ["drain"], "capacity": 1}
+        leaving = await join(shared().url)
+        first = await leaving.agent("slow", **pool)
+        first.handle("MOVE", wait)
+        await first.ready()
+        begun = await self.me.send("type:drained", "MOVE", 1)
+        await started.wait()
+        waiting = await self.me.send("skill:drain", "MOVE", 2)
+        while first._load < 2:
+            await asyncio.sleep(0.01)
+        second = await self.net.agent("quick", **pool)
+        second.handle("MOVE", lambda data, context: ["second", data])
+        await second.ready()
+        closing = asyncio.create_task(leaving.close(drain=60))
+        self.assertEqual((await waiting.settled()).result, ["second", 2])
+        later = [await self.me.send("type:drained", "MOVE", n) for n in range(5)]
+        self.assertEqual([(await it.settled()).result for it in later], [["second", n] for n in range(5)])
+        self.assertFalse(closing.done())
+        gate.set()
+        await closing
+        self.assertEqual((await begun.settled()).result, ["first", 1])
+
     async def test_what_a_handler_stages_happens_with_its_end_or_not_at_all(self) -> None:
         events: list[Any] = []
         saved: list[Any] = []

@@ -1,4 +1,4 @@
-"""A client of Colloquy: agents in Python that find, ask, stream to and hand over work to those in JavaScript."""
+"""A client of Colloquy: agents in Python among those in JavaScript. See docs/python.md."""
 
 from .agent import Agent, Context
 from .commands import Receipt

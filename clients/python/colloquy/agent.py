@@ -81,7 +81,9 @@ class Context:
         """Staged, as `send`."""
         agent = self._agent
         message = agent._event(self, topic, data)
-        frame = encode_frame(PUBLISH, Writer().u53(0).text8(agent._site.topic(topic)).take(), message)
+        frame = encode_frame(
+            PUBLISH, Writer().u53(0).text8(agent._site.topic(topic)).take(), message
+        )
         self._effects.append(Effect(frame, lambda: agent._net._publish(topic, message)))
 
     # What agent and run need.
@@ -206,7 +208,9 @@ class Agent:
         """Tells whoever listens now. Raises INVALID_ADDRESS."""
         await self._net._publish(topic, self._event(None, topic, data))
 
-    async def subscribe(self, pattern: str, handler: Callable[[Any, Envelope], Any]) -> Subscription:
+    async def subscribe(
+        self, pattern: str, handler: Callable[[Any, Envelope], Any]
+    ) -> Subscription:
         """Calls `handler(data, message)` for each event whose topic matches, one after the other."""
         return await self._net._subscribe(pattern, handler)
 
@@ -309,7 +313,10 @@ class Agent:
             self._fail(work, ColloquyError("CLOSED", f"{self.id} leaves"))
         elif name not in self._handlers:
             details = {"agent": self.id, "name": name}
-            self._fail(work, ColloquyError("NO_HANDLER", f"{self.id} does not handle {name}", details=details))
+            self._fail(
+                work,
+                ColloquyError("NO_HANDLER", f"{self.id} does not handle {name}", details=details),
+            )
         elif len(self._running) < self._capacity:
             self._start(work)
         elif self._has_room or isinstance(work, CommandWork):
@@ -333,7 +340,9 @@ class Agent:
         if work.start_by_ms < now_ms():
             details = {"name": work.envelope.name, "outcome": "not-started", "deadline": True}
             message = f"{work.envelope.name}: its time has passed"
-            return self._fail(work, ColloquyError("TIMEOUT", message, retryable=False, details=details))
+            return self._fail(
+                work, ColloquyError("TIMEOUT", message, retryable=False, details=details)
+            )
         self._running.add(work)
         work.started()
         context = Context(self, work)
@@ -370,7 +379,9 @@ class Agent:
 
     # What a request of its own and one of a handler have in common: `cause` is of the latter.
 
-    async def _request(self, cause: Context | None, to: str, name: str, data: Any, **options: Any) -> Any:
+    async def _request(
+        self, cause: Context | None, to: str, name: str, data: Any, **options: Any
+    ) -> Any:
         call = self._call(cause, to, name, data, **options)
         try:
             return await asyncio.shield(call.answer)
@@ -379,7 +390,14 @@ class Agent:
             raise
 
     def _stream(
-        self, cause: Context | None, to: str, name: str, data: Any, *, window: int = 100, **options: Any
+        self,
+        cause: Context | None,
+        to: str,
+        name: str,
+        data: Any,
+        *,
+        window: int = 100,
+        **options: Any,
     ) -> Stream:
         if window < 1:
             raise invalid("window", f"1 or more, found {window}", "INVALID_OPTION")
@@ -411,13 +429,17 @@ class Agent:
             members = site.registry.members(to)
             passed_over = [it for it in members if cause._running.closes_loop(name, it.id)]
         target = site.registry.choose(to, passed_over)
-        envelope = self._envelope("request", name, (f"agent:{target.id}",), cause, mandate, deadline)
+        envelope = self._envelope(
+            "request", name, (f"agent:{target.id}",), cause, mandate, deadline
+        )
         envelope.timeout_ms = int(timeout * 1_000)
         envelope.reply_to = site.inbox
         if chunks is not None:
             envelope.credit = chunks.granted
         options = {"pool": to, "target": target, "timeout": timeout, "passed_over": passed_over}
-        call = Call(self._net._requests, envelope, data, **options, chunks=chunks, on_progress=on_progress)
+        call = Call(
+            self._net._requests, envelope, data, **options, chunks=chunks, on_progress=on_progress
+        )
         if cause is not None and mandate is not None:
             share, running = mandate.budget, cause._running
             call.answer.add_done_callback(lambda _: running.give_back(call.unused, share))
@@ -441,8 +463,13 @@ class Agent:
     ) -> tuple[Envelope, bytes, bytes]:
         check("address", "to", to, "INVALID_ADDRESS")
         if to.startswith("all:"):
-            raise ColloquyError("UNSUPPORTED", "one mailbox at a time: all: is not sent to from Python")
-        for field, value, values in (("guarantee", guarantee, GUARANTEES), ("priority", priority, PRIORITIES)):
+            raise ColloquyError(
+                "UNSUPPORTED", "one mailbox at a time: all: is not sent to from Python"
+            )
+        for field, value, values in (
+            ("guarantee", guarantee, GUARANTEES),
+            ("priority", priority, PRIORITIES),
+        ):
             if value not in values:
                 raise invalid(field, f"one of {values}, found {value!r}", "INVALID_OPTION")
         mandate = None if cause is None else cause._admit(name, to)
@@ -451,7 +478,10 @@ class Agent:
         envelope.priority = priority
         envelope.key = key
         envelope.ttl_ms = None if ttl is None else int(ttl * 1_000)
-        expiries = [envelope.deadline_ms, None if ttl is None else envelope.created_ms + envelope.ttl_ms]
+        expiries = [
+            envelope.deadline_ms,
+            None if ttl is None else envelope.created_ms + envelope.ttl_ms,
+        ]
         entry = encode_entry(
             queue=self._site.name(to),
             lane=PRIORITIES.index(priority),

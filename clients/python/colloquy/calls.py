@@ -13,7 +13,9 @@ from .wire import FRAME_BYTES_MAX, Frame, Reader, Writer
 
 
 class _Call:
-    def __init__(self, method: str, parameters: dict[str, Any], on_note: Callable[[Any], None] | None) -> None:
+    def __init__(
+        self, method: str, parameters: dict[str, Any], on_note: Callable[[Any], None] | None
+    ) -> None:
         self.method = method
         self.payload = encode_payload(parameters, FRAME_BYTES_MAX)
         #: Of a call that stays open.

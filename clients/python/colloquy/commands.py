@@ -26,7 +26,9 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 class Receipt:
     """The way to what becomes of a command. Its `id` is good in every process and after every restart."""
 
-    def __init__(self, site: Site, queue: str, position: int, message_id: str, duplicate: bool) -> None:
+    def __init__(
+        self, site: Site, queue: str, position: int, message_id: str, duplicate: bool
+    ) -> None:
         self._site = site
         self._queue = queue
         self._position = position
@@ -80,7 +82,9 @@ class Receipt:
 class CommandWork(Work):
     """A command taken from a mailbox, from its offer to its settlement."""
 
-    def __init__(self, site: Site, receiver: Receiver, delivery: Delivery, message: Message) -> None:
+    def __init__(
+        self, site: Site, receiver: Receiver, delivery: Delivery, message: Message
+    ) -> None:
         super().__init__(message)
         self._site = site
         self._receiver = receiver
@@ -111,7 +115,9 @@ class CommandWork(Work):
 
     async def answer_with(self, chunks: AsyncGenerator[Any, None]) -> None:
         await chunks.aclose()
-        raise ColloquyError("UNSUPPORTED", f"{self.envelope.name} answers in chunks: ask for a stream")
+        raise ColloquyError(
+            "UNSUPPORTED", f"{self.envelope.name} answers in chunks: ask for a stream"
+        )
 
     async def succeed(self, result: Any, effects: list[Effect], budget: int | None) -> None:
         frames = [it.frame for it in effects]
@@ -129,7 +135,9 @@ class CommandWork(Work):
         elif self.undecodable:
             await self._end(queues.DEAD, error=error)
         elif self.state == "waiting" and error.code == "TIMEOUT":
-            await self._end(queues.EXPIRED, error=ColloquyError("EXPIRED", "no handler was free in time"))
+            await self._end(
+                queues.EXPIRED, error=ColloquyError("EXPIRED", "no handler was free in time")
+            )
         else:
             await self._end_failed(thrown, error)
 
@@ -170,7 +178,9 @@ class CommandWork(Work):
                     if not fields.get("effects"):
                         raise
                     # An effect could not be made: the attempt has failed, and the next one sees why.
-                    again = ColloquyError(error.code, error.message, retryable=True, details=error.details)
+                    again = ColloquyError(
+                        error.code, error.message, retryable=True, details=error.details
+                    )
                     self.state = "started"
                     await self._end_failed(again, again)
                     return
@@ -204,5 +214,11 @@ class CommandWork(Work):
 
     def _report(self, kind: str, more: dict[str, Any] | None = None) -> None:
         queue, position, fence, *_ = self._delivery
-        report = {"queue": queue, "position": position, "fence": fence, "kind": kind, **(more or {})}
+        report = {
+            "queue": queue,
+            "position": position,
+            "fence": fence,
+            "kind": kind,
+            **(more or {}),
+        }
         self._site.spawn(self._site.calls.call("queues.report", {"reports": [report]}), kind)

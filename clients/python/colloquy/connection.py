@@ -100,7 +100,9 @@ class Connection:
         if self.failure is not None:
             raise self.failure
 
-    def send(self, type: int, header: Writer, payload: bytes = b"", *, control: bool = False) -> None:
+    def send(
+        self, type: int, header: Writer, payload: bytes = b"", *, control: bool = False
+    ) -> None:
         """Without a session it is dropped: the next one's parts begin with what matters."""
         frame = encode_frame(type, header.take(), payload, CONTROL if control else 0)
         if self._output is not None:
@@ -196,7 +198,9 @@ class Connection:
         if fields.get("protocol") != PROTOCOL:
             raise invalid("welcome.protocol", str(PROTOCOL), "INVALID_VERSION")
         silence = fields.get("silenceMsMax")
-        self._silence = silence / 1_000 if isinstance(silence, (int, float)) and silence > 0 else 30.0
+        self._silence = (
+            silence / 1_000 if isinstance(silence, (int, float)) and silence > 0 else 30.0
+        )
 
     async def _read(self, session: _Session) -> ColloquyError | None:
         """Reads until the session ends. Returns why; None when the hub said goodbye in order."""

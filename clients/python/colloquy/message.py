@@ -10,7 +10,18 @@ from .errors import invalid, too_large
 from .payload import PAYLOAD_BYTES_MAX, Payload, compress, encode_payload
 from .wire import MESSAGE, U53_MAX, FrameParser, Reader, Writer, encode_frame
 
-KINDS = ("", "request", "response", "event", "command", "notification", "heartbeat", "error", "batch", "control")
+KINDS = (
+    "",
+    "request",
+    "response",
+    "event",
+    "command",
+    "notification",
+    "heartbeat",
+    "error",
+    "batch",
+    "control",
+)
 PRIORITIES = ("critical", "high", "normal", "low")
 PATH_MAX = 64
 RECIPIENTS_MAX = 1_024
@@ -23,12 +34,28 @@ _CONTROL_CHARACTERS = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 #: What texts of each form look like, and how many bytes they may have.
 _FORMS = {
     "id": (re.compile(_ID), 128, "1 to 128 characters of A-Z a-z 0-9 . _ - / : @"),
-    "name": (re.compile(f"[^{_CONTROL_CHARACTERS}]+"), 255, "1 to 255 bytes of UTF-8 without control characters"),
+    "name": (
+        re.compile(f"[^{_CONTROL_CHARACTERS}]+"),
+        255,
+        "1 to 255 bytes of UTF-8 without control characters",
+    ),
     "topic": (re.compile(rf"{_TOKEN}(\.{_TOKEN}){{0,31}}"), 255, "a topic"),
     "pattern": (re.compile(rf"(({_TOKEN}|\*)(\.({_TOKEN}|\*)){{0,30}}(\.>)?)|>"), 255, "a pattern"),
-    "address": (re.compile(f"(agent|type|skill|all):{_ID}"), 134, "agent:, type:, skill: or all: and an id"),
-    "header name": (re.compile(r"(?!__proto__$)[A-Za-z0-9!#$%&'*+\-.^_`|~]+"), 255, "a token of RFC 9110"),
-    "header value": (re.compile(f"[^{_CONTROL_CHARACTERS}]*"), HEADERS_BYTES_MAX, "UTF-8 without control characters"),
+    "address": (
+        re.compile(f"(agent|type|skill|all):{_ID}"),
+        134,
+        "agent:, type:, skill: or all: and an id",
+    ),
+    "header name": (
+        re.compile(r"(?!__proto__$)[A-Za-z0-9!#$%&'*+\-.^_`|~]+"),
+        255,
+        "a token of RFC 9110",
+    ),
+    "header value": (
+        re.compile(f"[^{_CONTROL_CHARACTERS}]*"),
+        HEADERS_BYTES_MAX,
+        "UTF-8 without control characters",
+    ),
 }
 
 

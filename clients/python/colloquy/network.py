@@ -40,7 +40,7 @@ async def join(
 ) -> Network:
     """Takes part in a fabric through its hub: unix:PATH, tcp://HOST[:PORT] or tls://HOST[:PORT].
 
-    Without `url` it is COLLOQUY_URL. `token` is for a hub that asks for one; default COLLOQUY_TOKEN. `tls` is a
+    Without `url` it is COLLOQUY_URL. `token` is for a hub that asks for one. `tls` is a
     context with the hub's authority or a certificate of one's own. `on_error` gets failures that no
     caller waits for; default: they are printed. Raises AGENT_UNREACHABLE where no hub answers, UNAUTHORIZED.
     """
@@ -49,7 +49,9 @@ async def join(
         raise invalid("url", "the URL of a hub, here or in COLLOQUY_URL", "INVALID_OPTION")
     if "." in check("id", "space", space, "INVALID_ADDRESS"):
         raise invalid("space", "an id without dots", "INVALID_ADDRESS")
-    net = Network(url, space, token, tls, name or f"{os.path.basename(sys.argv[0]) or 'python'}", on_error)
+    net = Network(
+        url, space, token, tls, name or f"{os.path.basename(sys.argv[0]) or 'python'}", on_error
+    )
     try:
         await net._open()
     except BaseException:
@@ -73,7 +75,9 @@ class Network:
         #: "ready", "lost" while the hub is looked for, or "closed".
         self.status = "lost"
         self._joined = False
-        self._connection = Connection(url, name=name, token=token, tls=tls, on_status=self._on_status)
+        self._connection = Connection(
+            url, name=name, token=token, tls=tls, on_status=self._on_status
+        )
         self._site = Site(self._connection, space, on_error or _print)
         self._site.loopback = self._receive
         self._requests = Requests(self._site)
@@ -104,7 +108,9 @@ class Network:
         """A new agent of this process. Returns once the others can see it. Raises CONFLICT."""
         self._connection.check()
         if id in self._agents:
-            raise ColloquyError("CONFLICT", f"this process has an agent {id}", details={"agent": id})
+            raise ColloquyError(
+                "CONFLICT", f"this process has an agent {id}", details={"agent": id}
+            )
         options = {"type": type, "capabilities": tuple(capabilities), "capacity": capacity}
         agent = self._agents[id] = Agent(self, id, **options, waiting_max=waiting_max)
         await self._presence.show()
@@ -147,7 +153,9 @@ class Network:
 
     async def _open(self) -> None:
         await self._connection.open()
-        await self._site.topics.subscribe(self._site.inbox, lambda _, message: self._receive(message))
+        await self._site.topics.subscribe(
+            self._site.inbox, lambda _, message: self._receive(message)
+        )
         await self._presence.open()
         self._joined = True
 
@@ -208,7 +216,9 @@ class Network:
                 subscription.push(message)
         await self._connection.drain()
 
-    async def _subscribe(self, pattern: str, handler: Callable[[Any, Envelope], Any]) -> Subscription:
+    async def _subscribe(
+        self, pattern: str, handler: Callable[[Any, Envelope], Any]
+    ) -> Subscription:
         check("pattern", "pattern", pattern, "INVALID_ADDRESS")
         subscription = Subscription(self, pattern, handler)
         await subscription._open()

@@ -75,7 +75,11 @@ def compress(payload: Payload) -> Payload:
         return payload
     packer = zlib.compressobj(3, zlib.DEFLATED, 31)
     packed = packer.compress(payload.data) + packer.flush()
-    return payload._replace(data=packed, compression=GZIP) if len(packed) * 8 <= len(payload.data) * 7 else payload
+    return (
+        payload._replace(data=packed, compression=GZIP)
+        if len(packed) * 8 <= len(payload.data) * 7
+        else payload
+    )
 
 
 def pack(value: Any) -> bytes:

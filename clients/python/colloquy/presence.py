@@ -93,7 +93,9 @@ class Registry:
             raise ColloquyError("AGENT_UNREACHABLE", f"{agent} is not there", details=details)
         eligible = [it for it in members if it.eligible]
         if not eligible:
-            known = [{"agent": it.id, "status": it.card["status"], "load": it.load} for it in members]
+            known = [
+                {"agent": it.id, "status": it.card["status"], "load": it.load} for it in members
+            ]
             message = f"{address}: nobody of {len(known)} is active and has room"
             details = {"address": address, "agents": known}
             raise ColloquyError("NO_ELIGIBLE_AGENT", message, details=details)
@@ -170,8 +172,12 @@ class Presence:
         """Returns once the others can see the cards as they are now."""
         cards = self._cards()
         self._registry.replace(self._instance, cards, {})
-        chunks = [cards[at : at + _CARDS_PER_CHUNK] for at in range(0, len(cards), _CARDS_PER_CHUNK)]
-        writes = [self._entry(f"cards/{n}", chunk, _CARDS_SECONDS) for n, chunk in enumerate(chunks)]
+        chunks = [
+            cards[at : at + _CARDS_PER_CHUNK] for at in range(0, len(cards), _CARDS_PER_CHUNK)
+        ]
+        writes = [
+            self._entry(f"cards/{n}", chunk, _CARDS_SECONDS) for n, chunk in enumerate(chunks)
+        ]
         writes += [self._deletion(f"cards/{n}") for n in range(len(chunks), self._chunks)]
         self._chunks = len(chunks)
         if writes:
@@ -243,7 +249,9 @@ class Presence:
                 return
             missed = instance.leased and instance.links != value["links"]
             instance.leased, instance.links = True, value["links"]
-            instance.loads = {id: it for id, it in value["loads"].items() if isinstance(it, (int, float))}
+            instance.loads = {
+                id: it for id, it in value["loads"].items() if isinstance(it, (int, float))
+            }
             if missed:
                 self._on_returned(name)
         elif value is None:
@@ -279,7 +287,9 @@ def _card(data: Any) -> Card:
     """Raises KeyError or TypeError for what is none."""
     texts = (data["id"], data["type"], data["status"], *data["capabilities"])
     numbers = (data["capacity"], data["startedMs"])
-    if not all(isinstance(it, str) for it in texts) or not all(isinstance(it, (int, float)) for it in numbers):
+    if not all(isinstance(it, str) for it in texts) or not all(
+        isinstance(it, (int, float)) for it in numbers
+    ):
         raise TypeError
     if data["capacity"] <= 0:
         raise TypeError

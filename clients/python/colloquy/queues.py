@@ -158,7 +158,9 @@ class Queues:
         """Also returns when it is stale: final by this or a later attempt. Raises what it was refused
         with: then it is still in hand."""
         self._connection.check()
-        header = Writer().u53(delivery.position).u53(delivery.fence).u8(outcome).text16(delivery.queue)
+        header = (
+            Writer().u53(delivery.position).u53(delivery.fence).u8(outcome).text16(delivery.queue)
+        )
         if outcome == RETRY:
             header.u53(delay_ms)
         if error is not None:
@@ -204,7 +206,9 @@ class Queues:
             receiver.early.clear()
 
     def closed(self, error: ColloquyError) -> None:
-        unknown = ColloquyError("INDETERMINATE", "the connection was closed before the hub answered")
+        unknown = ColloquyError(
+            "INDETERMINATE", "the connection was closed before the hub answered"
+        )
         for _, _, answer in self._entries.values():
             _fail(answer, unknown)
         for _, _, answer in self._settlements.values():

@@ -1,7 +1,7 @@
 """Requests and streams to other agents, from sending them to their end. See docs/protocol.md, "Requests and answers".
 
-    waiting -- answer, failure --------------------------------------> final
-    waiting -- silence, deadline --> asking -- verdict, or 1 s ------> final
+waiting -- answer, failure --------------------------------------> final
+waiting -- silence, deadline --> asking -- verdict, or 1 s ------> final
 """
 
 from __future__ import annotations
@@ -229,7 +229,10 @@ class Call:
     def _not_started(self, no_room: bool) -> ColloquyError:
         error = unreachable(self.envelope.name, self.target.id, "not-started", self.operation)
         if no_room:
-            error.code, error.message = "QUEUE_FULL", f"the process of {self.target.id} is too slow to be told"
+            error.code, error.message = (
+                "QUEUE_FULL",
+                f"the process of {self.target.id} is too slow to be told",
+            )
         return error
 
     def _cut(self, outcome: str) -> ColloquyError:

@@ -186,7 +186,9 @@ class RequestWork(Work):
 
     def _tell(self, name: str, data: Any = None) -> None:
         to, about = self.envelope.sender.agent, self.envelope.id
-        self._site.control(name, sender=self._self, to=to, topic=self._topic, about=about, data=data)
+        self._site.control(
+            name, sender=self._self, to=to, topic=self._topic, about=about, data=data
+        )
 
     def _frame(self, kind: str, value: Any, **fields: Any) -> bytes:
         request = self.envelope
@@ -296,7 +298,9 @@ class Incoming:
         def gone(no_room: bool) -> None:
             for work in asked:
                 if not work.left:
-                    self._cancel(work, ColloquyError("CANCELLED", "the requester's process is gone"))
+                    self._cancel(
+                        work, ColloquyError("CANCELLED", "the requester's process is gone")
+                    )
 
         if asked:
             self._tell("present", asked[0].envelope, on_unheard=gone)
@@ -363,7 +367,9 @@ class Incoming:
     def _decline(self, attach: Envelope) -> None:
         error = ColloquyError("UNSUPPORTED", "this process lets nobody attach")
         sender, to = self._agent_of(attach), (f"agent:{attach.sender.agent}",)
-        reply = Envelope(attach.id, "error", "attach", sender, to, now_ms(), correlation_id=attach.id)
+        reply = Envelope(
+            attach.id, "error", "attach", sender, to, now_ms(), correlation_id=attach.id
+        )
         topic = attach.reply_to or self.site.inbox_of(attach.sender.instance)
         self.site.post(topic, encode_message(reply, error.to_data()))
 

@@ -16,7 +16,9 @@ from .wire import now_ms, ulid
 
 
 class Site:
-    def __init__(self, connection: Connection, space: str, on_error: Callable[[BaseException, str], None]) -> None:
+    def __init__(
+        self, connection: Connection, space: str, on_error: Callable[[BaseException, str], None]
+    ) -> None:
         self.connection = connection
         self.topics = Topics(connection)
         self.queues = Queues(connection)

@@ -1,6 +1,6 @@
 """Asks the agent of greeter.py; one in JavaScript of that name would do as well.
 
-    COLLOQUY_URL=unix:hub.sock python3 -m examples.asker
+COLLOQUY_URL=unix:hub.sock python3 -m examples.asker
 """
 
 import asyncio
@@ -21,7 +21,9 @@ async def main() -> None:
 
         heard: asyncio.Queue[str] = asyncio.Queue()
         await asker.subscribe("greeter.*", lambda name, message: heard.put(name))
-        receipt = await asker.send("agent:greeter", "remember", "world")  # returns once it is on disk
+        receipt = await asker.send(
+            "agent:greeter", "remember", "world"
+        )  # returns once it is on disk
         outcome = await receipt.settled()
         print(outcome.state, outcome.result)
         print(f"the greeter remembers {await heard.get()}")

@@ -1,6 +1,6 @@
 """An agent in Python. Any agent of the fabric, and `colloquy request agent:greeter greet '"world"'`, reaches it.
 
-    COLLOQUY_URL=unix:hub.sock python3 -m examples.greeter
+COLLOQUY_URL=unix:hub.sock python3 -m examples.greeter
 """
 
 import asyncio

@@ -53,9 +53,20 @@ class Hub:
         self.start()
 
     def start(self) -> None:
-        options = ["--json", "--dir", f"{self.place}/data", "--unix", self.socket, "--http", "0", *self._options]
+        options = [
+            "--json",
+            "--dir",
+            f"{self.place}/data",
+            "--unix",
+            self.socket,
+            "--http",
+            "0",
+            *self._options,
+        ]
         self._process = Process("src/cli/main.ts", "serve", *options, **self._environment)
-        self.endpoints = {it["kind"]: it["url"] for it in json.loads(self._process.line)["endpoints"]}
+        self.endpoints = {
+            it["kind"]: it["url"] for it in json.loads(self._process.line)["endpoints"]
+        }
 
     def peer(self) -> Process:
         return Process(str(Path(__file__).with_name("peer.ts")), self.url)
@@ -75,7 +86,12 @@ CERTIFICATES = ROOT / "test/support/certificates"
 @functools.cache
 def shared() -> Hub:
     """One for all tests, which also speaks TLS to those who know its token; an agent is there."""
-    key_pair = ("--tls-cert", str(CERTIFICATES / "hub.crt"), "--tls-key", str(CERTIFICATES / "hub.key"))
+    key_pair = (
+        "--tls-cert",
+        str(CERTIFICATES / "hub.crt"),
+        "--tls-key",
+        str(CERTIFICATES / "hub.key"),
+    )
     hub = Hub("--tcp", "127.0.0.1:0", *key_pair, COLLOQUY_TOKEN=TOKEN)
     atexit.register(hub.remove)
     peer = hub.peer()

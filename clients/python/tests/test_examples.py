@@ -14,7 +14,6 @@ from typing import Any
 
 from .fabric import NODE, ROOT, shared
 
-
 PAGES = ("README.md", "docs/python.md", "clients/python/README.md")
 
 

@@ -11,6 +11,7 @@ from colloquy import ColloquyError, Context, join
 
 from .fabric import shared
 
+
 def limited(test: Any) -> Any:
     async def run(self: FabricTest) -> None:
         async with asyncio.timeout(90):
@@ -36,10 +37,14 @@ class FabricTest(unittest.IsolatedAsyncioTestCase):
         await self.net.close(drain=0)
         self.assertEqual(self.errors, [])
 
-    async def order(self, how: str, name: str, data: Any = None, to: str = "agent:python", **options: Any) -> Any:
+    async def order(
+        self, how: str, name: str, data: Any = None, to: str = "agent:python", **options: Any
+    ) -> Any:
         """Has the agent in JavaScript ask, read or send."""
         order = {"to": to, "name": name, "data": data}
-        return await self.me.request("agent:js", how, {**order, "options": options} if options else order)
+        return await self.me.request(
+            "agent:js", how, {**order, "options": options} if options else order
+        )
 
     async def refused(self, code: str, work: Any) -> ColloquyError:
         with self.assertRaises(ColloquyError) as caught:
@@ -61,10 +66,16 @@ class Requests(FabricTest):
 
     async def test_values_come_back_as_they_were(self) -> None:
         self.me.handle("echo", lambda value, context: value)
-        deep = {"bytes": b"\x00\xff", "list": [1, -2.5, None, True, "é𝄞"], "in": {"more": [b"", b"x"]}}
+        deep = {
+            "bytes": b"\x00\xff",
+            "list": [1, -2.5, None, True, "é𝄞"],
+            "in": {"more": [b"", b"x"]},
+        }
         for value in (None, 0, "", [], {}, b"\x01\x02", 2**53 - 1, "long " * 10_000, deep):
             self.assertEqual(await self.me.request("agent:js", "echo", value), value)
-            self.assertEqual(await self.order("ask", "echo", value), {} if value is None else {"value": value})
+            self.assertEqual(
+                await self.order("ask", "echo", value), {} if value is None else {"value": value}
+            )
 
     async def test_agents_of_one_process_ask_each_other(self) -> None:
         other = await self.net.agent("other")
@@ -81,7 +92,9 @@ class Requests(FabricTest):
         self.assertTrue(error.retryable)
         await self.refused("NO_ELIGIBLE_AGENT", self.me.request("type:nobody", "dance"))
         await self.refused("INVALID_ADDRESS", self.me.request("nobody", "dance"))
-        error = await self.refused("SERIALIZATION_ERROR", self.me.request("agent:js", "echo", {"a": [{1}]}))
+        error = await self.refused(
+            "SERIALIZATION_ERROR", self.me.request("agent:js", "echo", {"a": [{1}]})
+        )
         self.assertEqual(error.details["path"], "a[0]")
 
         async def refuse(data: Any, context: Context) -> None:
@@ -109,7 +122,9 @@ class Requests(FabricTest):
         events: asyncio.Queue[Any] = asyncio.Queue()
         await self.me.subscribe("stalled.by.python", lambda data, message: events.put(data))
         begun = asyncio.Event()
-        work = self.me.request("agent:js", "stall", "stalled.by.python", on_progress=lambda _: begun.set())
+        work = self.me.request(
+            "agent:js", "stall", "stalled.by.python", on_progress=lambda _: begun.set()
+        )
         task = asyncio.create_task(work)
         await begun.wait()
         task.cancel()
@@ -133,7 +148,9 @@ class Requests(FabricTest):
         await cancelled.wait()
 
     async def test_a_timeout_says_what_is_known(self) -> None:
-        error = await self.refused("TIMEOUT", self.me.request("agent:js", "stall", "timed.out", timeout=0.5))
+        error = await self.refused(
+            "TIMEOUT", self.me.request("agent:js", "stall", "timed.out", timeout=0.5)
+        )
         self.assertEqual((error.details["outcome"], error.retryable), ("in-progress", False))
         error = await self.refused("TIMEOUT", self.me.request("agent:js", "quiet", deadline=0.05))
         self.assertTrue(error.details["deadline"])
@@ -165,7 +182,9 @@ class Requests(FabricTest):
         error = await self.refused("LOOP_DETECTED", self.me.request("agent:python", "bounce"))
         self.assertEqual(len(error.details["path"]), 6)
 
-    async def test_what_waits_for_a_handler_goes_by_priority_of_arrival_and_is_limited(self) -> None:
+    async def test_what_waits_for_a_handler_goes_by_priority_of_arrival_and_is_limited(
+        self,
+    ) -> None:
         small = await self.net.agent("small", capacity=1, waiting_max=1)
         gate = asyncio.Event()
 
@@ -174,7 +193,9 @@ class Requests(FabricTest):
             return data
 
         small.handle("wait", wait)
-        first, second = (asyncio.create_task(self.order("ask", "wait", n, to="agent:small")) for n in (1, 2))
+        first, second = (
+            asyncio.create_task(self.order("ask", "wait", n, to="agent:small")) for n in (1, 2)
+        )
         while small._load < 2:
             await asyncio.sleep(0.01)
         third = await self.order("ask", "wait", 3, to="agent:small")
@@ -188,7 +209,10 @@ class Presence(FabricTest):
         [card] = self.net.find("skill:greet.fr")
         self.assertEqual((card["id"], card["type"], card["status"]), ("js", "js", "active"))
         agent = await self.net.agent("translator", type="pool", capabilities=["translate.fr"])
-        self.assertEqual(await self.me.request("agent:js", "find", {"capability": "translate.fr"}), ["translator"])
+        self.assertEqual(
+            await self.me.request("agent:js", "find", {"capability": "translate.fr"}),
+            ["translator"],
+        )
         await agent.close()
         while await self.me.request("agent:js", "find", {"type": "pool"}) != []:
             await asyncio.sleep(0.01)
@@ -242,7 +266,9 @@ class Streams(FabricTest):
         error = (await self.order("ask", "count", 3))["error"]
         self.assertEqual(error["code"], "UNSUPPORTED")
 
-    async def test_a_writer_in_python_runs_a_window_ahead_and_ends_when_its_reader_leaves(self) -> None:
+    async def test_a_writer_in_python_runs_a_window_ahead_and_ends_when_its_reader_leaves(
+        self,
+    ) -> None:
         written: list[int] = []
         left = asyncio.Event()
 
@@ -271,7 +297,9 @@ class Streams(FabricTest):
 
     async def test_a_slow_reader_is_no_silent_writer(self) -> None:
         read = []
-        async for word in self.me.stream("agent:js", "story", ["a", "b", "c", "d"], window=2, timeout=1):
+        async for word in self.me.stream(
+            "agent:js", "story", ["a", "b", "c", "d"], window=2, timeout=1
+        ):
             read.append(word)
             if word == "a":
                 await asyncio.sleep(1.3)
@@ -322,13 +350,24 @@ class Commands(FabricTest):
         self.assertEqual(await self.net.track(receipt.id).state(), outcome)
         self.assertEqual(await receipt.cancel(), "too-late")
         outcome = await (await self.me.send("type:js", "REFUSE")).settled()
-        self.assertEqual((outcome.state, outcome.error and outcome.error.code), ("dead", "HANDLER_FAILED"))
+        self.assertEqual(
+            (outcome.state, outcome.error and outcome.error.code), ("dead", "HANDLER_FAILED")
+        )
         await self.refused("NO_ELIGIBLE_AGENT", self.me.send("agent:nobody", "SAVE"))
 
     async def test_exactly_once_is_stored_once(self) -> None:
         id = f"once-{time.time_ns()}"
-        options = {"guarantee": "exactly-once", "id": id, "priority": "high", "key": "a", "ttl": 600, "deadline": 600}
-        first, second = [await self.me.send("agent:js", "SAVE", n, deliver_in=0, **options) for n in (1, 2)]
+        options = {
+            "guarantee": "exactly-once",
+            "id": id,
+            "priority": "high",
+            "key": "a",
+            "ttl": 600,
+            "deadline": 600,
+        }
+        first, second = [
+            await self.me.send("agent:js", "SAVE", n, deliver_in=0, **options) for n in (1, 2)
+        ]
         self.assertEqual((first.duplicate, second.duplicate), (False, True))
         self.assertEqual(first.id, second.id)
         self.assertEqual((await second.settled()).result["value"], 1)
@@ -380,7 +419,9 @@ class Commands(FabricTest):
         self.assertEqual(await receipt.rescind(), "too-late")
         await receipt.cancel()
         outcome = await receipt.settled()
-        self.assertEqual((outcome.state, outcome.error and outcome.error.code), ("cancelled", "CANCELLED"))
+        self.assertEqual(
+            (outcome.state, outcome.error and outcome.error.code), ("cancelled", "CANCELLED")
+        )
         receipt = await self.me.send("type:python", "STALL", deadline=1)
         self.assertEqual((await receipt.settled()).state, "cancelled")
         later = await self.me.send("type:python", "STALL", deliver_in=3_600)
@@ -442,7 +483,9 @@ class Commands(FabricTest):
         closing = asyncio.create_task(leaving.close(drain=60))
         self.assertEqual((await waiting.settled()).result, ["second", 2])
         later = [await self.me.send("type:drained", "MOVE", n) for n in range(5)]
-        self.assertEqual([(await it.settled()).result for it in later], [["second", n] for n in range(5)])
+        self.assertEqual(
+            [(await it.settled()).result for it in later], [["second", n] for n in range(5)]
+        )
         self.assertFalse(closing.done())
         gate.set()
         await closing
@@ -460,7 +503,9 @@ class Commands(FabricTest):
             return "booked"
 
         self.me.handle("BOOK", book)
-        self.me.handle("KEEP", lambda data, context: saved.append([data, len(context.message.path or ())]))
+        self.me.handle(
+            "KEEP", lambda data, context: saved.append([data, len(context.message.path or ())])
+        )
         await self.me.ready()
         async with await join(shared().url) as net:
             listener = await net.agent("listener")

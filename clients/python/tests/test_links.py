@@ -13,7 +13,10 @@ from .fabric import CERTIFICATES, TOKEN, shared
 
 
 def credentials() -> dict[str, Any]:
-    return {"token": TOKEN, "tls": ssl.create_default_context(cafile=str(CERTIFICATES / "authority.crt"))}
+    return {
+        "token": TOKEN,
+        "tls": ssl.create_default_context(cafile=str(CERTIFICATES / "authority.crt")),
+    }
 
 
 class Guarded(unittest.IsolatedAsyncioTestCase):
@@ -84,7 +87,10 @@ class Cut(unittest.IsolatedAsyncioTestCase):
             self.assertEqual([word async for word in stream], ["once", "upon", "a", "time"])
 
     async def test_links_that_are_cut_lose_nothing_and_do_nothing_twice(self) -> None:
-        async with Proxy(bytes_at_once=2**16) as proxy, await join(proxy.url, **credentials()) as net:
+        async with (
+            Proxy(bytes_at_once=2**16) as proxy,
+            await join(proxy.url, **credentials()) as net,
+        ):
             me = await net.agent("python")
             await net.wait_for("agent:js")
             handled: list[int] = []
@@ -108,7 +114,9 @@ class Cut(unittest.IsolatedAsyncioTestCase):
             released.set()
             outcomes = [await receipt.settled() for receipt in receipts]
             numbers = [*range(50), 80, 110, 140]
-            self.assertEqual([(it.state, it.result) for it in outcomes], [("done", n) for n in numbers])
+            self.assertEqual(
+                [(it.state, it.result) for it in outcomes], [("done", n) for n in numbers]
+            )
             self.assertEqual(sorted(handled), numbers)
 
 

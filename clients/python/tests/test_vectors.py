@@ -112,7 +112,15 @@ class Vectors(unittest.TestCase):
 
     def test_no_bytes_raise_anything_but_an_error_with_a_code(self) -> None:
         chance = random.Random(17)
-        texts = (b'{"a":1e999}', b"1" * 5_000, b"[" * 2_000, b'"\\ud800"', b"NaN", b"-" * 9, b"9" * 399)
+        texts = (
+            b'{"a":1e999}',
+            b"1" * 5_000,
+            b"[" * 2_000,
+            b'"\\ud800"',
+            b"NaN",
+            b"-" * 9,
+            b"9" * 399,
+        )
         for text in texts:
             self.read(lambda: Payload(1, text).decode())
         for kind, name in (("messages", "message"), ("frames", "frame"), ("payloads", "payload")):
@@ -120,7 +128,9 @@ class Vectors(unittest.TestCase):
                 data = bytearray.fromhex(vector["hex"])
                 for _ in range(chance.randint(1, 3)):
                     if data:
-                        data[chance.randrange(len(data))] = chance.choice((0, 1, 0x7F, 0xFF, chance.randrange(256)))
+                        data[chance.randrange(len(data))] = chance.choice(
+                            (0, 1, 0x7F, 0xFF, chance.randrange(256))
+                        )
                 whole = bytes(data[: chance.choice((len(data), chance.randint(0, len(data))))])
                 self.read(lambda: read_as(name, vector, whole))
 

@@ -11,6 +11,7 @@ import {
 import { readNumbered } from "../broker/hub/operations/numbered.ts";
 import { errorInfo, isColloquyError } from "../errors.ts";
 import { frameTypes } from "../message/frame.ts";
+import type { FrameWriter } from "../message/frame-writer.ts";
 import type { BoundEntries } from "./bound-entries.ts";
 import { type CallContext, callMethod } from "./call-methods.ts";
 import { Cursors } from "./cursors.ts";
@@ -83,9 +84,13 @@ export class SessionCalls implements SessionPort {
     }
   }
 
+  #writerOf(method: string): FrameWriter {
+    const { output } = this.#session;
+    return method === urgent && output.backlogBytes > 0 ? output.control : output.data;
+  }
+
   async #run({ number, method, parameters }: CallOperation, signal: AbortSignal): Promise<void> {
     const { output, limits } = this.#session;
-    const answers = method === urgent ? output.control : output.data;
     let staysOpen = false;
     const context: CallContext = {
       broker: this.#broker,
@@ -106,12 +111,12 @@ export class SessionCalls implements SessionPort {
     try {
       const value = await callMethod(context, method, parameters);
       if (signal.aborted) return;
-      writeReply(answers, number, value);
+      writeReply(this.#writerOf(method), number, value);
     } catch (error) {
       if (signal.aborted) return;
       if (isColloquyError(error, "CLOSED")) throw error;
       staysOpen = false;
-      writeErrorReply(answers, number, errorInfo(error));
+      writeErrorReply(this.#writerOf(method), number, errorInfo(error));
     } finally {
       if (!staysOpen) this.#open.delete(number);
     }

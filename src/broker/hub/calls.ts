@@ -15,7 +15,7 @@ export interface CallOptions {
    * call fails with INDETERMINATE. Everything else is asked again of the next session.
    */
   readonly repeatable: boolean;
-  /** Small and urgent: passes data that waits, and what was called before it. Default: false. */
+  /** Small and urgent: where data waits for a slow link it passes that, and what was called before it. Default: false. */
   readonly urgent?: boolean;
   /** With it the call stays open after its answer: called with every note, until the signal aborts. */
   readonly onNote?: (value: unknown) => void;
@@ -100,7 +100,9 @@ export class Calls implements SessionPart {
   }
 
   #send(number: number, call: Call, output: FrameOutput): void {
-    const writer = call.options.urgent === true ? output.control : output.data;
+    // In its order, unless that means to wait.
+    const passes = call.options.urgent === true && output.backlogBytes > 0;
+    const writer = passes ? output.control : output.data;
     writeEncodedCall(writer, number, call.method, call.payload);
     call.sent = true;
     output.written();
@@ -128,9 +130,7 @@ export class Calls implements SessionPart {
     call.reject(cancelledError(call.options.signal as AbortSignal));
     const { output } = this.#connection;
     if (output === undefined) return;
-    // Not before the call itself.
-    const writer = call.options.urgent === true ? output.control : output.data;
-    writeNumbered(writer, frameTypes.HANGUP, number);
+    writeNumbered(output.data, frameTypes.HANGUP, number);
     output.written();
   }
 

@@ -71,7 +71,7 @@ test(
     }
     expect(inversions).toBe(0);
     expect(done).toBe(total);
-    expect(faults).toBeGreaterThanOrEqual(Math.min(500, total / 5_000));
+    expect(faults).toBeGreaterThanOrEqual(Math.max(20, Math.min(500, total / 20_000)));
   },
   120_000 + total,
 );

@@ -13,14 +13,10 @@ import { ColloquyError, errorFromInfo, isColloquyError } from "../errors.ts";
 import { type Address, agentAddress, assertAddress } from "../message/address.ts";
 import type { Envelope, Sender } from "../message/envelope.ts";
 import { decodeMessage } from "../message/envelope-codec.ts";
-import { assertPlain } from "../message/plain.ts";
-import type { Candidate } from "../routing/candidate.ts";
 import { throwIfAborted } from "../runtime/abort.ts";
 import { Admission, callOf } from "./admission.ts";
 import { Asking, type AskingPolicies } from "./asking.ts";
-import { deadlineOf } from "./causality/deadline.ts";
 import { Deadlocks } from "./causality/deadlocks.ts";
-import type { Mandate } from "./causality/mandate.ts";
 import { sendOptionsOf, settledUnlessLeft } from "./commands/durable-request.ts";
 import type { Receipt } from "./commands/receipt.ts";
 import { type SendInput, Sending } from "./commands/sending.ts";
@@ -38,26 +34,17 @@ import {
   type SendOptions,
   type StreamOptions,
 } from "./options.ts";
-import { type Asker, handleOf } from "./requests/attaching.ts";
+import type { Asker } from "./requests/attaching.ts";
 import { toHandler } from "./requests/control.ts";
 import { Incoming } from "./requests/incoming.ts";
-import {
-  callLocally,
-  holdLocally,
-  type LocalCallInput,
-  streamLocally,
-} from "./requests/local-call.ts";
-import { holdRemotely, requestRemotely, streamRemotely } from "./requests/remote-begin.ts";
-import type { RemoteCallInput } from "./requests/remote-call.ts";
 import { RemoteCalls } from "./requests/remote-calls.ts";
+import { noOptions, RequestRouter } from "./requests/request-router.ts";
 import type { Call, StreamReply } from "./requests/stream.ts";
 import type { Site } from "./site.ts";
 import type { Speaker } from "./speaker.ts";
 import { Survey } from "./survey.ts";
 import { LocalTopics } from "./topics.ts";
 import type { LocalAgent } from "./work.ts";
-
-const noOptions: StreamOptions = Object.freeze({});
 
 export class Exchange {
   readonly site: Site;
@@ -68,6 +55,7 @@ export class Exchange {
   readonly survey: Survey;
   readonly #admission: Admission;
   readonly #calls: RemoteCalls;
+  readonly #router: RequestRouter;
   readonly #incoming: Incoming;
   readonly #sending: Sending;
   readonly #asking: Asking;
@@ -86,6 +74,11 @@ export class Exchange {
     this.survey = new Survey(site, () => this.#agents.values());
     this.#admission = new Admission(site, this.deadlocks.callers);
     this.#calls = new RemoteCalls(site);
+    this.#router = new RequestRouter(site, {
+      agentAt: (address) => this.#agents.get(address),
+      admission: this.#admission,
+      calls: this.#calls,
+    });
     this.#incoming = new Incoming(site, (address) => this.#agents.get(address));
     this.#sending = new Sending(site, (queue) => this.#declaring.get(queue));
     site.loopback = (frame) => this.#receive(frame);
@@ -166,11 +159,8 @@ export class Exchange {
   ): Promise<unknown> {
     if (options.durable === true) return this.#requestDurably(speaker, to, name, input, options);
     try {
-      const agent = this.#begin(speaker, to, name);
-      this.site.counters.requests++;
-      if (agent !== undefined)
-        return callLocally(this.#local(speaker, agent, name, input, options));
-      return this.#requestElsewhere(speaker, to, name, input, options);
+      this.#assertOpen();
+      return this.#router.request(speaker, to, name, input, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -185,16 +175,8 @@ export class Exchange {
     options: StreamOptions = noOptions,
   ): StreamReply {
     if (options !== noOptions) checkRequest(options);
-    const agent = this.#begin(speaker, to, name);
-    this.site.counters.streams++;
-    if (agent !== undefined)
-      return streamLocally(this.#local(speaker, agent, name, input, options));
-    const chosen = this.#admission.choose(callOf(speaker, to, name, options), options);
-    const known = this.#here(chosen.target);
-    if (known !== undefined)
-      return streamLocally(this.#local(speaker, known, name, input, options));
-    const call = this.#remote("stream", speaker, name, input, options, chosen.target);
-    return streamRemotely(call, this.#calls, chosen);
+    this.#assertOpen();
+    return this.#router.stream(speaker, to, name, input, options);
   }
 
   /** As `request`, once and without policies, with a handle. @throws what it rejects with before anything was sent. */
@@ -206,16 +188,8 @@ export class Exchange {
     options: CallOptions = noOptions,
   ): Call {
     if (options !== noOptions) checkRequest(options);
-    const agent = this.#begin(speaker, to, name);
-    this.site.counters.requests++;
-    const hold = (here: LocalAgent) =>
-      handleOf(holdLocally(this.#local(speaker, here, name, input, options)));
-    if (agent !== undefined) return hold(agent);
-    const chosen = this.#admission.choose(callOf(speaker, to, name, options), options);
-    const here = this.#here(chosen.target);
-    if (here !== undefined) return hold(here);
-    const call = this.#remote("request", speaker, name, input, options, chosen.target);
-    return holdRemotely(call, this.#calls, chosen);
+    this.#assertOpen();
+    return this.#router.call(speaker, to, name, input, options);
   }
 
   /** What it takes to attach to work, and to cancel it, by its id. */
@@ -318,13 +292,6 @@ export class Exchange {
     this.site.timeouts.clear();
   }
 
-  /** @returns the agent, when it is one of this process. */
-  #begin({ cause }: Speaker, to: Address, name: string): LocalAgent | undefined {
-    this.#assertOpen();
-    if (cause !== undefined) this.#admission.assertInTime(name, cause);
-    return this.#agents.get(to);
-  }
-
   #assertOpen(): void {
     if (this.#closed) throw closed("the network");
   }
@@ -343,57 +310,6 @@ export class Exchange {
     return { from, cause, to, name, payload, options, mandate };
   }
 
-  #local(
-    speaker: Speaker,
-    agent: LocalAgent,
-    name: string,
-    input: unknown,
-    options: StreamOptions,
-  ): LocalCallInput {
-    assertPlain(input);
-    const { from, cause } = speaker;
-    const mandate = this.#admit(speaker, agent.id, name, options);
-    return { site: this.site, from, agent, name, input, options, cause, mandate };
-  }
-
-  /** What nobody caused and nobody limits costs nothing. */
-  #admit(
-    speaker: Speaker,
-    agent: string,
-    name: string,
-    options: StreamOptions,
-  ): Mandate | undefined {
-    if (speaker.cause === undefined && options === noOptions) return undefined;
-    const call = callOf(speaker, agentAddress(agent), name, options);
-    return this.#admission.admit(call, speaker.cause, agent);
-  }
-
-  #requestElsewhere(
-    speaker: Speaker,
-    to: Address,
-    name: string,
-    input: unknown,
-    options: RequestOptions,
-  ): Promise<unknown> {
-    const chosen = this.#admission.choose(callOf(speaker, to, name, options), options);
-    const here = this.#here(chosen.target);
-    if (here !== undefined) {
-      const answer = callLocally(this.#local(speaker, here, name, input, options));
-      return options.strategy === "fastest" ? this.#timed(answer, chosen.target) : answer;
-    }
-    const call = this.#remote("request", speaker, name, input, options, chosen.target);
-    return requestRemotely(call, this.#calls, chosen);
-  }
-
-  /** Answers of this process count for "fastest" too; nobody else pays for the clock. */
-  async #timed(answer: Promise<unknown>, target: Candidate): Promise<unknown> {
-    const { clock } = this.site;
-    const startMs = clock.monotonicMs();
-    const result = await answer;
-    target.learn(clock.monotonicMs() - startMs);
-    return result;
-  }
-
   async #requestDurably(
     speaker: Speaker,
     to: Address,
@@ -410,26 +326,6 @@ export class Exchange {
     if (outcome.state === "done") return outcome.result;
     if (outcome.state === "unknown") throw unreachable(name, to, "unknown");
     throw errorFromInfo(outcome.error);
-  }
-
-  #remote(
-    kind: "request" | "stream",
-    speaker: Speaker,
-    name: string,
-    input: unknown,
-    options: StreamOptions,
-    target: Candidate,
-  ): RemoteCallInput {
-    const { site } = this;
-    const { from, cause } = speaker;
-    const deadlineAtMs = deadlineOf(site.clock, options, cause);
-    const mandate = this.#admit(speaker, target.card.id, name, options);
-    return { site, kind, from, name, input, options, cause, mandate, deadlineAtMs, target };
-  }
-
-  #here(target: Candidate): LocalAgent | undefined {
-    if (target.instance !== this.site.instance) return undefined;
-    return this.#agents.get(agentAddress(target.card.id));
   }
 
   #receive(frame: Uint8Array): void {

@@ -8,19 +8,16 @@
  * or the client is not served. How long the hub's event loop stood still is written down; a busy machine
  * adds to it. --patience is the hub's, in milliseconds; --out is another folder.
  */
-import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { openHubBroker, systemClock, systemRandom } from "colloquy/hub";
-import { connectTcp } from "../src/link/tcp.ts";
 import { upgradeRequest } from "../test/hub/support/stranger.ts";
 import { type Attack, attacks } from "./hostile/attacks.ts";
-import type { Places, Vitals } from "./hostile/hub.ts";
+import type { Vitals } from "./hostile/hub.ts";
+import { Target } from "./hostile/target.ts";
 
 const { values } = parseArgs({
   options: {
@@ -42,59 +39,47 @@ const machineMs = 20_000;
 const mib = 2 ** 20;
 const labels = { tcp: "TCP", http: "HTTP", upgraded: "WebSocket" } as const;
 
-const program = fileURLToPath(new URL("./hostile/hub.ts", import.meta.url));
-const hub = fork(program, [`${patienceMs}`]);
-const [places] = (await once(hub, "message")) as [Places];
-/** Answered in the order in which they were asked for. */
-const asking: ((answer: Vitals) => void)[] = [];
-hub.on("message", (answer: Vitals) => asking.shift()?.(answer));
-const neighbour = await openHubBroker({
-  connect: connectTcp({ host: "127.0.0.1", port: places.tcp }),
-  clock: systemClock,
-  random: systemRandom,
-  name: "neighbour",
-});
-let [served, working] = [0, true];
-const latencies: number[] = [];
-const work = (async () => {
-  while (working) {
-    const begin = performance.now();
-    await neighbour.store?.put([{ key: "beat", value: Uint8Array.of(served % 256) }]);
-    latencies.push(performance.now() - begin);
-    served++;
-    await pause(5);
-  }
-})();
-
 const wrong: string[] = [];
 const rows: string[] = [];
+const latencies: number[] = [];
 let highest = 0;
-await vitals();
+const common = await Target.open(patienceMs);
+await common.vitals();
 await pause(patienceMs);
-report("nobody, for as long as it is patient", 0, await vitals(), undefined);
-// Few of each are not weighed, and may as well come all at once.
-if (connections < strangersToWeigh) await Promise.all(attacks.map(play));
-else for (const attack of attacks) await play(attack);
-working = false;
-await work;
-await neighbour.close();
-hub.disconnect();
+report("nobody, for as long as it is patient", 0, await common.vitals(), undefined);
+if (connections < strangersToWeigh) {
+  // Few of each are not weighed, and may as well come all at once.
+  await Promise.all(attacks.map((attack) => play(attack, common)));
+} else {
+  for (const attack of attacks) await (attack.held === true ? weigh(attack) : play(attack, common));
+}
+latencies.push(...(await common.close()));
 conclude();
 
-async function play(attack: Attack): Promise<void> {
+/** Memory that others have made a hub take would be reused, and hide what these cost. */
+async function weigh(attack: Attack): Promise<void> {
+  const fresh = await Target.open(patienceMs);
+  await pause(settleMs);
+  await play(attack, fresh);
+  latencies.push(...(await fresh.close()));
+}
+
+async function play(attack: Attack, target: Target): Promise<void> {
   const { name, over, held, act } = attack;
   const count = Math.min(connections, attack.count === "all" ? connections : attack.count);
-  const before = await vitals();
+  const before = await target.vitals();
   const sockets: Socket[] = [];
   for (let begun = 0; begun < count; begun += atATime) {
-    const dialling = Array.from({ length: Math.min(atATime, count - begun) }, () => dial(over));
+    const dialling = Array.from({ length: Math.min(atATime, count - begun) }, () =>
+      dial(over, target),
+    );
     for (const socket of await Promise.all(dialling)) {
       sockets.push(socket);
       act(socket);
     }
   }
   await pause(settleMs);
-  const during = await vitals();
+  const during = await target.vitals();
   highest = Math.max(highest, during.rss);
   // Those who come take longer than the hub is patient on a slow machine, and leave fewer to weigh.
   const kept = during.connections - before.connections;
@@ -116,7 +101,7 @@ async function play(attack: Attack): Promise<void> {
   }
 }
 
-async function dial(over: Attack["over"]): Promise<Socket> {
+async function dial(over: Attack["over"], { places }: Target): Promise<Socket> {
   const port = over === "tcp" ? places.tcp : places.ws;
   const socket = createConnection({ port, host: "127.0.0.1" });
   socket.on("error", () => {});
@@ -138,7 +123,7 @@ function report(name: string, count: number, { stallMs }: Vitals, each: number |
 
 function conclude(): void {
   if (highest > totalBytesMax) wrong.push(`${inMib(highest)} MiB in all`);
-  if (served === 0) wrong.push("the client beside them was not served");
+  if (latencies.length === 0) wrong.push("the client beside them was not served");
   const verdict = wrong.length === 0 ? "Held." : `Wrong: ${wrong.join("; ")}.`;
   console.log(verdict);
   if (wrong.length > 0) process.exitCode = 1;
@@ -150,9 +135,10 @@ function conclude(): void {
     `# Hostile connections
 
 ${verdict} The hub had ${inMib(highest)} MiB resident at most. Whoever did wrong was ended for it, and the others
-when its patience was over. A client beside them was served ${served} times, p99 ${p99.toFixed(1)} ms.
+when its patience was over. A client beside them was served ${latencies.length} times, p99 ${p99.toFixed(1)} ms.
 
-What each cost is told of those that the hub keeps until then, as resident memory; at most ${strangerBytesMax / 1024} KiB.
+What each cost is told of those that the hub keeps until then, as resident memory of a hub that had no
+other strangers before; at most ${strangerBytesMax / 1024} KiB.
 
 | who came | how many | each cost | longest stall of the hub's event loop |
 |---|--:|--:|--:|
@@ -170,13 +156,6 @@ function closed(socket: Socket): Promise<void> {
   return socket.closed
     ? Promise.resolve()
     : new Promise((resolve) => socket.once("close", () => resolve()));
-}
-
-function vitals(): Promise<Vitals> {
-  const answer = Promise.withResolvers<Vitals>();
-  asking.push(answer.resolve);
-  hub.send("vitals");
-  return answer.promise;
 }
 
 function inMib(bytes: number): string {

@@ -21,7 +21,13 @@ const { binary, continuation, ping, text } = opcodes;
 const one = Uint8Array.of(1);
 const random = new SeededRandom(1);
 const hello = greeting("c".repeat(8_000));
-const pings = repeated(frameBytes({ opcode: ping, payload: new Uint8Array(120) }), 120);
+const fewPings = repeated(frameBytes({ opcode: ping, payload: new Uint8Array(120) }), 30);
+const pings = repeated(fewPings, 4);
+const inSixteens = joined(
+  ...Array.from({ length: Math.floor(hello.length / 16) }, (_, at) =>
+    frameBytes({ opcode: binary, payload: hello.subarray(at * 16, at * 16 + 16) }),
+  ),
+);
 const pieces = repeated(frameBytes({ opcode: continuation, fin: false }), 1_000);
 const begun = frameBytes({ opcode: binary, payload: hello.subarray(0, 8_000), fin: false });
 
@@ -44,12 +50,13 @@ export const attacks: readonly Attack[] = [
   drip("one byte of a HELLO every 100 ms", "tcp", (turn) => hello.subarray(turn, turn + 1)),
   write("the upgrade, then nothing", "upgraded", "all", [], true),
   write(
-    "15 KiB of PINGs, then a message without an end",
+    "4 KiB of PINGs, then a message without an end",
     "upgraded",
     2_000,
-    joined(pings, begun),
+    joined(fewPings, begun),
     true,
   ),
+  write("a HELLO but for its end, 16 bytes a message", "upgraded", 2_000, inSixteens, true),
   {
     ...write("2 MiB of PINGs, and no answer read", "upgraded", 500, []),
     act: (socket) => {

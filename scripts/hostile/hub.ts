@@ -13,8 +13,10 @@ export interface Places {
 
 export interface Vitals {
   readonly rss: number;
-  /** Longest turn of the event loop since the last time, milliseconds. */
+  /** Longest time between two turns of the event loop since the last time, milliseconds. */
   readonly stallMs: number;
+  /** The same in time of the processor: without that in which the system ran somebody else. */
+  readonly workMs: number;
   /** Sockets that are open, whatever they are for, but for those that listen. */
   readonly connections: number;
 }
@@ -29,6 +31,19 @@ const hub = new Hub({
 const resolutionMs = 1;
 const delay = monitorEventLoopDelay({ resolution: resolutionMs });
 delay.enable();
+/** Since Node 23.9, which the types do not know yet. */
+const { threadCpuUsage } = process as unknown as { threadCpuUsage(): NodeJS.CpuUsage };
+const workedMs = () => {
+  const { user, system } = threadCpuUsage();
+  return (user + system) / 1_000;
+};
+let lastMs = workedMs();
+let workMs = 0;
+setInterval(() => {
+  const nowMs = workedMs();
+  workMs = Math.max(workMs, nowMs - lastMs);
+  lastMs = nowMs;
+}, resolutionMs);
 const accept = (link: Link) => hub.accept(link);
 const tcp = await listenTcp({ port: 0 }, accept);
 const ws = await listenWebSocket({ port: 0, patienceMs }, accept);
@@ -41,7 +56,8 @@ process.on("message", () => {
   const connections = process
     .getActiveResourcesInfo()
     .filter((it) => it === "TCPSocketWrap").length;
-  const vitals: Vitals = { rss: process.memoryUsage().rss, stallMs, connections };
+  const vitals: Vitals = { rss: process.memoryUsage().rss, stallMs, workMs, connections };
+  workMs = 0;
   process.send?.(vitals);
 });
 process.on("disconnect", () => process.exit());

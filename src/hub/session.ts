@@ -231,11 +231,8 @@ export class Session implements SessionContext {
     const chunks = this.#link.receive()[Symbol.asyncIterator]();
     let early: ReturnType<typeof chunks.next> | undefined;
     while (!this.#saidGoodbye) {
-      const { done, value } = await (early ?? chunks.next());
+      if (!this.#take(await (early ?? chunks.next()), receive)) return;
       early = undefined;
-      if (done === true) return;
-      this.#silentTicks = 0;
-      this.#parser.push(value, receive);
       while (this.#parser.paused) {
         this.#submit();
         await new Promise<void>((resolve) => this.#host.clock.defer(resolve));
@@ -256,6 +253,14 @@ export class Session implements SessionContext {
       await this.output.below(this.limits.backlogBytesMax);
       this.#heldBackBy = undefined;
     }
+  }
+
+  /** @returns false at the end of the link. Whoever waits for more does not hold the chunk meanwhile. */
+  #take({ done, value }: IteratorResult<Uint8Array>, receive: (frame: Frame) => void): boolean {
+    if (done === true) return false;
+    this.#silentTicks = 0;
+    this.#parser.push(value, receive);
+    return true;
   }
 
   #dispatch(frame: Frame): void {

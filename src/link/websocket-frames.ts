@@ -31,7 +31,7 @@ export interface WebSocketEnd {
 }
 
 export interface WebSocketReaderOptions {
-  /** Bytes of messages: a view into the chunk that was pushed, which must not change afterwards. */
+  /** The bytes of messages in a chunk, as a view into it: it must not change afterwards. */
   readonly onData: (bytes: Uint8Array) => void;
   /** The payload of a PING, to be sent back. */
   readonly onPing: (payload: Uint8Array) => void;
@@ -40,12 +40,8 @@ export interface WebSocketReaderOptions {
 /** Frames of one message. */
 export const webSocketFragmentsMax = 16;
 
-/**
- * Heads and control frames may take so many bytes more than this many times the messages: whoever sends
- * nothing else wants only to be read.
- */
-const excessBytesMax = 16 * 1024;
-const overheadPerByte = 16;
+/** Heads and control frames may take so many bytes more than messages: whoever sends little else wants only to be read. */
+const excessBytesMax = 4 * 1024;
 
 const controlBytesMax = 125;
 const headBytesMax = 14;
@@ -57,15 +53,18 @@ export class WebSocketReader {
   #headLength = 0;
   /** Of the frame whose payload is being read. */
   #opcode: number = opcodes.binary;
-  #mask: Uint8Array = new Uint8Array(4);
+  readonly #mask = new Uint8Array(4);
   #payloadLeft = 0;
   #payloadRead = 0;
   #fin = true;
-  /** Of a control frame. */
+  /** Of a control frame; made with the first. */
   #control: Uint8Array | undefined;
   /** Of the message that has begun; 0 between messages. */
   #fragments = 0;
   #messageBytes = 0;
+  /** Where in the present chunk the bytes of messages are. */
+  #dataStart = 0;
+  #dataEnd = 0;
   /** Bytes of heads and control frames that messages do not account for. */
   #excess = 0;
   #end: WebSocketEnd | undefined;
@@ -75,13 +74,19 @@ export class WebSocketReader {
   }
 
   /**
-   * Takes the mask off the bytes of `chunk`, in place.
+   * Takes the mask off the bytes of `chunk`, and moves those of messages together, in place: thousands of
+   * messages of a byte each are passed on as one run.
    *
    * @returns why the WebSocket ends, once it does; nothing is read after that.
    */
   push(chunk: Uint8Array): WebSocketEnd | undefined {
+    this.#dataStart = 0;
+    this.#dataEnd = 0;
     for (let at = 0; at < chunk.length && this.#end === undefined; ) {
       at = this.#inPayload ? this.#readPayload(chunk, at) : this.#readHead(chunk, at);
+    }
+    if (this.#dataEnd > this.#dataStart) {
+      this.#options.onData(chunk.subarray(this.#dataStart, this.#dataEnd));
     }
     return this.#end;
   }
@@ -136,7 +141,9 @@ export class WebSocketReader {
     const length = this.#announced();
     this.#opcode = first & 0x0f;
     this.#fin = (first & 0x80) !== 0;
-    this.#mask = this.#head.slice(this.#headLength - 4, this.#headLength);
+    for (let at = 0; at < 4; at++) {
+      this.#mask[at] = this.#head[this.#headLength - 4 + at] as number;
+    }
     this.#excess += this.#headLength + (this.#opcode >= opcodes.close ? length : 0);
     this.#headLength = 0;
     if (this.#excess > excessBytesMax) {
@@ -144,9 +151,7 @@ export class WebSocketReader {
     }
     this.#payloadRead = 0;
     this.#payloadLeft = length;
-    if (this.#opcode >= opcodes.close) {
-      this.#control = new Uint8Array(length);
-    } else {
+    if (this.#opcode < opcodes.close) {
       this.#fragments++;
       this.#messageBytes += length;
     }
@@ -163,27 +168,40 @@ export class WebSocketReader {
 
   #readPayload(chunk: Uint8Array, begin: number): number {
     const end = Math.min(chunk.length, begin + this.#payloadLeft);
-    const bytes = chunk.subarray(begin, end);
-    unmask(bytes, this.#mask, this.#payloadRead);
-    if (this.#control === undefined) {
-      this.#excess = Math.max(0, this.#excess - overheadPerByte * bytes.length);
-      this.#options.onData(bytes);
-    } else this.#control.set(bytes, this.#payloadRead);
-    this.#payloadRead += bytes.length;
-    this.#payloadLeft -= bytes.length;
+    const length = end - begin;
+    if (this.#opcode < opcodes.close) {
+      if (this.#dataEnd === this.#dataStart) this.#dataStart = this.#dataEnd = begin;
+      this.#unmask(chunk, begin, length, chunk, this.#dataEnd);
+      this.#dataEnd += length;
+      this.#excess = Math.max(0, this.#excess - length);
+    } else {
+      this.#control ??= new Uint8Array(controlBytesMax);
+      this.#unmask(chunk, begin, length, this.#control, this.#payloadRead);
+    }
+    this.#payloadRead += length;
+    this.#payloadLeft -= length;
     if (this.#payloadLeft === 0) this.#finish();
     return end;
   }
 
+  #unmask(from: Uint8Array, begin: number, length: number, to: Uint8Array, toBegin: number): void {
+    for (let at = 0; at < length; at++) {
+      const mask = this.#mask[(this.#payloadRead + at) & 3] as number;
+      to[toBegin + at] = (from[begin + at] as number) ^ mask;
+    }
+  }
+
   #finish(): void {
-    const control = this.#control;
-    this.#control = undefined;
-    if (control === undefined) {
+    if (this.#opcode < opcodes.close) {
       if (!this.#fin) return;
       this.#fragments = 0;
       this.#messageBytes = 0;
-    } else if (this.#opcode === opcodes.ping) this.#options.onPing(control);
-    else if (this.#opcode === opcodes.close) this.#closed(control);
+    } else if (this.#opcode === opcodes.ping) this.#options.onPing(this.#controlPayload());
+    else if (this.#opcode === opcodes.close) this.#closed(this.#controlPayload());
+  }
+
+  #controlPayload(): Uint8Array {
+    return this.#control?.slice(0, this.#payloadRead) ?? new Uint8Array(0);
   }
 
   #closed(payload: Uint8Array): void {
@@ -244,11 +262,4 @@ function extendedBytes(second: number): number {
 function isCloseCode(code: number): boolean {
   if (code >= 3_000) return code < 5_000;
   return code >= 1_000 && code <= 1_014 && ![1_004, 1_005, 1_006].includes(code);
-}
-
-/** @param offset - of the first byte in its payload. */
-function unmask(bytes: Uint8Array, mask: Uint8Array, offset: number): void {
-  for (let at = 0; at < bytes.length; at++) {
-    bytes[at] = (bytes[at] as number) ^ (mask[(offset + at) & 3] as number);
-  }
 }

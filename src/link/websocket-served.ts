@@ -52,22 +52,39 @@ export class ServedWebSocketLink implements Link {
   }
 
   async *receive(): AsyncGenerator<Uint8Array, void> {
-    let pieces: Uint8Array[] = [];
+    let data: Uint8Array | undefined;
     let ping: Uint8Array | undefined;
     const reader = new WebSocketReader({
-      onData: (bytes) => pieces.push(bytes),
+      onData: (bytes) => {
+        data = bytes;
+      },
       onPing: (payload) => {
         ping = payload;
       },
     });
-    for await (const chunk of this.#bytes.receive()) {
-      const end = reader.push(chunk);
+    /** @returns false at the end. Whoever waits for more must not hold the chunk meanwhile. */
+    const read = ({ done, value }: IteratorResult<Uint8Array, unknown>): boolean => {
+      if (done === true) return false;
+      end = reader.push(value);
       // Only the last of many needs an answer (RFC 6455, section 5.5.3).
       if (ping !== undefined) this.#pong(ping);
       ping = undefined;
-      yield* pieces;
-      pieces = [];
-      if (end !== undefined) return this.#ended(end);
+      return true;
+    };
+    const taken = (): Uint8Array => {
+      const bytes = data ?? new Uint8Array(0);
+      data = undefined;
+      return bytes;
+    };
+    let end: WebSocketEnd | undefined;
+    const chunks = this.#bytes.receive()[Symbol.asyncIterator]();
+    try {
+      while (read(await chunks.next())) {
+        if (data !== undefined) yield taken();
+        if (end !== undefined) return this.#ended(end);
+      }
+    } finally {
+      await chunks.return?.();
     }
     if (this.#saidClose) return;
     this.#bytes.destroy();

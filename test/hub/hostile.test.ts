@@ -217,13 +217,20 @@ describe("G19: a HELLO with all the credential that there may be", () => {
     stranger.socket.destroy();
   });
 
-  test("byte by byte over a WebSocket, each in a message of its own: it is let in", async () => {
+  test("byte by byte over a WebSocket: it is let in, and ended when each is a message of its own", async () => {
     const stranger = await dialWebSocket(portOf(patientWs));
-    for (const byte of hello(credential)) {
-      stranger.socket.write(frameBytes({ opcode: binary, payload: Uint8Array.of(byte) }));
+    for (const byte of frameBytes({ opcode: binary, payload: hello(credential) })) {
+      stranger.socket.write(Uint8Array.of(byte));
     }
     await stranger.until('"hub":"hub"');
     stranger.socket.destroy();
+    const chatterer = await dialWebSocket(portOf(patientWs));
+    const messages = Array.from(hello(credential), (byte) =>
+      frameBytes({ opcode: binary, payload: Uint8Array.of(byte) }),
+    );
+    chatterer.socket.write(Buffer.concat(messages));
+    await chatterer.ended;
+    expect(chatterer.heard().toString("latin1")).not.toContain('"hub":"hub"');
   });
 
   test("and one byte more, or a header of megabytes: it is told why not", async () => {

@@ -20,15 +20,14 @@ async function served(reads: boolean) {
 test("whoever pings without end and reads nothing is not answered without end", async () => {
   const { stranger, socket, link } = await served(false);
   const ping = frameBytes({ opcode: opcodes.ping, payload: new Uint8Array(125) });
-  const message = frameBytes({ opcode: opcodes.binary, payload: new Uint8Array(1_000) });
-  const round = Buffer.concat([...Array.from({ length: 100 }, () => ping), message]);
-  // Their answers are more than two socket buffers hold.
+  const message = frameBytes({ opcode: opcodes.binary, payload: new Uint8Array(4_000) });
+  const round = Buffer.concat([...Array.from({ length: 25 }, () => ping), message]);
   const rounds = 2_000;
   for (let sent = 0; sent < rounds; sent++) stranger.socket.write(round);
   let bytes = 0;
   for await (const { length } of link.receive()) {
     bytes += length;
-    if (bytes === rounds * 1_000) break;
+    if (bytes === rounds * 4_000) break;
   }
   expect(socket.writableLength).toBeLessThan(32 * 1024);
   stranger.socket.destroy();

@@ -92,6 +92,7 @@ function proofOf(bytes: Uint8Array): string {
 
 /** As far as an HTTP server looks, a socket. */
 class MemoryConnection extends Duplex {
+  readonly localAddress = "127.0.0.1";
   readonly remoteAddress = "127.0.0.1";
   readonly remotePort = 1;
   readonly #written: Buffer[] = [];

@@ -87,7 +87,7 @@ function message(frame: Uint8Array): QueuedMessage {
 
 const load = new Uint8Array(100_000);
 
-test("to a client that does not read: an answer to its heartbeat, a cancel and a control message pass the data that waits", async () => {
+test("G18: to a client that does not read: an answer to its heartbeat, a cancel and a control message pass the data that waits", async () => {
   const { proxy, port, client } = await fabric();
   const boss = await client("boss", port);
   await boss.queues.declare(["jobs"]);
@@ -143,7 +143,7 @@ function isData({ type, flags }: Frame): boolean {
   return type === frameTypes.PUBLISH && (flags & frameFlags.CONTROL) === 0;
 }
 
-test("from a client whose link is full: a cancel, a control message and a sign of life pass the messages that wait", async () => {
+test("G18: from a client whose link is full: a cancel, a control message and a sign of life pass the messages that wait", async () => {
   const told: string[] = [];
   const { proxy, client } = await fabric((what) => told.push(what));
   const busy = await client("busy", proxy.port);
@@ -174,7 +174,7 @@ test("from a client whose link is full: a cancel, a control message and a sign o
   expect(behind("publish")).toBe(0);
 });
 
-test("one chunk that asks after hundreds of thousands of messages leaves others their turn", async () => {
+test("G18: one chunk that asks after hundreds of thousands of messages leaves others their turn", async () => {
   let asked = 0;
   let most = 0;
   const { port, client } = await fabric((what) => {

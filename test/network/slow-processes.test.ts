@@ -43,7 +43,7 @@ async function fabric(more: Partial<HubOptions> = {}) {
   return { proxy, boss, quick, slow, errors };
 }
 
-test("a request that its hub drops because the process is slow is refused at once, and was not started", async () => {
+test("G18: a request that its hub drops because the process is slow is refused at once, and was not started", async () => {
   const { proxy, boss, quick, slow } = await fabric();
   const started = new Set<number>();
   for (const [id, net] of Object.entries({ quick, slow })) {

@@ -315,11 +315,14 @@ export const mutants: readonly Mutant[] = [
       ".getFloat64(dueMsStart);",
     ),
   ),
-  mutant(
-    "a retry that is due at once is due by the clock of its owner only",
-    `${engine}/queue-changes.ts`,
-    "isDue ? { ...history, dueMs: 0 } : history",
-    "history",
+  mutantIn(
+    "dead-letters",
+    mutant(
+      "a retry that is due at once is due by the clock of its owner only",
+      `${engine}/queue-changes.ts`,
+      "isDue ? { ...history, dueMs: 0 } : history",
+      "history",
+    ),
   ),
   mutantIn(
     "mailbox-churn",

@@ -107,7 +107,7 @@ test("G18: a request that its hub drops because the process is slow is refused a
   expect([...refused.keys()].filter((number) => started.has(number))).toEqual([]);
 });
 
-test("a slow subscriber is told how many of its own messages it has lost, and the others lose none", async () => {
+test("G18: a slow subscriber is told how many of its own messages it has lost, and the others lose none", async () => {
   const { proxy, boss, quick, slow } = await fabric();
   const heard = { quick: 0, slow: 0 };
   const lost: number[] = [];
@@ -176,7 +176,7 @@ test("a subscription or watcher that is not allowed any more after a reconnect e
   ]);
 });
 
-test("subscriptions of all clients together have a limit, and what is above it is refused", async () => {
+test("G18: subscriptions of all clients together have a limit, and what is above it is refused", async () => {
   const { boss, quick } = await fabric({ limits: { subscriptionsMax: 5 } });
   // Each of the three processes has its inbox.
   const one = await (await boss.agent("one")).subscribe("a", () => {});
@@ -199,7 +199,7 @@ test("subscriptions of all clients together have a limit, and what is above it i
   }
 });
 
-test("a process whose own link is full is refused what it publishes and calls beyond its limits", async () => {
+test("G18: a process whose own link is full is refused what it publishes and calls beyond its limits", async () => {
   const { proxy } = await fabric();
   const connection = { waitingBytesMax: 2 ** 20, callBytesMax: 2 ** 20 };
   const net = await join(`tcp://127.0.0.1:${proxy.port}`, {
@@ -230,7 +230,7 @@ test("a process whose own link is full is refused what it publishes and calls be
   await agent.publish("news", load);
 });
 
-test("what is published within one turn beyond what may wait in a process is lost, counted and told", async () => {
+test("G18: what is published within one turn beyond what may wait in a process is lost, counted and told", async () => {
   const net = await join("memory:", { drainOnSignals: false });
   clean.push(() => net.close());
   const agent = await net.agent("loud");

@@ -8,7 +8,6 @@
  * is at work for more than 50 ms in one turn, or the client is not served. How long the hub's event loop
  * stood still is written down as well; a busy machine adds to it. --patience is the hub's, in milliseconds; --out is another folder.
  */
-import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { cpus, loadavg, totalmem } from "node:os";
@@ -110,10 +109,10 @@ async function dial(over: Attack["over"], { places }: Target): Promise<Socket> {
   const port = over === "tcp" ? places.tcp : places.ws;
   const socket = createConnection({ port, host: "127.0.0.1" });
   socket.on("error", () => {});
-  await once(socket, "connect");
+  await first(socket, "connect");
   if (over === "upgraded") {
     socket.write(upgradeRequest);
-    await once(socket, "data");
+    await first(socket, "data");
   }
   // Whoever does not read does not see the end either.
   socket.resume();
@@ -158,6 +157,14 @@ ${rows.join("\n")}
 - The goal is 50 ms
 `,
   );
+}
+
+/** Or its end: on a slow machine a hub may have lost its patience before. */
+function first(socket: Socket, event: "connect" | "data"): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once(event, () => resolve());
+    socket.once("close", () => resolve());
+  });
 }
 
 function closed(socket: Socket): Promise<void> {

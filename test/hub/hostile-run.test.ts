@@ -16,7 +16,7 @@ test("G19: thirty strangers of every kind end, by what they did or by the deadli
   const { exitCode, stdout } = await runNode("scripts/hostile.ts", {
     workingDirectory: root,
     timeoutMs: 110_000,
-    parameters: ["--connections", "30", "--patience", "300", "--out", out],
+    parameters: ["--connections", "30", "--patience", "1000", "--out", out],
   });
   expect(stdout).toMatch(/Held\.\n$/);
   expect(exitCode).toBe(0);

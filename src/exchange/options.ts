@@ -39,7 +39,10 @@ interface MessageOptions {
 }
 
 export interface RequestOptions extends MessageOptions, CausalityOptions, InputOptions {
-  /** Longest silence, milliseconds, reset by progress and chunks. Default: 30,000. */
+  /**
+   * Longest silence, milliseconds, reset by progress and chunks; that of a reader, who has a whole
+   * window of chunks before it, does not count. Default: 30,000.
+   */
   readonly timeoutMs?: number;
   /** Hard limit, milliseconds from now, reset by nothing and passed on. Default: none. */
   readonly deadlineMs?: number;

@@ -38,6 +38,40 @@ describe.each([
     expect(await reply.result).toBe("counted");
   });
 
+  test("times out while its handler is silent, not while its reader is", async () => {
+    const { reader, writer } = await open();
+    writer.handle("count", async function* (input) {
+      for (let n = 1; n <= 5; n++) yield n;
+      if (input === "and stop") await new Promise(() => {});
+      return "counted";
+    });
+    const options = { window: 2, timeoutMs: 1_000 };
+    const reply = reader.stream("agent:writer", "count", undefined, options);
+    const chunks = reply[Symbol.asyncIterator]();
+    for (let n = 1; n <= 5; n++) {
+      expect(await fabric.until(chunks.next())).toMatchObject({ value: n });
+      await fabric.clock.advance(5_000);
+    }
+    expect(await fabric.until(reply.result)).toBe("counted");
+
+    const stopping = reader.stream("agent:writer", "count", "and stop", options);
+    await expect(fabric.until(readAll(stopping))).rejects.toMatchObject({ code: "TIMEOUT" });
+    const unread = reader.stream("agent:writer", "count", "and stop", {
+      ...options,
+      deadlineMs: 20_000,
+    });
+    let ended = false;
+    unread.result.catch(() => {
+      ended = true;
+    });
+    await fabric.clock.advance(15_000);
+    expect(ended).toBe(false);
+    await expect(fabric.until(unread.result)).rejects.toMatchObject({
+      code: "TIMEOUT",
+      message: expect.stringContaining("deadline"),
+    });
+  });
+
   test("tells a writer whose chunk cannot travel that it is over, and takes nothing staged after", async () => {
     const { reader, writer } = await open();
     let cleanedUp = false;

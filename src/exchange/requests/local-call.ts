@@ -59,7 +59,7 @@ export function streamLocally(call: LocalCallInput): StreamReader {
   const reader: StreamReader = new StreamReader({
     window,
     source: () => local,
-    grant: (credit) => gate.grant(credit),
+    grant: (credit) => local.grant(credit),
     abandon: () => local.cancel(new ColloquyError("CANCELLED", "the reader left before the end")),
   });
   const local = new LocalCall(
@@ -219,23 +219,19 @@ class LocalCall extends Timed implements Work, LeavableCall {
   /** Silence does not count while somebody looks for an answer. */
   onWaiting(isWaiting: boolean): void {
     this.operation?.onWaiting(isWaiting);
-    if (this.state === final || this.operation?.left === true) return;
-    const { site } = this.call;
-    if (!isWaiting) site.timeouts.add(this, this.waitMs());
-    else if (this.deadlineAtMs === Number.POSITIVE_INFINITY) site.timeouts.remove(this);
-    else site.timeouts.add(this, Math.max(0, this.deadlineAtMs - site.clock.nowMs()));
+    if (this.state !== final && this.operation?.left !== true) this.keepTime(isWaiting);
   }
 
   grant(credit: number): void {
     this.streaming?.gate.grant(credit);
+    if (this.state !== final && this.operation?.left !== true) this.keepTime();
   }
 
   letGo(): void {
-    const { site, cause } = this.call;
+    const { cause } = this.call;
     this.forgetSignal?.();
     if (cause !== undefined) endCall(cause, this);
-    if (this.deadlineAtMs === Number.POSITIVE_INFINITY) site.timeouts.remove(this);
-    else site.timeouts.add(this, Math.max(0, this.deadlineAtMs - site.clock.nowMs()));
+    this.keepTime(true);
   }
 
   get outcome(): TimeoutOutcome {
@@ -272,7 +268,7 @@ class LocalCall extends Timed implements Work, LeavableCall {
     this.operation?.progress(given);
     if (this.operation?.left === true) return;
     const { site, options } = this.call;
-    site.timeouts.add(this, this.waitMs());
+    this.keepTime();
     tellProgress(site, this.name, options.onProgress, given);
   }
 
@@ -289,7 +285,7 @@ class LocalCall extends Timed implements Work, LeavableCall {
         this.operation?.chunk(sequence, given);
         if (this.operation?.left === true) return;
         reader.push(sequence, given);
-        this.call.site.timeouts.add(this, this.waitMs());
+        this.keepTime();
       },
       end: (result) => this.succeed(result, effects()),
       fail: (error) => this.fail(error),
@@ -343,6 +339,14 @@ class LocalCall extends Timed implements Work, LeavableCall {
 
   get timeoutMs(): number {
     return this.call.options.timeoutMs ?? timeoutMsDefault;
+  }
+
+  /** Silence counts from now on, unless it is not the handler's. */
+  keepTime(isPaused = false): void {
+    const { timeouts, clock } = this.call.site;
+    if (!isPaused && this.streaming?.reader.full !== true) timeouts.add(this, this.waitMs());
+    else if (this.deadlineAtMs === Number.POSITIVE_INFINITY) timeouts.remove(this);
+    else timeouts.add(this, Math.max(0, this.deadlineAtMs - clock.nowMs()));
   }
 
   waitMs(): number {

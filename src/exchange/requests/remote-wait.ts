@@ -155,7 +155,9 @@ export abstract class RemoteWait extends Timed {
 
   /** Tells the writer of a streamed answer how far it may go. */
   grant(credit: number): void {
-    if (!this.final) this.tell("credit", { credit });
+    if (this.final) return;
+    this.tell("credit", { credit });
+    this.#listen();
   }
 
   /** The caller has given up. Who only attached leaves the work as it is. */
@@ -183,8 +185,8 @@ export abstract class RemoteWait extends Timed {
 
   override expire(): void {
     if (this.#phase === "asking") return this.#giveUp(false);
-    this.#phase = "asking";
     const late = this.#wait.site.clock.nowMs() >= this.#wait.deadlineAtMs;
+    this.#phase = "asking";
     const ask = late ? "cancel" : this.onTimeout;
     this.#ask(ask, late ? lateVerdictWaitMs : verdictWaitMs, (outcome) => {
       if (this.final) return;
@@ -230,10 +232,9 @@ export abstract class RemoteWait extends Timed {
     const sequence = envelope.sequence ?? 0;
     if (envelope.status === "partial") {
       this.#known = "in-progress";
+      const isNext = reader?.push(sequence, decodePayload(payload)) !== false;
       this.alive();
-      if (reader?.push(sequence, decodePayload(payload)) === false) {
-        this.#fillGap(reader.received, false);
-      }
+      if (!isNext) this.#fillGap(reader?.received ?? 0, false);
       return;
     }
     if (reader !== undefined && sequence > reader.received) {
@@ -334,9 +335,14 @@ export abstract class RemoteWait extends Timed {
   /** A sign of life: silence begins anew. */
   protected alive(): void {
     this.#heard = true;
+    this.#listen();
+  }
+
+  /** From now on silence counts, unless it is not the handler's. */
+  #listen(): void {
     if (this.#phase !== "waiting") return;
     const { timeouts } = this.#wait.site;
-    const paused = this.#isAsked || this.#isElsewhere;
+    const paused = this.#isAsked || this.#isElsewhere || this.reader?.full === true;
     const waitMs = this.#waitMs(paused ? Number.POSITIVE_INFINITY : this.#timeoutMs);
     if (waitMs === Number.POSITIVE_INFINITY) timeouts.remove(this);
     else timeouts.add(this, waitMs);

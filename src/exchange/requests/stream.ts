@@ -118,6 +118,11 @@ export class StreamReader implements StreamReply {
     return this.#received > this.#after;
   }
 
+  /** The writer has used up what it was granted: it is the reader who keeps silence. */
+  get full(): boolean {
+    return this.#received >= this.#granted;
+  }
+
   get granted(): number {
     return this.#granted;
   }

@@ -28,7 +28,7 @@ test("of the hub and the store of a directory, whose owner this process is", asy
   const directory = mkdtempSync(pathOf(tmpdir(), "colloquy-limits-"));
   const net = await join(`embedded:${directory}`, {
     limits: {
-      hub: { subscriptionsMax: 2 },
+      hub: { subscriptionsMax: 3 },
       store: { queueMessagesMax: 1 },
       connection: { unacknowledgedMessagesMax: 1 },
       reserveBytes: 1,
@@ -36,7 +36,7 @@ test("of the hub and the store of a directory, whose owner this process is", asy
     drainOnSignals: false,
   });
   const agent = await net.agent("reader");
-  // The process has its inbox.
+  // The process has its inbox, and hears when a server wants the directory.
   await agent.subscribe("one", () => {});
   await expect(agent.subscribe("two", () => {})).rejects.toMatchObject({ code: "QUEUE_FULL" });
   await net.mailboxes.declare(["agent:nobody"]);

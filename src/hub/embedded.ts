@@ -92,7 +92,9 @@ export async function openEmbedded(
   for (;;) {
     try {
       const broker = await open();
-      await onHandOver(broker.topics, () => void access.handOver(), leaving.signal);
+      // Not waited for: an owner that stops just now answers only when it goes on. Where it is refused,
+      // a server waits until this process ends.
+      onHandOver(broker.topics, () => void access.handOver(), leaving.signal).catch(() => {});
       return embedded(broker, access, leaving);
     } catch (error) {
       // An owner that just ends may still take a link; its successor is near.

@@ -12,8 +12,8 @@ import { mountSmallDisk } from "./small-disk.ts";
 /** For machines that are busy with other things. */
 const timeout = 300_000;
 
-const kills = extent({ ci: 30, here: 10 });
-const longStops = extent({ ci: 6, here: 3 });
+const kills = extent({ ci: 30, here: 6 });
+const longStops = extent({ ci: 6, here: 1 });
 
 test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
   timeout,
@@ -30,19 +30,19 @@ test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
   });
   console.log(JSON.stringify(result));
   expect(broken(result.audit)).toEqual({});
-  expect(result.acknowledged).toBeGreaterThan(extent({ ci: 100_000, here: 30_000 }));
+  expect(result.acknowledged).toBeGreaterThan(extent({ ci: 100_000, here: 18_000 }));
   const { owner, sender, worker } = result.tally.longStops;
   expect(owner + sender + worker).toBe(longStops);
 });
 
-test("G2 G3 G4: flushes fail in a process of three, and eight are killed", {
+test("G2 G3 G4: flushes fail in a process of three, and some are killed", {
   timeout,
 }, async (context) => {
   const failingFlushes = buildFailingFlushes(workshop());
   if (failingFlushes === undefined) return context.skip("needs a C compiler");
   const result = await campaign({
     seed: 8,
-    kills: 8,
+    kills: extent({ ci: 8, here: 3 }),
     messagesPerKill: 1_000,
     pauseEvery: 0,
     pauseMsMax: 0,
@@ -52,7 +52,7 @@ test("G2 G3 G4: flushes fail in a process of three, and eight are killed", {
   expect(broken(result.audit)).toEqual({});
 });
 
-test("G2 G3 G4: the disk fills up while six are killed: what was refused is not done, what was not is", {
+test("G2 G3 G4: the disk fills up while some are killed: what was refused is not done, what was not is", {
   timeout,
 }, async (context) => {
   const disk = mountSmallDisk(workshop(), 2);

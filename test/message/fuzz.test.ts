@@ -4,14 +4,19 @@
  * one that never came up. `#` stands for any figure. The long run is `npm run fuzz`.
  */
 import { expect, test } from "vitest";
+import { extent } from "../support/extent.ts";
 import { fuzzFrames } from "../support/fuzz/fuzz-frames.ts";
 
 test("G19: no frame gets past the readers with anything but a typed refusal", {
   timeout: 240_000,
 }, () => {
-  const { accepted, reasons } = fuzzFrames(200_000, 1);
-  expect([...reasons.keys()].sort()).toEqual([...expectedReasons].sort());
-  expect(accepted).toBeGreaterThan(20_000);
+  const frames = extent({ ci: 200_000, here: 50_000 });
+  const { accepted, reasons } = fuzzFrames(frames, 1);
+  const unexpected = [...reasons.keys()].filter((reason) => !expectedReasons.includes(reason));
+  expect(unexpected).toEqual([]);
+  // The rarest come up among many frames only.
+  if (frames >= 200_000) expect([...reasons.keys()].sort()).toEqual([...expectedReasons].sort());
+  expect(accepted).toBeGreaterThan(frames / 10);
 });
 
 const expectedReasons: readonly string[] = [

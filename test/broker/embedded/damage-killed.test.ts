@@ -15,12 +15,13 @@ import { makeHead, readHead } from "../../../src/broker/embedded/head-file.ts";
 import { openSqliteStorage } from "../../../src/broker/embedded/sqlite-storage.ts";
 import { storeFilesIn } from "../../../src/broker/embedded/store-files.ts";
 import { SeededRandom } from "../../../src/runtime/random.ts";
+import { extent } from "../../support/extent.ts";
 import { database, expectFilesKept, flipBit, harm, head, judge, log } from "./damages.ts";
 import { failureOf, summaryOf } from "./failures.ts";
 import { type Content, contentOf, killedStore, sampleStore, temporaryDirectory } from "./stores.ts";
 
 /** More of them, and others, for a soak. */
-const flips = Number(process.env["COLLOQUY_FLIPS"] ?? 2_000);
+const flips = Number(process.env["COLLOQUY_FLIPS"] ?? extent({ ci: 2_000, here: 500 }));
 const cuts = Math.ceil(flips / 20);
 const seed = Number(process.env["COLLOQUY_SEED"] ?? 20);
 const timeout = 60_000 + 60 * flips;

@@ -14,6 +14,7 @@ import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { DamagedStore } from "../../../src/broker/embedded/export/damaged-store.ts";
 import { SeededRandom } from "../../../src/runtime/random.ts";
+import { extent } from "../../support/extent.ts";
 import { database, flipBit, head, log } from "./damages.ts";
 import { failureOf, summaryOf } from "./failures.ts";
 import {
@@ -28,7 +29,9 @@ import {
   written,
 } from "./stores.ts";
 
-const rounds = Math.ceil(Number(process.env["COLLOQUY_FLIPS"] ?? 2_000) / 10);
+const rounds = Math.ceil(
+  Number(process.env["COLLOQUY_FLIPS"] ?? extent({ ci: 2_000, here: 1_000 })) / 10,
+);
 const seed = Number(process.env["COLLOQUY_SEED"] ?? 20);
 const timeout = 60_000 + 600 * rounds;
 

@@ -8,10 +8,11 @@ import { openEngine } from "../../../src/broker/engine/engine.ts";
 import type { Write } from "../../../src/broker/engine/storage.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { SeededRandom } from "../../../src/runtime/random.ts";
+import { extent } from "../../support/extent.ts";
 import { contentOf, openedStorage, temporaryDirectory } from "./stores.ts";
 
 /** COLLOQUY_ROWS=500000000 for a soak. */
-const rows = Number(process.env["COLLOQUY_ROWS"] ?? 1_000_000);
+const rows = Number(process.env["COLLOQUY_ROWS"] ?? extent({ ci: 1_000_000, here: 200_000 }));
 const rowsLive = 4_096;
 const rowsPerGroup = 256;
 

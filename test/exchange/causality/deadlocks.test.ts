@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { extent } from "../../support/extent.ts";
 import { runWorld, worldArbitrary } from "../../support/waiting-agents.ts";
 
-const runs = Number(process.env["COLLOQUY_RUNS"] ?? 1_500);
+const runs = Number(process.env["COLLOQUY_RUNS"] ?? extent({ ci: 1_500, here: 400 }));
 
 test("whoever is told of a deadlock is in one, and nobody who is in one waits for a timeout", async () => {
   let deadlocks = 0;

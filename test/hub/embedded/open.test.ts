@@ -6,7 +6,13 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { BrokerStatus, QueuedMessage } from "../../../src/broker/broker.ts";
+import { openMemoryBroker } from "../../../src/broker/memory.ts";
+import { writeHubFile } from "../../../src/hub/embedded/hub-file.ts";
 import { openEmbedded } from "../../../src/hub/embedded.ts";
+import { Hub } from "../../../src/hub/hub.ts";
+import type { Link } from "../../../src/link/link.ts";
+import { listenUnix } from "../../../src/link/unix.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
 import { absolute } from "../../support/repository.ts";
 import { sourceFlags } from "../../support/run-node.ts";
 import { changesOf } from "../../support/status-changes.ts";
@@ -55,6 +61,37 @@ test("twice in one process is one owner and one client", async () => {
   expect([first.owner, second.owner].toSorted()).toEqual([false, true]);
   await Promise.all([first.close(), second.close()]);
 });
+
+test("a directory opens although its owner says nothing more after its welcome", async () => {
+  const id = "01JHUB00000000000000000000";
+  const memory = openMemoryBroker();
+  const hub = new Hub({ broker: memory, clock: systemClock, id });
+  const socket = join(directory, "s");
+  const listener = await listenUnix(socket, (link) => hub.accept(silentAfterWelcome(link)));
+  writeHubFile(join(directory, "hub.json"), { hub: id, socket, process: process.pid });
+  const opened = await openEmbedded(directory);
+  expect(opened.owner).toBe(false);
+  await opened.close();
+  await listener.close();
+  await hub.close();
+  await memory.close();
+});
+
+function silentAfterWelcome(link: Link): Link {
+  let welcomed = false;
+  return {
+    peer: link.peer,
+    send: (chunk) => {
+      if (!welcomed) link.send(chunk);
+      welcomed = true;
+      return true;
+    },
+    drained: () => link.drained(),
+    receive: () => link.receive(),
+    close: () => link.close(),
+    destroy: () => link.destroy(),
+  };
+}
 
 test("a file that is no store is STORE_FAILED, and left as it is", async () => {
   const file = join(directory, "store.sqlite");

@@ -5,7 +5,11 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { determinismFindings } from "./support/determinism-rules.ts";
 import { expectNone, type Finding, lineAt } from "./support/finding.ts";
-import { importCycleFindings, importDirectionFindings } from "./support/import-rules.ts";
+import {
+  importCycleFindings,
+  importDirectionFindings,
+  optionalPeerFindings,
+} from "./support/import-rules.ts";
 import {
   brokenLinkFindings,
   type CodeBlock,
@@ -24,6 +28,10 @@ const pages = ["README.md", ...filesIn("docs", ".md")].filter(exists).map(readPa
 
 test("imports between the folders of src point one way", () => {
   expectNone(importDirectionFindings(sources));
+});
+
+test("optional peers are loaded by their brokers alone", () => {
+  expectNone(optionalPeerFindings(sources));
 });
 
 test("no import cycles in src", () => {

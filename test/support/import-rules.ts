@@ -17,6 +17,33 @@ const order: readonly (readonly string[])[] = [
   ["runtime", "errors"],
 ];
 
+/** Clients that an install may lack, and the one folder that may load each. */
+const optionalPeers: readonly (readonly [peer: RegExp, folder: string])[] = [
+  [/^@nats-io\//, "src/broker/nats/"],
+  [/^@redis\//, "src/broker/redis/"],
+];
+
+/** Whoever has not installed an optional peer neither loads it nor what is written over it. */
+export function optionalPeerFindings(sources: readonly Source[]): readonly Finding[] {
+  return sources.flatMap(({ path, imports }) =>
+    imports.flatMap(({ specifier, target, deferred, line }): readonly Finding[] =>
+      optionalPeers
+        .filter(([, folder]) => !path.startsWith(folder))
+        .filter(([peer, folder]) =>
+          target === undefined ? peer.test(specifier) : target.startsWith(folder) && !deferred,
+        )
+        .map(([, folder]) => ({
+          file: path,
+          line,
+          what:
+            target === undefined
+              ? `imports ${specifier}, which only ${folder} may`
+              : `loads ${target}, and with it an optional peer; use import()`,
+        })),
+    ),
+  );
+}
+
 export function importDirectionFindings(sources: readonly Source[]): readonly Finding[] {
   return sources.flatMap((source) =>
     source.imports.flatMap(({ specifier, target, line }): readonly Finding[] => {

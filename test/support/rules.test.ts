@@ -1,7 +1,11 @@
 /** The rules of test/tidy.test.ts, shown what they must find and what they must leave alone. */
 import { expect, test } from "vitest";
 import { determinismFindings } from "./determinism-rules.ts";
-import { importCycleFindings, importDirectionFindings } from "./import-rules.ts";
+import {
+  importCycleFindings,
+  importDirectionFindings,
+  optionalPeerFindings,
+} from "./import-rules.ts";
 import { brokenLinkFindings, codeBlocks, unknownSubpathFindings } from "./markdown.ts";
 import { parseSource } from "./source.ts";
 
@@ -33,6 +37,19 @@ test.for([
   ["src/runtime/clock.ts", "../errors.ts"],
 ] as const)("%s may import %s", ([path, specifier]) => {
   expect(importDirectionFindings([importing(path, specifier)])).toEqual([]);
+});
+
+test("an optional peer is loaded by its own broker alone, and that only when it is asked for", () => {
+  const text = `import { connect } from "@nats-io/transport-node";
+    import { openNatsBroker } from "../broker/nats/index.ts";
+    import type { NatsBrokerOptions } from "../broker/nats/index.ts";
+    export const open = () => import("../broker/nats/index.ts");`;
+  const lines = (path: string) => optionalPeerFindings([parseSource(path, text)]);
+  expect(lines("src/network/join.ts")).toEqual([
+    expect.objectContaining({ line: 1, what: expect.stringMatching(/only src\/broker\/nats/) }),
+    expect.objectContaining({ line: 2, what: expect.stringMatching(/use import\(\)/) }),
+  ]);
+  expect(lines("src/broker/nats/connection.ts")).toEqual([]);
 });
 
 test("a cycle is reported once, with the files on it", () => {

@@ -8,6 +8,8 @@ export interface SourceImport {
   readonly specifier: string;
   /** The path that a relative specifier names, from the root of the repository; else undefined. */
   readonly target: string | undefined;
+  /** Nothing is loaded before the code that has it runs: import(), or types alone. */
+  readonly deferred: boolean;
   readonly line: number;
 }
 
@@ -72,7 +74,9 @@ function importsOf(path: string, text: string, program: ESTree.Program): readonl
     const target = specifier.startsWith(".")
       ? posix.join(posix.dirname(path), specifier)
       : undefined;
-    imports.push({ specifier, target, line: lineAt(text, source.start) });
+    const types = [node["importKind"], node["exportKind"]].includes("type");
+    const deferred = types || /^(ImportExpression|TSImportType)$/.test(node.type);
+    imports.push({ specifier, target, deferred, line: lineAt(text, source.start) });
   });
   return imports;
 }

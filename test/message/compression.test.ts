@@ -1,5 +1,5 @@
-import { gzipSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import zlib, { gzipSync } from "node:zlib";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { compressPayload, decompressPayload } from "../../src/message/compression.ts";
 import type { EncodedPayload } from "../../src/message/message.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
@@ -8,6 +8,13 @@ const json = JSON.stringify(
   Array.from({ length: 2_000 }, (_, index) => ({ index, symbol: "AAPL", price: index / 100 })),
 );
 const payload: EncodedPayload = { codec: 1, compression: 0, bytes: Buffer.from(json) };
+
+const random = new SeededRandom(1);
+const noise = Uint8Array.from({ length: 1_000_000 }, () => random.uint32());
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 for (const [algorithm, number] of [
   ["gzip", 1],
@@ -30,12 +37,27 @@ for (const [algorithm, number] of [
     });
 
     test("bytes that do not get smaller are left as they are", () => {
-      const random = new SeededRandom(1);
-      const noise = {
-        ...payload,
-        bytes: Uint8Array.from({ length: 20_000 }, () => random.uint32()),
-      };
-      expect(compressPayload(noise, { algorithm })).toBe(noise);
+      for (const length of [8_192, 20_000, 65_536]) {
+        const bytes = { ...payload, bytes: noise.subarray(0, length) };
+        expect(compressPayload(bytes, { algorithm })).toBe(bytes);
+      }
+    });
+
+    test("a large payload of noise costs what a sample of it costs", () => {
+      const compressor = vi.spyOn(zlib, algorithm === "gzip" ? "gzipSync" : "zstdCompressSync");
+      for (const length of [16_384, 65_536, 1_000_000]) {
+        compressPayload({ ...payload, bytes: noise.subarray(0, length) }, { algorithm });
+      }
+      expect(compressor.mock.calls.map(([bytes]) => bytes.length)).toEqual([4_096, 4_096, 4_096]);
+    });
+
+    test.each([0, 0.4, 0.8])("text is found in noise, from %d of it on", (start) => {
+      const bytes = noise.slice(0, 200_000);
+      const spaces = { from: start * bytes.length, to: (start + 0.2) * bytes.length };
+      bytes.fill(0x20, spaces.from, spaces.to);
+      const compressed = compressPayload({ ...payload, bytes }, { algorithm });
+      expect(compressed.compression).toBe(number);
+      expect(Buffer.compare(decompressPayload(compressed).bytes, bytes)).toBe(0);
     });
 
     test("what is compressed already is left as it is", () => {

@@ -1,6 +1,6 @@
 import { ColloquyError, type Context } from "colloquy";
 import { afterEach, describe, expect, test } from "vitest";
-import { type Fabric, openFabric } from "../support/fabric.ts";
+import { type Fabric, onVirtualTime, openFabric } from "../support/fabric.ts";
 
 let fabric: Fabric;
 afterEach(() => fabric.close());
@@ -19,7 +19,7 @@ describe.each([
     const handler = await fabric.until(
       handling.agent("handler", { type: "risk", capabilities: ["assess"], capacity: 2 }),
     );
-    await fabric.clock.advance(10);
+    await fabric.acquainted();
     return { asking, handling, asker, handler };
   }
 
@@ -112,32 +112,35 @@ describe.each([
     });
   });
 
-  test("times out with what is known; progress resets the idle timer; a late answer is counted", async () => {
-    const { asker, handler, handling } = await open();
-    let slowness = 40_000;
-    handler.handle("slow", async (_input, { progress, signal }) => {
-      for (let waited = 0; waited < slowness; waited += 10_000) {
-        await new Promise<void>((resolve) => fabric.clock.setTimer(10_000, resolve));
-        if (signal.aborted) break;
-        progress(waited);
-      }
-      return "done";
-    });
-    const seen: unknown[] = [];
-    const options = { timeoutMs: 15_000, onProgress: (data: unknown) => seen.push(data) };
-    expect(await fabric.until(asker.request("agent:handler", "slow", 1, options))).toBe("done");
-    expect(seen).toEqual([0, 10_000, 20_000, 30_000]);
+  onVirtualTime(
+    "times out with what is known; progress resets the idle timer; a late answer is counted",
+    async () => {
+      const { asker, handler, handling } = await open();
+      let slowness = 40_000;
+      handler.handle("slow", async (_input, { progress, signal }) => {
+        for (let waited = 0; waited < slowness; waited += 10_000) {
+          await new Promise<void>((resolve) => fabric.clock.setTimer(10_000, resolve));
+          if (signal.aborted) break;
+          progress(waited);
+        }
+        return "done";
+      });
+      const seen: unknown[] = [];
+      const options = { timeoutMs: 15_000, onProgress: (data: unknown) => seen.push(data) };
+      expect(await fabric.until(asker.request("agent:handler", "slow", 1, options))).toBe("done");
+      expect(seen).toEqual([0, 10_000, 20_000, 30_000]);
 
-    slowness = 10_000;
-    const timed = asker.request("agent:handler", "slow", 1, { timeoutMs: 6_000 });
-    await expect(fabric.until(timed)).rejects.toMatchObject({
-      code: "TIMEOUT",
-      retryable: false,
-      details: { outcome: "in-progress" },
-    });
-    await fabric.clock.advance(20_000);
-    expect(handling.counters.started).toBe(2);
-  });
+      slowness = 10_000;
+      const timed = asker.request("agent:handler", "slow", 1, { timeoutMs: 6_000 });
+      await expect(fabric.until(timed)).rejects.toMatchObject({
+        code: "TIMEOUT",
+        retryable: false,
+        details: { outcome: "in-progress" },
+      });
+      await fabric.clock.advance(20_000);
+      expect(handling.counters.started).toBe(2);
+    },
+  );
 
   test("beyond the handler's capacity waits its turn, and a timeout says it was not started", async () => {
     const { asker, handler } = await open();
@@ -154,8 +157,8 @@ describe.each([
       running--;
     });
     const first = [1, 2].map(() => asker.request("agent:handler", "work"));
-    await fabric.clock.advance(100);
-    const waiting = asker.request("agent:handler", "work", 1, { timeoutMs: 7_000 });
+    await fabric.eventually(() => expect(running).toBe(2));
+    const waiting = asker.request("agent:handler", "work", 1, { timeoutMs: 2_000 });
     await expect(fabric.until(waiting)).rejects.toMatchObject({
       code: "TIMEOUT",
       retryable: true,
@@ -178,9 +181,9 @@ describe.each([
         }),
     );
     single.handle("square", (n) => (n as number) ** 2);
-    await fabric.clock.advance(10);
+    await fabric.acquainted();
     const blocking = asker.request("agent:single", "block");
-    await fabric.clock.advance(10);
+    await fabric.eventually(() => expect(single.load).toBe(1));
     const many = Array.from({ length: 9_000 }, (_, n) =>
       asker.request("agent:single", "square", n),
     );
@@ -193,8 +196,10 @@ describe.each([
 
   test("is cancelled through its signal, and the handler hears of it", async () => {
     const { asker, handler } = await open();
+    let running = false;
     let reason: unknown;
     handler.handle("hang", (_input, { signal }) => {
+      running = true;
       signal.addEventListener("abort", () => {
         reason = signal.reason;
       });
@@ -202,11 +207,10 @@ describe.each([
     });
     const controller = new AbortController();
     const hanging = asker.request("agent:handler", "hang", 1, { signal: controller.signal });
-    await fabric.clock.advance(100);
+    await fabric.eventually(() => expect(running).toBe(true));
     controller.abort();
     await expect(fabric.until(hanging)).rejects.toMatchObject({ code: "CANCELLED" });
-    await fabric.clock.advance(100);
-    expect(reason).toMatchObject({ code: "CANCELLED" });
+    await fabric.eventually(() => expect(reason).toMatchObject({ code: "CANCELLED" }));
     const never = asker.request("agent:handler", "hang", 1, { signal: AbortSignal.abort() });
     await expect(fabric.until(never)).rejects.toMatchObject({ code: "CANCELLED" });
   });
@@ -272,14 +276,16 @@ test("an answer from a stale twin is not taken for one", async () => {
   const asker = await fabric.until(asking.agent("asker"));
   const elder = await fabric.until(old.agent("twin"));
   elder.handle("who", () => "elder");
-  await fabric.clock.advance(10);
+  await fabric.acquainted();
   const younger = await fabric.until(young.agent("twin"));
   younger.handle("who", () => "younger");
-  await fabric.clock.advance(10);
-  expect(await fabric.until(asker.request("agent:twin", "who"))).toBe("younger");
+  const answers = (who: string) =>
+    fabric.eventually(async () =>
+      expect(await fabric.until(asker.request("agent:twin", "who"))).toBe(who),
+    );
+  await answers("younger");
   await fabric.until(younger.close());
-  await fabric.clock.advance(10);
-  expect(await fabric.until(asker.request("agent:twin", "who"))).toBe("elder");
+  await answers("elder");
 });
 
 test("a pool's next agent takes the request when the chosen one's process is gone", async () => {
@@ -291,7 +297,7 @@ test("a pool's next agent takes the request when the chosen one's process is gon
     const agent = await fabric.until(network.agent(`w-${network.instance}`, { type: "w" }));
     agent.handle("who", () => agent.id);
   }
-  await fabric.clock.advance(10);
+  await fabric.acquainted();
   expect(asking.find({ type: "w" })).toHaveLength(2);
   // Gone without a word: its inbox is closed, its card is still there.
   await fabric.until(first.close());
@@ -301,26 +307,29 @@ test("a pool's next agent takes the request when the chosen one's process is gon
   expect(new Set(answers)).toEqual(new Set([`w-${second.instance}`]));
 });
 
-test("the strategy fastest measures agents of this process like those of others", async () => {
-  fabric = await openFabric(2);
-  const [near, far] = fabric.networks;
-  if (near === undefined || far === undefined) throw new Error("no network");
-  const asker = await fabric.until(near.agent("asker"));
-  for (const [network, id, ms] of [
-    [near, "slow", 50],
-    [far, "quick", 10],
-  ] as const) {
-    const agent = await fabric.until(network.agent(id, { type: "w" }));
-    agent.handle("who", async () => {
-      await new Promise<void>((resolve) => fabric.clock.setTimer(ms, resolve));
-      return id;
-    });
-  }
-  await fabric.clock.advance(10);
-  const answers: unknown[] = [];
-  for (let n = 0; n < 6; n++) {
-    answers.push(await fabric.until(asker.request("type:w", "who", n, { strategy: "fastest" })));
-  }
-  expect(answers.slice(0, 2).sort()).toEqual(["quick", "slow"]);
-  expect(answers.slice(2)).toEqual(["quick", "quick", "quick", "quick"]);
-});
+onVirtualTime(
+  "the strategy fastest measures agents of this process like those of others",
+  async () => {
+    fabric = await openFabric(2);
+    const [near, far] = fabric.networks;
+    if (near === undefined || far === undefined) throw new Error("no network");
+    const asker = await fabric.until(near.agent("asker"));
+    for (const [network, id, ms] of [
+      [near, "slow", 50],
+      [far, "quick", 10],
+    ] as const) {
+      const agent = await fabric.until(network.agent(id, { type: "w" }));
+      agent.handle("who", async () => {
+        await new Promise<void>((resolve) => fabric.clock.setTimer(ms, resolve));
+        return id;
+      });
+    }
+    await fabric.clock.advance(10);
+    const answers: unknown[] = [];
+    for (let n = 0; n < 6; n++) {
+      answers.push(await fabric.until(asker.request("type:w", "who", n, { strategy: "fastest" })));
+    }
+    expect(answers.slice(0, 2).sort()).toEqual(["quick", "slow"]);
+    expect(answers.slice(2)).toEqual(["quick", "quick", "quick", "quick"]);
+  },
+);

@@ -32,7 +32,7 @@ describe.each([
     await fabric.until(speaker.publish("market.b", 2));
     await fabric.until(speaker.publish("market.a.deep", 3));
     await fabric.until(speaker.publish("else", 4));
-    await fabric.clock.advance(10);
+    await fabric.eventually(() => expect(heard.length).toBeGreaterThanOrEqual(7));
     expect(heard.sort()).toEqual(
       [
         "*.b market.b 2",
@@ -58,8 +58,7 @@ describe.each([
       hearer.subscribe("news", (data, { message }) => heard.push([data, message.from.agent])),
     );
     await fabric.until(speaker.publish("news", { n: 1 }));
-    await fabric.clock.advance(10);
-    expect(heard).toEqual([[{ n: 1 }, "speaker"]]);
+    await fabric.eventually(() => expect(heard).toEqual([[{ n: 1 }, "speaker"]]));
     expect(fabric.errors).toHaveLength(1);
     failing.close();
     subscription.close();
@@ -77,9 +76,9 @@ describe.each([
     await fabric.until(hearer.subscribe(Desk.tick, ({ price }) => heard.push(price)));
     await fabric.until(speaker.publish(Desk.tick, { price: 5 }));
     await fabric.until(speaker.publish("desk.tick", { price: "5" }));
-    await fabric.clock.advance(10);
+    const refused = { code: "INVALID_MESSAGE" };
+    await fabric.eventually(() => expect(fabric.errors).toMatchObject([refused]));
     expect(heard).toEqual([5]);
-    expect(fabric.errors).toMatchObject([{ code: "INVALID_MESSAGE" }]);
   });
 });
 

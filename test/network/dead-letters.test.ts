@@ -1,7 +1,7 @@
 /** What people do with what was given up, and what is done for them. */
 import type { DeadLetter, JoinOptions, Network } from "colloquy";
 import { afterEach, expect, test } from "vitest";
-import { type Fabric, openFabric } from "../support/fabric.ts";
+import { type Fabric, onVirtualTime, openFabric } from "../support/fabric.ts";
 
 let fabric: Fabric;
 afterEach(() => fabric.close());
@@ -75,13 +75,12 @@ test("whoever watches sees those that are there, then each that comes, until it 
       if (pool.length === 2) break;
     }
   })();
-  await fabric.clock.advance(10);
-  expect(seen.map(({ payload }) => payload)).toEqual(["first"]);
+  const payloads = () => seen.map(({ payload }) => payload);
+  await fabric.eventually(() => expect(payloads()).toEqual(["first"]));
   await bury("type:pool", "second");
   await bury("agent:worker", "third");
   await bury("type:pool", "fourth");
-  await fabric.clock.advance(10);
-  expect(seen.map(({ payload }) => payload)).toEqual(["first", "second", "third", "fourth"]);
+  await fabric.eventually(() => expect(payloads()).toEqual(["first", "second", "third", "fourth"]));
   await fabric.until(other);
   expect(pool).toEqual(["second", "fourth"]);
   stop.abort();
@@ -96,8 +95,7 @@ test("a letter is sent again with another payload, as a new message of the same 
   const [letter] = await fabric.until(drain(sending.dead.list()));
   const id = letter?.id ?? 0;
   expect(await fabric.until(sending.dead.replay(id, { payload: "good" }))).toBe(1);
-  await fabric.clock.advance(100);
-  expect(seen).toHaveLength(2);
+  await fabric.eventually(() => expect(seen).toHaveLength(2));
   expect(seen[1]).toMatchObject({ input: "good", cause: receipt.messageId });
   expect(seen[1]?.id).not.toBe(receipt.messageId);
   expect(await fabric.until(drain(sending.dead.list()))).toEqual([]);
@@ -113,24 +111,27 @@ test("an edit that is no plain data is refused, and the letter stays", async () 
   expect(await fabric.until(drain(sending.dead.list()))).toHaveLength(1);
 });
 
-test("letters are put back by themselves after a while, a few times, by one of all processes", async () => {
-  const { sending, bury, seen } = await open({ replayDead: { afterMs: 60_000, timesMax: 2 } });
-  await bury("agent:worker", "bad");
-  const diedMs = fabric.clock.monotonicMs();
-  await fabric.clock.advance(59_000);
-  expect(seen).toHaveLength(1);
-  await fabric.clock.advance(2_000);
-  expect(seen).toHaveLength(2);
-  await fabric.clock.advance(3_600_000);
-  expect(seen).toHaveLength(3);
-  expect(fabric.clock.monotonicMs() - diedMs).toBeGreaterThan(3_600_000);
-  const [letter, ...more] = await fabric.until(drain(sending.dead.list()));
-  expect(letter?.payload).toBe("bad");
-  expect(more).toEqual([]);
-  expect(fabric.errors).toEqual([]);
-});
+onVirtualTime(
+  "letters are put back by themselves after a while, a few times, by one of all processes",
+  async () => {
+    const { sending, bury, seen } = await open({ replayDead: { afterMs: 60_000, timesMax: 2 } });
+    await bury("agent:worker", "bad");
+    const diedMs = fabric.clock.monotonicMs();
+    await fabric.clock.advance(59_000);
+    expect(seen).toHaveLength(1);
+    await fabric.clock.advance(2_000);
+    expect(seen).toHaveLength(2);
+    await fabric.clock.advance(3_600_000);
+    expect(seen).toHaveLength(3);
+    expect(fabric.clock.monotonicMs() - diedMs).toBeGreaterThan(3_600_000);
+    const [letter, ...more] = await fabric.until(drain(sending.dead.list()));
+    expect(letter?.payload).toBe("bad");
+    expect(more).toEqual([]);
+    expect(fabric.errors).toEqual([]);
+  },
+);
 
-test("what is well again is done with the first time it is put back", async () => {
+onVirtualTime("what is well again is done with the first time it is put back", async () => {
   const { sending, bury, seen, state } = await open({ replayDead: { afterMs: 1_000 } });
   await bury("agent:worker", "one");
   await bury("type:pool", "two");

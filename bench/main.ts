@@ -104,7 +104,8 @@ async function runBench(options: BenchOptions, args: readonly string[]): Promise
       sections: options.growth ? sections : [targets, ...sections],
       failures,
     });
-    writeTo(inBench(`../docs/results/${options.growth ? "growth" : "bench"}-${date}.md`), page);
+    const name = options.growth ? "growth" : options.brokers ? "brokers" : "bench";
+    writeTo(inBench(`../docs/results/${name}-${date}.md`), page);
   }
   return failures.some(isOurs) ? exitCodes.failed : exitCodes.done;
 }

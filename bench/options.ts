@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { brokerWorkloads } from "./brokers/catalogue.ts";
 import { type Workload, workloads } from "./catalogue.ts";
 import { curves } from "./growth/catalogue.ts";
 
@@ -6,13 +7,15 @@ export const usage: string = `usage: npm run bench -- [options]
 
   --only NAMES     only these workloads, joined by commas; the beginning of a name will do:
                    ${workloads.map(({ name }) => name).join(", ")};
-                   with --growth ${curves.map(({ name }) => name).join(", ")}
+                   with --growth ${curves.map(({ name }) => name).join(", ")};
+                   with --brokers ${brokerWorkloads.map(({ name }) => name).join(", ")}
   --seconds N      how long a subject is measured in one round; default 1
   --rounds N       how often every subject is started and measured; default 5, or 3 with --peers
   --json PATH      where the figures go; default bench/results/<time>.json
   --save           also write docs/results/bench-<date>.md
   --peers          beside all peers whose servers are installed, with ten million messages waiting
   --growth         how the cost of one operation grows, instead; --save leaves growth-<date>.md
+  --brokers        over NATS and Redis beside their own clients, instead; --save leaves brokers-<date>.md
   --slow-subscribers   what slow subscribers cost the quick ones, instead; --save leaves slow-subscribers.md
   --install        install the servers that --peers measures where they are missing, and end
   --waiting N      how many messages wait where that is measured; default a million, or ten with --peers
@@ -28,6 +31,7 @@ export interface BenchOptions {
   readonly save: boolean;
   readonly peers: boolean;
   readonly growth: boolean;
+  readonly brokers: boolean;
   readonly slowSubscribers: boolean;
   readonly install: boolean;
   readonly waiting: number;
@@ -46,6 +50,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
       save: { type: "boolean", default: false },
       peers: { type: "boolean", default: false },
       growth: { type: "boolean", default: false },
+      brokers: { type: "boolean", default: false },
       "slow-subscribers": { type: "boolean", default: false },
       install: { type: "boolean", default: false },
       waiting: { type: "string" },
@@ -54,9 +59,10 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     },
   });
   if (values.help) return undefined;
-  const { peers, install, growth } = values;
+  const { peers, install, growth, brokers } = values;
+  const from = growth ? curves : brokers ? brokerWorkloads : workloads;
   return {
-    workloads: chosenWorkloads(growth ? curves : workloads, values.only),
+    workloads: chosenWorkloads(from, values.only),
     durationMs: positive("seconds", values.seconds) * 1_000,
     rounds: whole("rounds", values.rounds ?? (peers ? "3" : "5")),
     waiting: whole("waiting", values.waiting ?? (peers ? "10000000" : "1000000")),
@@ -64,6 +70,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     peers,
     install,
     growth,
+    brokers,
     slowSubscribers: values["slow-subscribers"],
     ...(values.json === undefined ? {} : { json: values.json }),
     ...(values.profile === undefined ? {} : { profileDirectory: values.profile }),

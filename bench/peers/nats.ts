@@ -46,6 +46,8 @@ export interface JetStreamConsumer {
 export interface JetStreamMessage {
   readonly seq: number;
   ack(): void;
+  /** Resolves to whether the server has confirmed it. */
+  ackAck(): Promise<boolean>;
   json<Value>(): Value;
 }
 

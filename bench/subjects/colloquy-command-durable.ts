@@ -4,7 +4,7 @@ import type { Subject } from "../harness/subject.ts";
 import { openProcesses } from "./colloquy-processes.ts";
 
 export function open(): Promise<Subject> {
-  return openProcesses((agent) => {
+  return openProcesses(import.meta.url, (agent) => {
     const command = async (): Promise<void> => {
       const receipt = await agent.send("type:pool", "orders.book", payload);
       const outcome = await receipt.settled();

@@ -1,17 +1,14 @@
 import { join } from "../../src/index.ts";
-import { temporaryDirectory } from "../harness/directory.ts";
 import { FanOut, type Report } from "../harness/fan-out.ts";
 import { payload } from "../harness/payload.ts";
 import { type BenchProcess, startProcess } from "../harness/process.ts";
 import type { Subject } from "../harness/subject.ts";
+import { openPlace } from "./colloquy-place.ts";
 
-/** One process publishes, one owns the store, and each subscriber is a process. */
+/** One process publishes, one owns the store or is a server, and each subscriber is a process. */
 export async function open(): Promise<Subject> {
-  const directory = temporaryDirectory();
-  const start = (name: string, ...args: string[]) =>
-    startProcess(new URL(`./${name}.ts`, import.meta.url), [directory.path, ...args]);
-  const owner = await start("colloquy-owner");
-  const net = await join(`embedded:${directory.path}`);
+  const place = await openPlace(import.meta.url);
+  const net = await join(place.url);
   const publisher = await net.agent("publisher");
   const fanOut = new FanOut(() => void publisher.publish("order.placed", payload));
   await publisher.subscribe("order.counted", (report) => fanOut.report(report as Report));
@@ -19,7 +16,9 @@ export async function open(): Promise<Subject> {
   return {
     measure: async (count, durationMs) => {
       while (fanOut.subscribers < count) {
-        subscribers.push(await start("colloquy-subscriber", String(fanOut.subscribers)));
+        const args = [place.url, String(fanOut.subscribers)];
+        const module = new URL("./colloquy-subscriber.ts", import.meta.url);
+        subscribers.push(await startProcess(module, args));
         fanOut.add();
       }
       return fanOut.measure(durationMs);
@@ -27,8 +26,7 @@ export async function open(): Promise<Subject> {
     close: async () => {
       await net.close();
       for (const subscriber of subscribers) await subscriber.stop();
-      await owner.stop();
-      directory.remove();
+      await place.close();
     },
   };
 }

@@ -1,6 +1,7 @@
 import { join } from "../../src/index.ts";
 import { assertPayload } from "../harness/payload.ts";
 import { serve } from "../harness/process.ts";
+import { placeUrl } from "./place-url.ts";
 
 const capacity = 256;
 
@@ -9,8 +10,8 @@ const capacity = 256;
  * it took.
  */
 await serve(async () => {
-  const [directory] = process.argv.slice(2);
-  const net = await join(`embedded:${directory}`);
+  const [place = ""] = process.argv.slice(2);
+  const net = await join(placeUrl(place));
   const agent = await net.agent("handler", { type: "pool", capacity });
   let booked = 0;
   agent.handle("orders.echo", async (order) => order);

@@ -1,19 +1,23 @@
-/** The three processes of a workload across processes: this one, the owner of the store, a handler. */
+/** The three processes of a workload across processes: this one, the owner of the store or a server, a handler. */
 import { type Agent, join } from "../../src/index.ts";
-import { temporaryDirectory } from "../harness/directory.ts";
 import { startProcess } from "../harness/process.ts";
 import type { Subject } from "../harness/subject.ts";
+import { openPlace } from "./colloquy-place.ts";
 
-/** The owner comes first, so that neither end of the work has the store on its side. */
+/**
+ * The owner comes first, so that neither end of the work has the store on its side.
+ *
+ * @param module - of the subject, as `openPlace` takes it.
+ */
 export async function openProcesses(
+  module: string,
   measureWith: (agent: Agent) => Subject["measure"],
 ): Promise<Subject> {
-  const directory = temporaryDirectory();
-  const process = (name: string) =>
-    startProcess(new URL(`./${name}.ts`, import.meta.url), [directory.path]);
-  const owner = await process("colloquy-owner");
-  const handler = await process("colloquy-handler");
-  const net = await join(`embedded:${directory.path}`);
+  const place = await openPlace(module);
+  const handler = await startProcess(new URL("./colloquy-handler.ts", import.meta.url), [
+    place.url,
+  ]);
+  const net = await join(place.url);
   const agent = await net.agent("requester");
   await net.waitFor({ id: "handler" });
   return {
@@ -21,8 +25,7 @@ export async function openProcesses(
     close: async () => {
       await net.close();
       await handler.stop();
-      await owner.stop();
-      directory.remove();
+      await place.close();
     },
   };
 }

@@ -4,7 +4,7 @@ import type { Subject } from "../harness/subject.ts";
 import { openProcesses } from "./colloquy-processes.ts";
 
 export function open(): Promise<Subject> {
-  return openProcesses((agent) => {
+  return openProcesses(import.meta.url, (agent) => {
     const request = async (): Promise<void> =>
       assertPayload(await agent.request("agent:handler", "orders.echo", payload));
     return (inFlight, durationMs) => keepInFlight(inFlight, durationMs, request);

@@ -1,0 +1,365 @@
+/**
+ * One broker object's session with the server, over as many links as it takes.
+ *
+ *   opening ── a link, its parts have begun ──▶ ready ── the link is lost ──▶ lost ── a link ──▶ ready
+ *      │                                          └────────────── close() ──────────────▶ closed
+ *      └── any failure ──▶ closed
+ *
+ * Calls wait while there is no link. What was asked and not answered when a link broke is asked again
+ * of the next one: reading may be, and what writes is known by the number of its call (script.ts).
+ */
+import { ColloquyError, isColloquyError } from "../../errors.ts";
+import { onAbort, throwIfAborted, withAbort } from "../../runtime/abort.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { Deferred } from "../../runtime/deferred.ts";
+import { keepAlive } from "../../runtime/keep-alive.ts";
+import type { Random } from "../../runtime/random.ts";
+import { sleep } from "../../runtime/sleep.ts";
+import { ulidSource } from "../../runtime/ulid.ts";
+import { StatusFeed } from "../hub/status-feed.ts";
+import type { RedisArgument, RedisClient, RedisReply } from "./client.ts";
+import { isReply, lostInFlight, replyError, unreachable } from "./errors.ts";
+import { RedisLink } from "./link.ts";
+import { Names } from "./names.ts";
+import type { CheckedOptions, RedisBrokerLimits } from "./options.ts";
+import { callsKeptMs, type RedisScript } from "./script.ts";
+
+/** What lives longer than a link. Parts begin in the order in which they were added. */
+export interface LinkPart {
+  /** There is a link again: restores what the server must know. Nobody else uses it before all have. A failure costs the link. */
+  begin?(link: RedisLink): Promise<void>;
+  /** All have begun. */
+  ready?(): void;
+  /** The link is gone. */
+  lost?(): void;
+  /** In order, and the link is still there: gives back what this process holds. It is not waited for long. */
+  leave?(link: RedisLink): Promise<void>;
+  /** Never again: everything that waits fails with `error`. */
+  closed?(error: ColloquyError): void;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How long parts may take to give back what they hold, and calls to be answered, when the broker closes, ms. */
+const leaveTimeoutMs = 1_000;
+/** Of a name in CLIENT LIST. */
+const unshownCharacters = /[^!-~]+/g;
+
+export class RedisConnection {
+  readonly names: Names;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: RedisBrokerLimits;
+  readonly statuses: StatusFeed = new StatusFeed();
+  /** Names this broker object on the server, for its whole life. */
+  readonly session: string;
+  readonly #prototype: RedisClient;
+  readonly #where: string;
+  readonly #name: string;
+  readonly #parts: LinkPart[] = [];
+  readonly #scripts = new Map<string, RedisScript>();
+  readonly #closing = new AbortController();
+  readonly #callsKey: string;
+  /** Calls whose answers came, and which the server need not remember. */
+  #answered: number[] = [];
+  #calls = 0;
+  #waitingBytes = 0;
+  readonly #inFlight = new Set<Promise<unknown>>();
+  #link: RedisLink | undefined;
+  #ready = new Deferred();
+  #failure: ColloquyError | undefined;
+  #letGo: () => void = () => {};
+  #closed: Promise<void> | undefined;
+
+  /** @param prototype - a client that knows how to reach the server. */
+  constructor(options: CheckedOptions, prototype: RedisClient) {
+    const { clock, random, limits, prefix, name, where } = options;
+    this.clock = clock;
+    this.random = random;
+    this.limits = limits;
+    this.names = new Names(prefix);
+    this.session = ulidSource(clock, random)();
+    this.#prototype = prototype;
+    this.#where = where;
+    this.#name = `colloquy:${name.replaceAll(unshownCharacters, "_")}`;
+    this.#callsKey = this.names.key("c", this.session);
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** The reason why there will be no link any more. */
+  get failure(): ColloquyError | undefined {
+    return this.#failure;
+  }
+
+  /** The one that may be used; undefined while it is lost. */
+  get link(): RedisLink | undefined {
+    return this.#link;
+  }
+
+  /** Before `open`. @param scripts - what the part runs: the server is told them when a link begins. */
+  add(part: LinkPart, scripts: readonly RedisScript[] = []): void {
+    this.#parts.push(part);
+    for (const script of scripts) this.#scripts.set(script.sha, script);
+  }
+
+  /** Resolves when the first link is ready. @throws AGENT_UNREACHABLE, or what the server refuses. */
+  async open(): Promise<void> {
+    this.#letGo = keepAlive(this.clock);
+    try {
+      this.#began(await this.#begin());
+    } catch (cause) {
+      const error = unreachable(cause, this.#where);
+      this.#end(error);
+      throw error;
+    }
+  }
+
+  /** Ends the session in order. Safe to repeat; never rejects. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Resolves with a link that may be used. @throws CLOSED, CANCELLED. */
+  async ready(signal?: AbortSignal): Promise<RedisLink> {
+    throwIfAborted(signal);
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#link !== undefined) return this.#link;
+      await withAbort(this.#ready.promise, signal);
+    }
+  }
+
+  /** One command that may be asked twice. @throws what the server refuses; CLOSED, CANCELLED, QUEUE_FULL. */
+  command(parts: readonly RedisArgument[], options: CallOptions = {}): Promise<RedisReply> {
+    const ask = (link: RedisLink) => link.send(parts);
+    return this.#counted(parts, () => this.#repeat(String(parts[0]), ask, options));
+  }
+
+  /** A script that may be run twice. @throws as `command`. */
+  read(
+    script: RedisScript,
+    keys: readonly string[],
+    parameters: readonly RedisArgument[],
+    options: CallOptions = {},
+  ): Promise<RedisReply> {
+    const ask = (link: RedisLink) => link.evaluate(script, keys, parameters);
+    return this.#counted(parameters, () => this.#repeat(script.name, ask, options));
+  }
+
+  /**
+   * Runs a script made by `onceScript`, once, whatever becomes of links meanwhile, and resolves when
+   * what it wrote is on the server's disk, as far as the server can tell.
+   *
+   * @param keys - after those that are the call's own; `parameters` likewise.
+   * @throws as `command`; INDETERMINATE when the server was away for too long, or does not flush.
+   */
+  once(
+    script: RedisScript,
+    keys: readonly string[],
+    parameters: readonly RedisArgument[],
+    options: CallOptions = {},
+  ): Promise<RedisReply> {
+    const number = ++this.#calls;
+    return this.#counted(parameters, () => {
+      const answer = this.#repeat(
+        script.name,
+        (link) => this.#evaluateOnce(link, script, number, keys, parameters),
+        { ...options, writes: true },
+      );
+      // Also after a failure: it will not be asked again.
+      const done = () => void this.#answered.push(number);
+      answer.then(done, done);
+      return answer;
+    });
+  }
+
+  async #evaluateOnce(
+    link: RedisLink,
+    script: RedisScript,
+    number: number,
+    keys: readonly string[],
+    parameters: readonly RedisArgument[],
+  ): Promise<RedisReply> {
+    const answered = this.#answered;
+    this.#answered = [];
+    let flushed: Promise<void> | undefined;
+    const onSent = () => {
+      // Superseded by another one where the script had to be sent once more.
+      flushed?.catch(() => {});
+      flushed = link.flushed();
+    };
+    const head = [String(number), answered.join(" ")];
+    try {
+      const reply = await link.evaluate(
+        script,
+        [this.#callsKey, ...keys],
+        [...head, ...parameters],
+        onSent,
+      );
+      await flushed;
+      return reply;
+    } catch (error) {
+      flushed?.catch(() => {});
+      // Forgetting them once more does no harm.
+      this.#answered.push(...answered);
+      throw error;
+    }
+  }
+
+  /** Asks until there is an answer. */
+  async #repeat(
+    doing: string,
+    ask: (link: RedisLink) => Promise<RedisReply>,
+    { signal, writes = false }: CallOptions & { readonly writes?: boolean },
+  ): Promise<RedisReply> {
+    throwIfAborted(signal);
+    const untilMs = this.clock.monotonicMs() + callsKeptMs / 2;
+    let lost: unknown;
+    const refuse = (error: unknown): never => {
+      const unknown = writes && lost !== undefined && isColloquyError(error, "CLOSED");
+      throw unknown ? lostInFlight(error, `${doing}: the broker was closed`) : error;
+    };
+    for (;;) {
+      const link = this.#link ?? (await this.ready(signal).catch(refuse));
+      try {
+        return await withAbort(ask(link), signal);
+      } catch (cause) {
+        if (isColloquyError(cause)) throw cause;
+        if (isReply(cause)) throw replyError(cause, doing);
+        if (cause instanceof TypeError) throw new ColloquyError("INTERNAL_ERROR", doing, { cause });
+        lost = cause;
+        link.destroy(cause);
+      }
+      if (this.clock.monotonicMs() > untilMs) throw lostInFlight(lost, doing);
+    }
+  }
+
+  async #counted(
+    parts: readonly RedisArgument[],
+    call: () => Promise<RedisReply>,
+  ): Promise<RedisReply> {
+    if (this.#failure !== undefined) throw this.#failure;
+    let bytes = 0;
+    for (const part of parts) bytes += part.length;
+    const { callBytesMax } = this.limits;
+    // One alone may have more: what is large must not be refused for ever.
+    if (this.#waitingBytes > 0 && this.#waitingBytes + bytes > callBytesMax) {
+      throw new ColloquyError("QUEUE_FULL", `callBytesMax ${callBytesMax} is reached`, {
+        details: { limit: "callBytesMax", value: callBytesMax },
+      });
+    }
+    this.#waitingBytes += bytes;
+    const answer = call();
+    this.#inFlight.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.#waitingBytes -= bytes;
+      this.#inFlight.delete(answer);
+    }
+  }
+
+  async #begin(): Promise<RedisLink> {
+    const { clock, limits } = this;
+    const { silenceMs, connectTimeoutMs } = limits;
+    const prototype = this.#prototype;
+    const name = this.#name;
+    const link = await RedisLink.open({ prototype, name, clock, silenceMs, connectTimeoutMs });
+    const stop = onAbort(this.#closing.signal, () => link.destroy(this.#closing.signal.reason));
+    try {
+      await this.#load(link);
+      for (const part of this.#parts) await part.begin?.(link);
+      throwIfAborted(this.#closing.signal);
+      return link;
+    } catch (cause) {
+      link.destroy(cause);
+      throw cause;
+    } finally {
+      stop();
+    }
+  }
+
+  async #load(link: RedisLink): Promise<void> {
+    const scripts = [...this.#scripts.values()];
+    if (scripts.length === 0) return;
+    try {
+      const known = await link.send(["SCRIPT", "EXISTS", ...scripts.map(({ sha }) => sha)]);
+      const missing = scripts.filter((_, at) => Array.isArray(known) && known[at] !== 1);
+      await Promise.all(missing.map(({ text }) => link.send(["SCRIPT", "LOAD", text])));
+    } catch (cause) {
+      // Who may not load them may still run them, see `evaluate`.
+      if (!isColloquyError(replyError(cause, "SCRIPT"), "FORBIDDEN")) throw cause;
+    }
+  }
+
+  #began(link: RedisLink): void {
+    this.#link = link;
+    void this.#goOn(link);
+    this.statuses.push({ kind: "ready" });
+    for (const part of this.#parts) part.ready?.();
+    this.#ready.resolve();
+  }
+
+  async #goOn(link: RedisLink): Promise<void> {
+    const beganMs = this.clock.monotonicMs();
+    const cause = await link.lost;
+    if (this.#failure !== undefined) return;
+    this.#link = undefined;
+    this.#ready = new Deferred();
+    this.#ready.promise.catch(() => {});
+    for (const part of this.#parts) part.lost?.();
+    // A link that breaks as soon as it begins must not be made again at once, for ever.
+    const lasted = this.clock.monotonicMs() - beganMs >= this.limits.backoffMaxMs;
+    const next = await this.#reconnect(cause, lasted ? 0 : 1);
+    if (next !== undefined) this.#began(next);
+  }
+
+  /** @returns undefined when the broker was closed meanwhile. */
+  async #reconnect(lost: unknown, failuresBefore: number): Promise<RedisLink | undefined> {
+    let cause = lost;
+    for (let attempt = 1; this.#failure === undefined; attempt++) {
+      const delayMs = this.#backoffMs(failuresBefore + attempt - 1);
+      this.statuses.push({ kind: "lost", cause, attempt, delayMs });
+      try {
+        await sleep(this.clock, delayMs, this.#closing.signal);
+        return await this.#begin();
+      } catch (error) {
+        cause = unreachable(error, this.#where);
+      }
+    }
+    return undefined;
+  }
+
+  #backoffMs(failures: number): number {
+    const { backoffMinMs, backoffMaxMs } = this.limits;
+    return this.random.float() * Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(failures, 30));
+  }
+
+  async #close(): Promise<void> {
+    const closed = new ColloquyError("CLOSED", "the broker was closed");
+    const link = this.#link;
+    const inFlight = [...this.#inFlight];
+    this.#end(closed);
+    this.#closing.abort(closed);
+    if (link === undefined) return;
+    const leaving = this.#parts.map(async (part) => part.leave?.(link));
+    const all = Promise.allSettled([...leaving, ...inFlight]);
+    const timeout = new Deferred();
+    const timer = this.clock.setTimer(leaveTimeoutMs, timeout.resolve);
+    await Promise.race([all, timeout.promise, link.lost]);
+    timer.cancel();
+    link.destroy(closed);
+  }
+
+  #end(error: ColloquyError): void {
+    this.#failure = error;
+    this.#link = undefined;
+    this.#ready.reject(error);
+    for (const part of this.#parts) part.closed?.(error);
+    this.statuses.push({ kind: "closed" });
+    this.#letGo();
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Two connections to one server, which begin and end together: one for commands and one for what is
+ * subscribed to. When either breaks, the link is lost for good, and the next one is made.
+ */
+import { ColloquyError } from "../../errors.ts";
+import type { Clock, Timer } from "../../runtime/clock.ts";
+import { Deferred } from "../../runtime/deferred.ts";
+import {
+  type ClientSettings,
+  clientSettings,
+  type RedisArgument,
+  type RedisClient,
+  type RedisListener,
+  type RedisReply,
+} from "./client.ts";
+import { lostInFlight, replyCode } from "./errors.ts";
+import type { RedisScript } from "./script.ts";
+
+export interface LinkOptions extends ClientSettings {
+  readonly prototype: RedisClient;
+  readonly clock: Clock;
+  readonly silenceMs: number;
+}
+
+/** PINGs within the silence that is tolerated; counted, because a clock also runs while a process is stopped. */
+const ticksPerSilence = 4;
+
+export class RedisLink {
+  /** Resolves with the cause when the link is lost, or destroyed by its owner. */
+  readonly lost: Promise<unknown>;
+  /** Whether WAITAOF may be used; set by whoever asked the server. */
+  confirmsFlushes = false;
+  readonly #lost = new Deferred<unknown>();
+  readonly #commands: RedisClient;
+  readonly #subscriber: RedisClient;
+  readonly #options: LinkOptions;
+  #timer: Timer | undefined;
+  #silentTicks = 0;
+  #ended = false;
+  #flush: Promise<void> | undefined;
+
+  private constructor(options: LinkOptions) {
+    const { prototype } = options;
+    const settings = clientSettings(options, prototype.options?.socket);
+    this.#options = options;
+    this.#commands = prototype.duplicate(settings);
+    this.#subscriber = prototype.duplicate(settings);
+    this.lost = this.#lost.promise;
+    for (const client of [this.#commands, this.#subscriber]) {
+      client.on("error", (cause) => this.destroy(cause));
+      client.on("end", () => this.destroy(new Error("the connection was closed")));
+    }
+  }
+
+  /** @throws what the client does when it cannot connect; an error when that takes too long. */
+  static async open(options: LinkOptions): Promise<RedisLink> {
+    const link = new RedisLink(options);
+    const { clock, connectTimeoutMs } = options;
+    const late = new Error(`no answer within ${connectTimeoutMs} ms`);
+    const timer = clock.setTimer(connectTimeoutMs, () => link.destroy(late));
+    try {
+      const connected = Promise.all([link.#commands.connect(), link.#subscriber.connect()]);
+      // The client does not always tell when it is destroyed while it connects.
+      await Promise.race([connected, link.lost.then((cause) => Promise.reject(cause))]);
+    } catch (cause) {
+      link.destroy(cause);
+      throw cause;
+    } finally {
+      timer.cancel();
+    }
+    link.#watch();
+    return link;
+  }
+
+  /** One command, in order with the others. Rejects with what the client does: see `isReply`. */
+  send(parts: readonly RedisArgument[]): Promise<RedisReply> {
+    return this.#commands.sendCommand(parts) as Promise<RedisReply>;
+  }
+
+  /** As `send`, past what waits there; not for what subscribes. */
+  sendUrgently(parts: readonly RedisArgument[]): Promise<RedisReply> {
+    return this.#subscriber.sendCommand(parts) as Promise<RedisReply>;
+  }
+
+  /** @param onSent - called when it is on its way, also when it is sent once more. */
+  async evaluate(
+    script: RedisScript,
+    keys: readonly string[],
+    parameters: readonly RedisArgument[],
+    onSent?: () => void,
+  ): Promise<RedisReply> {
+    const rest = [String(keys.length), ...keys, ...parameters];
+    try {
+      const reply = this.send(["EVALSHA", script.sha, ...rest]);
+      onSent?.();
+      return await reply;
+    } catch (error) {
+      // Loaded when the link began; somebody has run SCRIPT FLUSH since.
+      if (replyCode((error as Error).message ?? "") !== "NOSCRIPT") throw error;
+    }
+    const reply = this.send(["EVAL", script.text, ...rest]);
+    onSent?.();
+    return await reply;
+  }
+
+  /**
+   * Resolves when everything that was sent before is on the server's disk; calls of one turn share
+   * one question. At once where the server cannot tell.
+   *
+   * @throws INDETERMINATE when it is not flushed in time.
+   */
+  flushed(): Promise<void> {
+    if (!this.confirmsFlushes) return Promise.resolve();
+    this.#flush ??= new Promise((resolve, reject) => {
+      queueMicrotask(() => {
+        this.#flush = undefined;
+        this.#waitForFlush().then(resolve, reject);
+      });
+    });
+    return this.#flush;
+  }
+
+  subscribe(name: string, glob: boolean, listener: RedisListener): Promise<unknown> {
+    return glob
+      ? this.#subscriber.pSubscribe(name, listener, true)
+      : this.#subscriber.subscribe(name, listener, true);
+  }
+
+  unsubscribe(name: string, glob: boolean): Promise<unknown> {
+    return glob ? this.#subscriber.pUnsubscribe(name) : this.#subscriber.unsubscribe(name);
+  }
+
+  /** Ends both connections at once; what was asked and not answered rejects. Safe to repeat. */
+  destroy(cause: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#timer?.cancel();
+    this.#commands.destroy();
+    this.#subscriber.destroy();
+    this.#lost.resolve(cause);
+  }
+
+  async #waitForFlush(): Promise<void> {
+    const { silenceMs } = this.#options;
+    const reply = await this.send(["WAITAOF", "1", "0", String(Math.ceil(silenceMs))]);
+    const [local] = Array.isArray(reply) ? reply : [];
+    if (Number(local) >= 1) return;
+    const message = `WAITAOF: the server has not flushed it to its disk within ${silenceMs} ms`;
+    throw lostInFlight(new ColloquyError("DURABILITY_UNAVAILABLE", message), message);
+  }
+
+  #watch(): void {
+    const { clock, silenceMs } = this.#options;
+    const heard = () => {
+      this.#silentTicks = 0;
+    };
+    const tick = (): void => {
+      if (this.#silentTicks++ >= ticksPerSilence) {
+        this.destroy(new Error(`the server was silent for ${silenceMs} ms`));
+        return;
+      }
+      // A lost link is told by its clients; both have to answer, or the ticks go on counting.
+      const both = [this.send(["PING"]), this.sendUrgently(["PING"])];
+      Promise.all(both).then(heard, () => {});
+      this.#timer = clock.setTimer(silenceMs / ticksPerSilence, tick);
+    };
+    if (!this.#ended) this.#timer = clock.setTimer(silenceMs / ticksPerSilence, tick);
+  }
+}

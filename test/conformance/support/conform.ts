@@ -1,0 +1,28 @@
+/** A broker's test file in one call: every case that fits its capabilities, and those of differences.ts. */
+import { expect, test } from "vitest";
+import { brokerCases, casesFor } from "../../../src/testing/index.ts";
+import { differences } from "./differences.ts";
+import type { TestedBroker } from "./tested-brokers.ts";
+
+/** Of one case. */
+const timeout = 60_000;
+
+/** Declares the tests; several run at a time. @throws what `open` throws, which is called once for the capabilities. */
+export async function conform({
+  name: broker,
+  open,
+  abilities,
+}: Pick<TestedBroker, "name" | "open" | "abilities">): Promise<void> {
+  const { broker: opened, close } = await open();
+  const { capabilities } = opened;
+  await close();
+  for (const { name, run } of casesFor(capabilities, brokerCases, abilities)) {
+    const reason = differences[broker][name];
+    if (reason === undefined) {
+      test.concurrent(name, { timeout }, () => run(open));
+    } else {
+      const title = `${name}: not here, because ${reason}`;
+      test.concurrent(title, { timeout }, () => expect(run(open)).rejects.toThrow());
+    }
+  }
+}

@@ -1,5 +1,6 @@
 import { defaultServerConditions } from "vite";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { SkippedReporter } from "./test/support/skipped-reporter.ts";
 
 // "colloquy" means src/ here, in the tests' worker threads and in the processes they fork.
 const conditions = ["@colloquy/source", ...defaultServerConditions];
@@ -11,6 +12,7 @@ const config: ViteUserConfig = defineConfig({
     include: ["test/**/*.test.ts"],
     pool: "forks",
     maxWorkers: 2,
+    reporters: ["default", new SkippedReporter()],
     testTimeout: 20_000,
     hookTimeout: 20_000,
     coverage: { provider: "v8", include: ["src/**/*.ts"] },

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests use beside npm packages and is not there: a browser, Python, and the shells that
-# commands are completed in. On systems with apt, as root or through sudo; elsewhere it says what is missing.
+# Installs what the tests use beside npm packages and is not there: a browser, Python, the shells that
+# commands are completed in, and what the servers of brokers are built with. On systems with apt, as root
+# or through sudo; elsewhere it says what is missing.
 set -euo pipefail
 
 missing=()
@@ -9,6 +10,12 @@ if [ -z "${CHROMIUM_PATH:-}" ] && ! command -v chromium chromium-browser google-
 fi
 for name in python3 zsh fish; do
   if ! command -v "$name" > /dev/null; then missing+=("$name"); fi
+done
+for name in cc make dpkg-source; do
+  if ! command -v "$name" > /dev/null; then
+    missing+=(build-essential)
+    break
+  fi
 done
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 

@@ -3,6 +3,8 @@
  *
  *   node scripts/print-summary.ts .vitest/results.json
  *
+ * Ends with 1 when a test was skipped: whoever asks for a summary has all that the tests need.
+ *
  * A file that could not be loaded, a run that failed outside any test, and a missing report each
  * count as one failure, so a run that failed never reads as one that passed.
  */
@@ -33,6 +35,8 @@ function summarise(report: Report): string {
 const [path] = process.argv.slice(2);
 if (path === undefined) throw new Error("usage: node scripts/print-summary.ts REPORT");
 const missing = "0 passed, 1 failed, 0 skipped";
-console.log(
-  existsSync(path) ? summarise(JSON.parse(readFileSync(path, "utf8")) as Report) : missing,
-);
+const summary = existsSync(path)
+  ? summarise(JSON.parse(readFileSync(path, "utf8")) as Report)
+  : missing;
+console.log(summary);
+if (!summary.endsWith(" 0 skipped")) process.exitCode = 1;

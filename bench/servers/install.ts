@@ -1,45 +1,46 @@
 /** Installs the servers that are missing, by the package managers at hand. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { findBinary } from "../../scripts/brokers/find-binary.ts";
+import { findServer } from "../../scripts/brokers/find-server.ts";
+import { installServer } from "../../scripts/brokers/install.ts";
+import { run, type Say } from "../../scripts/brokers/run.ts";
 import type { Need } from "../catalogue.ts";
-import { findBinary } from "./find-binary.ts";
-import { findNatsServer } from "./nats-server.ts";
 import { findRabbitMqServer } from "./rabbitmq-server.ts";
-import { findRedisServer } from "./redis-server.ts";
 
 type Server = Exclude<Need, "packages">;
 
-const finders: Readonly<Record<Server, () => string | undefined>> = {
-  "redis-server": findRedisServer,
-  "nats-server": findNatsServer,
-  "rabbitmq-server": findRabbitMqServer,
+const isThere: Readonly<Record<Server, () => boolean>> = {
+  "redis-server": () => findServer("redis") !== undefined,
+  "nats-server": () => findServer("nats") !== undefined,
+  "rabbitmq-server": () => findRabbitMqServer() !== undefined,
 };
 
-/** Tried in order; the first whose program is there is run. A package must not start its server. */
-const installers: Readonly<Record<Server, readonly (readonly string[])[]>> = {
-  "redis-server": [["apt-get", "install", "-y", "--no-install-recommends", "redis-server"]],
-  "nats-server": [["go", "install", "github.com/nats-io/nats-server/v2@latest"]],
-  "rabbitmq-server": [["apt-get", "install", "-y", "--no-install-recommends", "rabbitmq-server"]],
+const installers: Readonly<Record<Server, (say: Say) => Promise<unknown>>> = {
+  "redis-server": (say) => installServer("redis", say),
+  "nats-server": (say) => installServer("nats", say),
+  "rabbitmq-server": installRabbitMq,
 };
 
 export function missingServers(): readonly Server[] {
-  return (Object.keys(finders) as Server[]).filter((server) => finders[server]() === undefined);
+  return (Object.keys(isThere) as Server[]).filter((server) => !isThere[server]());
 }
 
 /** @returns those that are still missing. */
-export async function installServers(say: (text: string) => void): Promise<readonly Server[]> {
+export async function installServers(say: Say): Promise<readonly Server[]> {
   for (const server of missingServers()) {
-    const command = installers[server].find(([program = ""]) => findBinary(program) !== undefined);
-    if (command === undefined) {
-      say(`${server}: no package manager here knows it`);
-      continue;
+    try {
+      await installers[server]((text) => say(`${server}: ${text}`));
+    } catch (error) {
+      say(`${server}: ${error instanceof Error ? error.message : String(error)}`);
     }
-    say(`${server}: ${command.join(" ")}`);
-    const [program = "", ...args] = command;
-    const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
-    const child = spawn(program, args, { stdio: ["ignore", 2, 2], env: environment });
-    const [code] = await once(child, "exit");
-    if (code !== 0) say(`${server}: ${program} ended with ${code}`);
   }
   return missingServers();
+}
+
+async function installRabbitMq(say: Say): Promise<void> {
+  if (findBinary("apt-get") === undefined) throw new Error("no package manager here knows it");
+  await run(["apt-get", "install", "-y", "--no-install-recommends", "rabbitmq-server"], {
+    say,
+    // The package must not start its server.
+    environment: { DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },
+  });
 }

@@ -1,21 +1,16 @@
 /** nats-server as it comes, on loopback; JetStream, where asked for, in an empty directory. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findServer } from "../../scripts/brokers/find-server.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { freePort } from "../harness/free-port.ts";
 import { connectNats } from "../peers/nats.ts";
-import { findBinary } from "./find-binary.ts";
-import { goBinaryDirectories } from "./go.ts";
 import { startServer } from "./server-process.ts";
 
 export interface NatsServer {
   /** `host:port`. */
   readonly address: string;
   stop(): Promise<void>;
-}
-
-export function findNatsServer(): string | undefined {
-  return findBinary("nats-server", goBinaryDirectories());
 }
 
 export interface NatsServerOptions {
@@ -28,8 +23,8 @@ export async function startNatsServer({
   jetStream = false,
   flush = "as installed",
 }: NatsServerOptions = {}): Promise<NatsServer> {
-  const binary = findNatsServer();
-  if (binary === undefined) throw new Error("no nats-server on PATH");
+  const binary = findServer("nats")?.path;
+  if (binary === undefined) throw new Error("no nats-server");
   const directory = temporaryDirectory();
   const port = await freePort();
   const address = `127.0.0.1:${port}`;

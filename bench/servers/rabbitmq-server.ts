@@ -5,10 +5,10 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findBinary } from "../../scripts/brokers/find-binary.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { freePort } from "../harness/free-port.ts";
 import { connectAmqp } from "../peers/amqp.ts";
-import { findBinary } from "./find-binary.ts";
 import { startServer } from "./server-process.ts";
 
 export interface RabbitMqServer {

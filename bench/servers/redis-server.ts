@@ -1,8 +1,9 @@
 /** Redis with every write on disk before its reply. */
+
+import { findServer } from "../../scripts/brokers/find-server.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { freePort } from "../harness/free-port.ts";
 import { connectRedis } from "../peers/redis.ts";
-import { findBinary } from "./find-binary.ts";
 import { startServer } from "./server-process.ts";
 
 export interface RedisServer {
@@ -11,14 +12,10 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-export function findRedisServer(): string | undefined {
-  return findBinary("redis-server");
-}
-
 /** On a free port of the loopback interface, with an empty directory. */
 export async function startRedisServer(): Promise<RedisServer> {
-  const binary = findRedisServer();
-  if (binary === undefined) throw new Error("no redis-server on PATH");
+  const binary = findServer("redis")?.path;
+  if (binary === undefined) throw new Error("no redis-server");
   const directory = temporaryDirectory();
   const port = await freePort();
   const settings = {

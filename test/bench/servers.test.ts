@@ -2,7 +2,6 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { findBinary } from "../../bench/servers/find-binary.ts";
 import { startServer } from "../../bench/servers/server-process.ts";
 
 /** A server with a child of its own, as those have that are started by a script. */
@@ -31,11 +30,6 @@ test("a server that ends instead of taking work is told", async () => {
   const ready = () => new Promise<void>(() => {});
   const starting = startServer(process.execPath, ["-e", "process.exit(3)"], { ready });
   await expect(starting).rejects.toThrow(/ended with 3/);
-});
-
-test("programs are looked for where they may be, and then on the PATH", () => {
-  expect(findBinary("no-such-program-anywhere")).toBeUndefined();
-  expect(findBinary("node")).toMatch(/node$/);
 });
 
 /** One that has ended and that nobody has asked about yet is not. */

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { serverProgram } from "../brokers.ts";
 
 export type RedisSettings = Readonly<Record<string, string>>;
 
@@ -68,7 +69,9 @@ export class RedisServer {
       dir: this.directory,
     };
     const parameters = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn(redisServerPath(), parameters, { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(serverProgram("redis"), parameters, {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     this.#child = child;
     running.add(child);
     const log: string[] = [];
@@ -119,11 +122,6 @@ export class RedisServer {
     child.kill(signal);
     await ended;
   }
-}
-
-/** COLLOQUY_REDIS_SERVER, or the one in the PATH. */
-export function redisServerPath(): string {
-  return process.env["COLLOQUY_REDIS_SERVER"] ?? "redis-server";
 }
 
 async function freePort(): Promise<number> {

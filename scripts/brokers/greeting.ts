@@ -1,0 +1,45 @@
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import type { Server } from "./servers.ts";
+
+const patienceMs = 5_000;
+const charactersMax = 65_536;
+
+/** Whether whoever listens on this port of the loopback interface is such a server, and takes work. */
+export function answers({ question, answer }: Server["greeting"], port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    const conclude = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    let heard = "";
+    socket.setTimeout(patienceMs, () => conclude(false));
+    socket.once("error", () => conclude(false));
+    socket.once("close", () => conclude(false));
+    socket.once("connect", () => socket.write(question));
+    socket.setEncoding("latin1").on("data", (text: string) => {
+      heard += text;
+      if (answer.test(heard)) conclude(true);
+      else if (heard.length > charactersMax) conclude(false);
+    });
+  });
+}
+
+/** `preferred`, or where somebody listens on it already, one that nobody listened on a moment ago. */
+export async function freePort(preferred: number): Promise<number> {
+  for (const port of [preferred, 0]) {
+    const server = createServer();
+    try {
+      server.listen(port, "127.0.0.1");
+      await once(server, "listening");
+    } catch {
+      continue;
+    }
+    const address = server.address();
+    server.close();
+    await once(server, "close");
+    if (address !== null && typeof address === "object") return address.port;
+  }
+  throw new Error("no free port on 127.0.0.1");
+}

@@ -1,0 +1,272 @@
+/** `npm run brokers`: servers that are started and stopped for real, in a directory of each test. */
+import { execFile, spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect as connectNats } from "@nats-io/transport-node";
+import { createClient } from "@redis/client";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Status, status } from "../../scripts/brokers/brokers.ts";
+import { isAtLeast } from "../../scripts/brokers/find-server.ts";
+import { answers, freePort } from "../../scripts/brokers/greeting.ts";
+import { parseOptions } from "../../scripts/brokers/options.ts";
+import { readRunning, writeRunning } from "../../scripts/brokers/running.ts";
+import { serverNames, servers } from "../../scripts/brokers/servers.ts";
+import { missingServer, serverProgram } from "../support/brokers.ts";
+import { absolute } from "../support/repository.ts";
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "colloquy-brokers-"));
+});
+
+afterEach(async () => {
+  await brokers(["down"]);
+  rmSync(directory, { recursive: true });
+});
+
+describe("the command line", () => {
+  test("names are those of the table, all without any", () => {
+    expect(parseOptions(["up"])).toMatchObject({ command: "up", names: serverNames });
+    expect(parseOptions(["down", "redis", "redis", "--json"])).toMatchObject({
+      names: ["redis"],
+      json: true,
+    });
+    expect(parseOptions(["up", "--help"])).toBeUndefined();
+  });
+
+  test("what it does not know is told, with how it is used", async () => {
+    for (const args of [[], ["start"], ["up", "kafka"], ["up", "--port", "1"]]) {
+      expect(() => parseOptions(args)).toThrow();
+    }
+    const { code, stderr } = await brokers(["up", "kafka"]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^kafka: no broker/);
+    expect(stderr).toContain("npm run brokers -- COMMAND");
+  });
+
+  test("versions are compared by their numbers", () => {
+    expect(["2.9.25", "2.14.3", "2.15.0", "3.0.0"].map((v) => isAtLeast(v, "2.14.3"))).toEqual([
+      false,
+      true,
+      true,
+      true,
+    ]);
+  });
+});
+
+describe.each(serverNames)("%s", (name) => {
+  const missing = missingServer(name);
+
+  test.skipIf(missing)("is up until it is down, and its data stay", async () => {
+    serverProgram(name);
+    const first = await brokers(["up", name, "--json"]);
+    expect(first.code, first.stderr).toBe(0);
+    const up = onlyStatus(first);
+    expect(up).toMatchObject({ state: "up", name, by: "process" });
+    if (up.state !== "up") return;
+    await keep[name](up.url);
+
+    const second = await brokers(["up", name, "--json"]);
+    expect(second.stderr).toContain("up already");
+    expect(onlyStatus(second)).toEqual(up);
+    expect(onlyStatus(await brokers(["status", name, "--json"]))).toEqual(up);
+
+    expect((await brokers(["down", name])).stdout).toMatch(new RegExp(`^${name} +down +installed`));
+    const port = Number(new URL(up.url).port);
+    expect(await answers(servers[name].greeting, port)).toBe(false);
+    expect((await brokers(["down", name])).stderr).toContain("was not up");
+
+    const again = onlyStatus(await brokers(["up", name, "--json"]));
+    expect(again.state === "up" && (await kept[name](again.url))).toBe(true);
+  });
+
+  test.skipIf(missing)("has the settings that the promises need", async () => {
+    serverProgram(name);
+    const up = onlyStatus(await brokers(["up", name, "--json"]));
+    expect(up.state === "up" && (await settingsOf[name](up.url))).toEqual(promised[name]);
+  });
+});
+
+test("a pid that is somebody else's by now is neither up nor stopped", async () => {
+  const stranger = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+  const pid = stranger.pid as number;
+  const url = "redis://127.0.0.1:1";
+  writeRunning(directory, {
+    name: "redis",
+    url,
+    version: "8",
+    by: "process",
+    pid,
+    begun: "long ago",
+  });
+  expect(await status(directory, "redis")).toMatchObject({ state: "down" });
+  await brokers(["down", "redis"]);
+  expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+  expect(readRunning(directory, "redis")).toBeUndefined();
+  stranger.kill("SIGKILL");
+});
+
+test("a server that ends instead of taking work is told with the end of its log", async () => {
+  const program = script(
+    "redis-server",
+    'echo "Redis server v=99.0.0"; echo "no room" >&2; exit 3',
+  );
+  const environment = { COLLOQUY_REDIS_SERVER: program };
+  const { code, stderr, stdout } = await brokers(["up", "redis"], environment);
+  expect(code).toBe(1);
+  expect(stderr).toContain("ended with 3");
+  expect(stderr).toContain("no room");
+  expect(stdout).toMatch(/^redis +down/);
+});
+
+test("what is too old is passed over, and without a way to install another the lack is named", async () => {
+  script("redis-server", 'echo "Redis server v=7.0.15"');
+  const environment = {
+    PATH: directory,
+    XDG_CACHE_HOME: join(directory, "cache"),
+    GOPATH: directory,
+  };
+  const { code, stderr, stdout } = await brokers(["up", "redis"], environment);
+  expect(code).toBe(1);
+  expect(stderr).toContain("no redis-server of at least 7.2.0 here: without apt-get");
+  expect(stdout).toMatch(/^redis +down +not installed/);
+});
+
+test("where only a container engine runs, compose.yaml is used", async () => {
+  // Stands for an engine: there is none on most machines that test this.
+  script(
+    "docker",
+    `echo "$*" >> ${join(directory, "calls")}; case "$*" in *" ps "*) echo id;; esac`,
+  );
+  const environment = {
+    PATH: directory,
+    XDG_CACHE_HOME: join(directory, "cache"),
+    GOPATH: directory,
+  };
+  const up = await brokers(["up", "nats", "--json"], environment);
+  expect(onlyStatus(up)).toMatchObject({ by: "compose", url: "nats://127.0.0.1:4222" });
+  await brokers(["down", "nats"], environment);
+  const calls = readFileSync(join(directory, "calls"), "utf8");
+  const file = absolute("compose.yaml");
+  expect(existsSync(file)).toBe(true);
+  expect(calls).toContain(`compose -f ${file} up --detach --wait nats\n`);
+  expect(calls).toContain(`compose -f ${file} rm --stop --force nats\n`);
+});
+
+test("compose.yaml starts them with the same settings", () => {
+  const compose = readFileSync(absolute("compose.yaml"), "utf8");
+  for (const name of serverNames) {
+    expect(compose).toContain(`./scripts/brokers/${name}.conf:/etc/colloquy/${name}.conf:ro`);
+    expect(compose).toContain(`"127.0.0.1:${servers[name].port}:${servers[name].port}"`);
+  }
+});
+
+test("a port that is taken is left to whoever has it", async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => void other.listen(0, "127.0.0.1", resolve));
+  const { port } = other.address() as { port: number };
+  expect(await freePort(port)).not.toBe(port);
+  await new Promise((resolve) => other.close(resolve));
+  expect(await freePort(port)).toBe(port);
+});
+
+const keep = {
+  nats: (url: string) =>
+    withNats(url, async (nats) => {
+      const stream = { name: "KEPT", subjects: ["kept"], storage: "file" };
+      await nats.request("$JS.API.STREAM.CREATE.KEPT", JSON.stringify(stream));
+      await nats.request("kept", "1");
+    }),
+  redis: (url: string) => withRedis(url, (redis) => redis.set("kept", "1")),
+} as const;
+
+const kept = {
+  nats: (url: string) =>
+    withNats(url, async (nats) => {
+      const info = await nats.request("$JS.API.STREAM.INFO.KEPT");
+      return info.json<{ state: { messages: number } }>().state.messages === 1;
+    }),
+  redis: (url: string) => withRedis(url, async (redis) => (await redis.get("kept")) === "1"),
+} as const;
+
+const settingsOf = {
+  nats: (url: string) =>
+    withNats(url, async (nats) => {
+      // Without a name, from the account that work is done in.
+      const jetStream = await nats.request("$SYS.REQ.SERVER.PING.JSZ");
+      const { config } = jetStream.json<{ data: { config: { sync_always: boolean } } }>().data;
+      return { sync_always: config.sync_always, max_payload: nats.info?.max_payload };
+    }),
+  redis: (url: string) => withRedis(url, (redis) => redis.configGet(Object.keys(promised.redis))),
+} as const;
+
+const promised = {
+  nats: { sync_always: true, max_payload: 8 * 1024 * 1024 },
+  redis: {
+    appendonly: "yes",
+    appendfsync: "always",
+    "no-appendfsync-on-rewrite": "no",
+    "maxmemory-policy": "noeviction",
+    bind: "127.0.0.1",
+  },
+} as const;
+
+async function withNats<Result>(
+  url: string,
+  act: (nats: Awaited<ReturnType<typeof connectNats>>) => Promise<Result>,
+): Promise<Result> {
+  const nats = await connectNats({ servers: url });
+  try {
+    return await act(nats);
+  } finally {
+    await nats.close();
+  }
+}
+
+async function withRedis<Result>(
+  url: string,
+  act: (redis: ReturnType<typeof createClient>) => Promise<Result>,
+): Promise<Result> {
+  const redis = createClient({ url });
+  redis.on("error", () => {});
+  await redis.connect();
+  try {
+    return await act(redis as ReturnType<typeof createClient>);
+  } finally {
+    redis.destroy();
+  }
+}
+
+interface Run {
+  readonly code: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function brokers(args: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
+  const home = args.length > 0 ? ["--directory", directory] : [];
+  const parameters = [absolute("scripts/brokers.ts"), ...args, ...home];
+  const env = { ...process.env, ...environment };
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, parameters, { env }, (_error, stdout, stderr) => {
+      resolve({ code: child.exitCode ?? undefined, stdout, stderr });
+    });
+  });
+}
+
+function onlyStatus({ stdout, stderr }: Run): Status {
+  const states = JSON.parse(stdout) as Status[];
+  expect(states, stderr).toHaveLength(1);
+  return states[0] as Status;
+}
+
+/** A program in the directory of the test. @returns its path. */
+function script(name: string, lines: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, `#!/bin/sh\n${lines}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}

@@ -3,6 +3,7 @@
  * as if those before it had been made; then none of them can fail.
  */
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
+import { assertTopic } from "../../message/topic.ts";
 import type { Effect } from "../broker.ts";
 import type { Core } from "./core.ts";
 import type { Group } from "./group.ts";
@@ -72,7 +73,7 @@ function problemOfEffect(core: Core, effect: Effect): ErrorInfo | undefined {
       return problem === undefined ? undefined : errorInfo(problem);
     }
     case "publish":
-      return oversize("frame", effect.frame, limits.frameBytesMax);
+      return topicError(effect.topic) ?? oversize("frame", effect.frame, limits.frameBytesMax);
     case "put":
       return core.entries.problemOf(effect);
     case "append":
@@ -81,6 +82,15 @@ function problemOfEffect(core: Core, effect: Effect): ErrorInfo | undefined {
         if (problem !== undefined) return problem;
       }
       return undefined;
+  }
+}
+
+function topicError(topic: string): ErrorInfo | undefined {
+  try {
+    assertTopic(topic, "internal");
+    return undefined;
+  } catch (error) {
+    return errorInfo(error as ColloquyError);
   }
 }
 

@@ -1,7 +1,7 @@
 /** What commits together with a settlement. */
 import assert from "node:assert/strict";
 import type { Effect, SettleOutcome } from "../../broker/broker.ts";
-import type { ErrorCode } from "../../errors.ts";
+import { type ErrorCode, errorInfo, isColloquyError } from "../../errors.ts";
 import { type ConformanceCase, conformanceCase } from "./case.ts";
 import {
   bytes,
@@ -74,6 +74,22 @@ const enqueueCases: readonly ConformanceCase[] = [
     await settleOne(trial.broker, delivery, undefined, [publish("out.1"), publish("out.2")]);
     await trial.eventually("two publications", () => (heard.length >= 2 ? true : undefined));
     assert.deepEqual(heard, ["out.1", "out.2"]);
+  }),
+
+  conformanceCase("a publication on what is no topic refuses the settlement", async (trial) => {
+    const { next, delivery } = await inHand(trial);
+    const publish: Effect = { kind: "publish", topic: ">", frame: bytes("x") };
+    // Where the broker has its runtime around it, that throws before the broker is asked.
+    const outcome = await settle(trial.broker, delivery, undefined, [
+      send(next, "output"),
+      publish,
+    ]).catch((error: unknown): SettleOutcome => {
+      assert.ok(isColloquyError(error), String(error));
+      return { kind: "refused", error: errorInfo(error) };
+    });
+    assertRefusedWith(outcome, "INVALID_ADDRESS");
+    assert.deepEqual(await waitingIn(trial, next), []);
+    await settleOne(trial.broker, delivery);
   }),
 
   conformanceCase("effects of a repeated settlement happen once", async (trial) => {

@@ -1,0 +1,93 @@
+/**
+ * Every case of the conformance suite on every broker, over real servers where it takes one, and the
+ * table of it.
+ *
+ *   npm run conformance [-- --brokers memory,nats --save]
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { brokerCases } from "../src/testing/index.ts";
+import { differences } from "../test/conformance/support/differences.ts";
+import { type Finding, withTable } from "../test/conformance/support/table.ts";
+import { type TestedBroker, testedBrokers } from "../test/conformance/support/tested-brokers.ts";
+import { type CaseResult, runCases } from "./conformance/run-cases.ts";
+
+const usage = `Usage: npm run conformance -- [options]
+
+  --brokers NAMES  only these: ${testedBrokers.map(({ name }) => name).join(", ")}
+  --case TEXT      only cases with this in their names
+  --save           write the table into docs/brokers.md; with all brokers and cases alone
+  --help
+
+Exits with 0 when every broker keeps every case but those of test/conformance/support/differences.ts,
+and those fail; 1 when not; 2 for wrong usage.
+`;
+
+const page = "docs/brokers.md";
+
+const { values } = parseArgs({
+  options: {
+    brokers: { type: "string" },
+    case: { type: "string", default: "" },
+    save: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+const wanted = values.brokers?.split(",");
+const unknown = wanted?.find((name) => testedBrokers.every((broker) => broker.name !== name));
+const isPart = wanted !== undefined || values.case !== "";
+if (values.help || unknown !== undefined || (values.save && isPart)) {
+  process.stdout.write(usage);
+  process.exit(values.help ? 0 : 2);
+}
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const brokers = testedBrokers.filter(({ name }) => wanted?.includes(name) ?? true);
+  const cases = brokerCases.filter(({ name }) => name.includes(values.case));
+  const results: ReadonlyMap<string, CaseResult>[] = [];
+  const wrong: string[] = [];
+  for (const broker of brokers) {
+    const found = await runCases(broker, cases, progress);
+    results.push(found);
+    wrong.push(...unexpected(broker, found));
+    const passed = [...found.values()].filter(({ kind }) => kind === "passed").length;
+    const failed = [...found.values()].filter(({ kind }) => kind === "failed").length;
+    process.stdout.write(`${broker.title}: ${passed} kept, ${failed} not, of ${cases.length}\n`);
+  }
+  for (const line of wrong) process.stdout.write(`${line}\n`);
+  if (wrong.length > 0) return 1;
+  if (values.save) {
+    const rows = cases.map(({ name }) => ({
+      name,
+      findings: brokers.map((broker, index) => findingOf(broker, name, results[index]?.get(name))),
+    }));
+    const table = { brokers: brokers.map(({ title }) => title), rows };
+    writeFileSync(page, withTable(readFileSync(page, "utf8"), table));
+    process.stdout.write(`Written: ${page}\n`);
+  }
+  return 0;
+}
+
+/** One line, written over; nothing where nobody could see that. */
+function progress(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}\r`);
+}
+
+/** What differs from differences.ts, either way. */
+function unexpected(
+  { name: broker, title }: TestedBroker,
+  found: ReadonlyMap<string, CaseResult>,
+): readonly string[] {
+  return Array.from(found, ([name, result]) => {
+    const isDifferent = differences[broker][name] !== undefined;
+    if (result.kind === "failed" && !isDifferent) return `✗ ${title}: ${name}: ${result.why}`;
+    if (result.kind === "passed" && isDifferent) return `✗ ${title}: ${name}: is kept after all`;
+    return "";
+  }).filter((line) => line !== "");
+}
+
+function findingOf({ name: broker }: TestedBroker, name: string, result?: CaseResult): Finding {
+  if (result === undefined) return "–";
+  return result.kind === "passed" ? "yes" : { reason: differences[broker][name] ?? "" };
+}

@@ -1,0 +1,150 @@
+/** The part of a NATS client that this broker uses, and how it gets one. */
+import { ColloquyError } from "../../errors.ts";
+import { clientError } from "./errors.ts";
+
+/** A connection of `@nats-io/transport-node` (3.4 or newer) is one. */
+export interface NatsClient {
+  readonly info?: NatsServerInfo | undefined;
+  publish(subject: string, payload: Uint8Array, options?: NatsPublishOptions): void;
+  subscribe(subject: string, options: NatsSubscribeOptions): NatsSubscription;
+  flush(): Promise<void>;
+  status(): AsyncIterable<NatsStatus>;
+  /** Resolves with why it was closed, when that was an error. */
+  closed(): Promise<unknown>;
+  close(): Promise<void>;
+  isClosed(): boolean;
+}
+
+export interface NatsServerInfo {
+  readonly server_id: string;
+  readonly server_name: string;
+  readonly version: string;
+  readonly max_payload: number;
+  readonly headers?: boolean;
+  readonly jetstream?: boolean;
+  readonly api_lvl?: number;
+  readonly cluster?: string;
+}
+
+export interface NatsPublishOptions {
+  reply?: string;
+  // Whatever the client's own `headers()` makes.
+  headers?: never;
+}
+
+export interface NatsSubscribeOptions {
+  // A method, so that the client's own type of message fits.
+  callback(error: Error | null, message: NatsMessage): void;
+}
+
+export interface NatsMessage {
+  readonly subject: string;
+  readonly reply?: string;
+  readonly data: Uint8Array;
+  readonly headers?: NatsHeaders;
+}
+
+export interface NatsHeaders {
+  /** Of a message from the server itself: 404, 503 and so on; else 0. */
+  readonly code: number;
+  readonly description: string;
+  get(name: string): string;
+}
+
+export interface NatsSubscription {
+  unsubscribe(): void;
+}
+
+export interface NatsStatus {
+  readonly type: string;
+  readonly error?: Error;
+}
+
+/** Pairs of a message's headers. */
+export type HeaderPairs = Readonly<Record<string, string>>;
+
+/** Makes what the client publishes as headers. */
+export type MakeHeaders = (pairs: HeaderPairs) => never;
+
+/**
+ * @throws UNSUPPORTED where `@nats-io/transport-node` is not installed.
+ */
+async function importClient(): Promise<typeof import("@nats-io/transport-node")> {
+  try {
+    return await import("@nats-io/transport-node");
+  } catch (cause) {
+    const message =
+      "nats: needs the package @nats-io/transport-node; run: npm install @nats-io/transport-node";
+    throw new ColloquyError("UNSUPPORTED", message, {
+      cause,
+      details: { field: "nats", package: "@nats-io/transport-node" },
+    });
+  }
+}
+
+export async function headerMaker(): Promise<MakeHeaders> {
+  const { headers } = await importClient();
+  return (pairs) => {
+    const made = headers();
+    for (const name in pairs) made.set(name, pairs[name] as string);
+    return made as never;
+  };
+}
+
+/** How to reach the servers. */
+export interface ConnectOptions {
+  readonly servers: readonly string[];
+  readonly timeoutMs: number;
+  readonly user?: string;
+  readonly pass?: string;
+  readonly token?: string;
+  readonly creds?: string;
+  readonly nkeySeed?: string;
+  readonly authenticator?: (nonce?: string) => unknown;
+  readonly tls?: Readonly<Record<string, string | boolean>>;
+}
+
+export interface ClientSettings {
+  readonly connect: ConnectOptions;
+  /** As the server shows it. */
+  readonly name: string;
+  /** Milliseconds before the next attempt; asked more than once for each. */
+  readonly delayMs: () => number;
+}
+
+/**
+ * A client that connects again for ever, except where the server refuses who it is.
+ *
+ * @throws AGENT_UNREACHABLE; UNAUTHORIZED; INVALID_OPTION for what the client refuses.
+ */
+export async function connectClient(settings: ClientSettings): Promise<NatsClient> {
+  const transport = await importClient();
+  const { name, delayMs } = settings;
+  const { servers, creds, nkeySeed, timeoutMs, authenticator, tls, ...credentials } =
+    settings.connect;
+  const encoder = new TextEncoder();
+  try {
+    const client = await transport.connect({
+      ...credentials,
+      servers: [...servers],
+      name,
+      // Publications never come back to the broker object that made them.
+      noEcho: true,
+      maxReconnectAttempts: -1,
+      reconnectDelayHandler: delayMs,
+      timeout: timeoutMs,
+      noAsyncTraces: true,
+      ...(tls === undefined ? {} : { tls: tls as Record<string, string> }),
+      ...(creds === undefined
+        ? {}
+        : { authenticator: transport.credsAuthenticator(encoder.encode(creds)) }),
+      ...(nkeySeed === undefined
+        ? {}
+        : { authenticator: transport.nkeyAuthenticator(encoder.encode(nkeySeed)) }),
+      ...(authenticator === undefined ? {} : { authenticator: authenticator as never }),
+    });
+    return client as unknown as NatsClient;
+  } catch (cause) {
+    throw clientError(cause, `connecting to ${servers.join(", ")}`);
+  }
+}

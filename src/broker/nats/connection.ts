@@ -1,0 +1,523 @@
+/**
+ * One connection of one broker object: what all of its ports stand on.
+ *
+ *   opening ── the server is known, the streams are there ──▶ ready ── disconnected ──▶ lost
+ *      │                                                        ▲                        │
+ *      └── any failure ──▶ closed ◀── close(), or a failure      └── the same as opening ──┘
+ *                                     for good
+ *
+ * The client itself connects again and subscribes again; what was on its way is not repeated by it.
+ * So whatever waits for an answer fails when the connection is lost, or is sent again by who knows that
+ * it may be.
+ */
+import { ColloquyError, isColloquyError } from "../../errors.ts";
+import { cancelledError, onAbort, throwIfAborted, withAbort } from "../../runtime/abort.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { Deferred } from "../../runtime/deferred.ts";
+import type { Random } from "../../runtime/random.ts";
+import { sleep } from "../../runtime/sleep.ts";
+import { type IdSource, ulidSource } from "../../runtime/ulid.ts";
+import type { BrokerStatus } from "../broker.ts";
+import { StatusFeed } from "../hub/status-feed.ts";
+import {
+  connectClient,
+  type HeaderPairs,
+  headerMaker,
+  type MakeHeaders,
+  type NatsClient,
+  type NatsMessage,
+  type NatsStatus,
+  type NatsSubscription,
+} from "./client.ts";
+import { apiError, clientError, noResponders, unanswered } from "./errors.ts";
+import { Names } from "./names.ts";
+import type { NatsSettings } from "./options.ts";
+import { assertServer, type ProbeFacts } from "./probe.ts";
+import { Requests } from "./requests.ts";
+import { ensureStreams } from "./streams.ts";
+import { readSyncFacts } from "./sync-facts.ts";
+
+/** What lives longer than a connection to one server. Its methods must not throw. */
+export interface LinkPart {
+  /** It is ready: the client's subscriptions are in force again, the streams are there. Also the first time, when it was added before. */
+  begun?(): void;
+  /** The connection is gone. Requests have failed already. */
+  lost?(): void;
+  /** Before the end, while there is still a connection: gives back what is held. */
+  closing?(): Promise<void>;
+  /** Never again: everything that waits fails with `error`. */
+  closed?(error: ColloquyError): void;
+}
+
+export interface RequestOptions {
+  /** For people, in errors: "store.get". */
+  readonly what: string;
+  readonly headers?: HeaderPairs;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Asking twice does nothing twice: the request is sent again after a lost connection, and once more
+   * when no answer has come. For so many milliseconds from the first time. Default: 0, never.
+   */
+  readonly repeatMs?: number;
+}
+
+const nothing = new Uint8Array();
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** How long the giving back may hold up `close`. */
+const closingMs = 2_000;
+/** Errors after which trying again does not help. */
+const forGood: ReadonlySet<string> = new Set([
+  "INVALID_OPTION",
+  "INVALID_VERSION",
+  "UNSUPPORTED",
+  "UNAUTHORIZED",
+  "FORBIDDEN",
+  "CLOSED",
+]);
+
+export class NatsLink {
+  readonly settings: NatsSettings;
+  readonly names: Names;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newId: IdSource;
+  readonly statuses: StatusFeed = new StatusFeed();
+  /** Subject below which answers come to this broker object alone. */
+  readonly inbox: string;
+  readonly #parts: LinkPart[] = [];
+  readonly #requests: Requests;
+  readonly #ended = new AbortController();
+  #client!: NatsClient;
+  #makeHeaders!: MakeHeaders;
+  #inboxSubscription: NatsSubscription | undefined;
+  #onMark: ((token: string, message: NatsMessage) => void) | undefined;
+  #facts!: ProbeFacts;
+  /** Resolved while it is ready. */
+  #ready = new Deferred();
+  /** Resolved with the end of the present connection. */
+  #gone = new Deferred();
+  #phase: "opening" | "ready" | "lost" | "closed" = "opening";
+  /** Counts connections, so that what began with one knows that it is another's time. */
+  #connection = 0;
+  #attempt = 0;
+  #delayMs = 0;
+  #cause: unknown;
+  #aheadMs = 0;
+  #failure: ColloquyError | undefined;
+  #closing: Promise<void> | undefined;
+  #echoes = false;
+
+  private constructor(settings: NatsSettings) {
+    this.settings = settings;
+    this.names = new Names(settings.prefix);
+    this.clock = settings.clock;
+    this.random = settings.random;
+    this.newId = ulidSource(settings.clock, settings.random);
+    this.inbox = `${settings.inboxPrefix}.${this.newId()}`;
+    this.#requests = new Requests(settings.clock, settings.requestTimeoutMs);
+  }
+
+  /**
+   * @throws AGENT_UNREACHABLE, UNAUTHORIZED, or what is wrong with the server: INVALID_VERSION,
+   *   UNSUPPORTED, INVALID_OPTION.
+   */
+  static async open(settings: NatsSettings): Promise<NatsLink> {
+    const link = new NatsLink(settings);
+    await link.#open();
+    return link;
+  }
+
+  /** The client, for subscriptions and publications that nobody waits for. */
+  get client(): NatsClient {
+    return this.#client;
+  }
+
+  /** What was found of the server when the present connection was made, or the last one. */
+  get facts(): ProbeFacts {
+    return this.#facts;
+  }
+
+  /** Why there will be no connection any more. */
+  get failure(): ColloquyError | undefined {
+    return this.#failure;
+  }
+
+  get isReady(): boolean {
+    return this.#phase === "ready";
+  }
+
+  /** Whether the server sends back what this connection publishes, which a connection of our own prevents. */
+  get echoes(): boolean {
+    return this.#echoes;
+  }
+
+  /** Wall clock of the server, milliseconds, as far as this process knows it. */
+  serverNowMs(): number {
+    return this.clock.nowMs() + this.#aheadMs;
+  }
+
+  /** Parts are told in the order in which they were added. */
+  add(part: LinkPart): void {
+    this.#parts.push(part);
+    if (this.isReady) part.begun?.();
+  }
+
+  /** Answers to `INBOX.X...` where X is an upper-case letter: marks, which belong to no request. */
+  onMark(heard: (token: string, message: NatsMessage) => void): void {
+    this.#onMark = heard;
+  }
+
+  /** @throws CLOSED once the broker is closing. */
+  assertOpen(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing !== undefined) throw closedError(this.settings.name);
+  }
+
+  /** Resolves once there is a connection. @throws CLOSED; CANCELLED. */
+  async whenReady(signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      throwIfAborted(signal);
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.isReady) return;
+      await withAbort(this.#ready.promise, signal);
+    }
+  }
+
+  /**
+   * Sends a request and waits for its one answer.
+   *
+   * @throws INDETERMINATE when it was sent and no answer came; AGENT_UNREACHABLE when nobody answers to
+   *   `subject`; MESSAGE_TOO_LARGE; CLOSED; CANCELLED, and then it may have happened.
+   */
+  async request(
+    subject: string,
+    payload: Uint8Array,
+    options: RequestOptions,
+  ): Promise<NatsMessage> {
+    const { signal, repeatMs = 0 } = options;
+    const untilMs = this.clock.monotonicMs() + repeatMs;
+    for (let unanswered = 0; ; ) {
+      await this.whenReady(signal);
+      try {
+        return await this.requestOnce(subject, payload, options);
+      } catch (error) {
+        if (!isColloquyError(error, "INDETERMINATE") || this.clock.monotonicMs() >= untilMs) {
+          throw error;
+        }
+        // A server that is there and silent is asked once more.
+        if (this.isReady && ++unanswered > 1) throw error;
+      }
+    }
+  }
+
+  /**
+   * Calls JetStream's API: `name` is what comes behind `$JS.API.`. Such a call may be repeated.
+   *
+   * @throws as `request`; the error of the answer, see errors.ts.
+   */
+  async api<Answer>(name: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
+    const payload = body === undefined ? nothing : encoder.encode(JSON.stringify(body));
+    const options = { what: name, signal, repeatMs: 60_000 };
+    return parseAnswer<Answer>(await this.request(`$JS.API.${name}`, payload, options), name);
+  }
+
+  /**
+   * Sends something that many answers come to.
+   *
+   * @param waiting - see requests.ts.
+   * @returns gives the waiting up.
+   */
+  ask(
+    subject: string,
+    payload: Uint8Array,
+    waiting: Parameters<Requests["add"]>[0],
+    headers?: HeaderPairs,
+  ): () => void {
+    const token = this.#requests.add(waiting);
+    try {
+      this.publish(subject, payload, { headers, reply: `${this.inbox}.${token}` });
+    } catch (error) {
+      this.#requests.forget(token);
+      throw error;
+    }
+    return () => this.#requests.forget(token);
+  }
+
+  /**
+   * Publishes and forgets. Without a connection nothing is sent.
+   *
+   * @throws MESSAGE_TOO_LARGE.
+   */
+  publish(
+    subject: string,
+    payload: Uint8Array,
+    options: { readonly headers?: HeaderPairs | undefined; readonly reply?: string } = {},
+  ): void {
+    const { headers, reply } = options;
+    try {
+      this.#client.publish(subject, payload, {
+        ...(reply === undefined ? {} : { reply }),
+        ...(headers === undefined ? {} : { headers: this.#makeHeaders(headers) }),
+      });
+    } catch (error) {
+      throw clientError(error, `publishing to ${subject}`);
+    }
+  }
+
+  /** Resolves when the server has taken note of everything before. Waits for a connection. */
+  async flush(signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.whenReady(signal);
+      if (await withAbort(this.#flushed(), signal)) return;
+    }
+  }
+
+  /** Gives back what is held, then ends. Safe to repeat. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #open(): Promise<void> {
+    const { connect, name, client } = this.settings;
+    this.#makeHeaders = await headerMaker();
+    this.#client = client ?? (await connectClient({ connect, name, delayMs: () => this.#delayMs }));
+    void this.#client.closed().then((cause) => this.#clientClosed(cause));
+    void this.#follow(this.#client.status()).catch(() => {});
+    try {
+      this.#inboxSubscription = this.#client.subscribe(`${this.inbox}.*`, {
+        callback: (error, message) => this.#answered(error, message),
+      });
+      if (client !== undefined) this.#echoes = await this.#hearsItself();
+      await this.#begin();
+    } catch (error) {
+      this.#end(isColloquyError(error) ? error : clientError(error, "opening"));
+      await this.#closeClient();
+      throw error;
+    }
+    this.#becomeReady();
+  }
+
+  /** Asks for everything that has to be known of the server, and makes what has to be there. */
+  async #begin(): Promise<void> {
+    const { settings, clock } = this;
+    const server = assertServer(this.#client.info);
+    const { replicas = server.cluster === undefined ? 1 : 3, duplicateWindowMs } = settings;
+    const callApi = async <Answer>(name: string, body?: unknown): Promise<Answer> => {
+      const payload = body === undefined ? nothing : encoder.encode(JSON.stringify(body));
+      return parseAnswer(await this.requestOnce(`$JS.API.${name}`, payload, { what: name }), name);
+    };
+    const choices = { replicas, duplicateWindowMs, nowMs: clock.nowMs() };
+    const streams = await ensureStreams(callApi, this.names, choices);
+    await this.#readTime(callApi);
+    const { system, connect } = settings;
+    const serverName = server.server_name;
+    const sync = await readSyncFacts({ clock, system, connect, serverName, streams });
+    this.#facts = { server, streams, sync };
+  }
+
+  /** The server tells its time with a stream; half of the way is on either side. */
+  async #readTime(callApi: <Answer>(name: string) => Promise<Answer>): Promise<void> {
+    const sentMs = this.clock.monotonicMs();
+    const { ts } = await callApi<{ ts: string }>(`STREAM.INFO.${this.names.streams.volatile}`);
+    const tookMs = this.clock.monotonicMs() - sentMs;
+    this.#aheadMs = Date.parse(ts) + tookMs / 2 - this.clock.nowMs();
+  }
+
+  async #follow(statuses: AsyncIterable<NatsStatus>): Promise<void> {
+    for await (const { type, error } of statuses) {
+      if (type === "error") this.#cause = error;
+      else if (type === "disconnect") this.#lose();
+      else if (type === "reconnecting") this.#attempted();
+      else if (type === "reconnect") void this.#revive();
+    }
+  }
+
+  #lose(): void {
+    if (this.#failure !== undefined) return;
+    this.#connection++;
+    this.#gone.resolve();
+    this.#gone = new Deferred();
+    this.#requests.failAll("the connection was lost");
+    if (this.#phase !== "ready") return;
+    this.#phase = "lost";
+    this.#ready = new Deferred();
+    this.#attempt = 0;
+    this.#delayMs = this.#backOffMs(0);
+    for (const part of this.#parts) part.lost?.();
+    const cause = this.#cause ?? new Error("the connection was lost");
+    this.statuses.push({ kind: "lost", cause, attempt: 1, delayMs: 0 });
+  }
+
+  /** An attempt begins; the one before it, if there was one, has failed. */
+  #attempted(): void {
+    if (this.#phase !== "lost") return;
+    const delayMs = this.#delayMs;
+    this.#attempt++;
+    this.#delayMs = this.#backOffMs(this.#attempt);
+    if (this.#attempt === 1) return;
+    const cause = this.#cause ?? new Error("no server could be reached");
+    this.statuses.push({ kind: "lost", cause, attempt: this.#attempt, delayMs });
+  }
+
+  #backOffMs(failures: number): number {
+    const { backoffMinMs, backoffMaxMs } = this.settings;
+    return Math.ceil(this.random.float() * Math.min(backoffMaxMs, backoffMinMs * 2 ** failures));
+  }
+
+  /** Connected again: a server that has just started may not have its streams yet. */
+  async #revive(): Promise<void> {
+    const connection = this.#connection;
+    for (let failures = 0; connection === this.#connection; failures++) {
+      try {
+        await this.#begin();
+        if (connection === this.#connection) this.#becomeReady();
+        return;
+      } catch (thrown) {
+        if (connection !== this.#connection || this.#failure !== undefined) return;
+        const error = isColloquyError(thrown) ? thrown : clientError(thrown, "connecting again");
+        if (forGood.has(error.code)) {
+          this.#end(error);
+          await this.#closeClient();
+          return;
+        }
+        this.#cause = error;
+        await sleep(this.clock, this.#backOffMs(failures), this.#ended.signal).catch(() => {});
+      }
+    }
+  }
+
+  #becomeReady(): void {
+    if (this.#failure !== undefined) return;
+    this.#phase = "ready";
+    this.#cause = undefined;
+    this.#ready.resolve();
+    for (const part of this.#parts) part.begun?.();
+    this.statuses.push({ kind: "ready" });
+  }
+
+  /** As `request`, but over the connection that there is now, and never again. */
+  requestOnce(subject: string, payload: Uint8Array, options: RequestOptions): Promise<NatsMessage> {
+    const { what, headers, signal } = options;
+    return new Promise((resolve, reject) => {
+      const give = this.ask(
+        subject,
+        payload,
+        {
+          answered: (message) => {
+            forget();
+            if (message.headers?.code === 503) reject(noResponders(what));
+            else resolve(message);
+            return false;
+          },
+          failed: (why) => {
+            forget();
+            reject(this.#failure ?? unanswered(what, why));
+          },
+        },
+        headers,
+      );
+      const forget = onAbort(signal, () => {
+        give();
+        reject(cancelledError(signal as AbortSignal));
+      });
+    });
+  }
+
+  #answered(error: Error | null, message: NatsMessage): void {
+    if (error !== null) {
+      this.#end(clientError(error, `subscribing to ${this.inbox}.*`));
+      return;
+    }
+    const token = message.subject.slice(this.inbox.length + 1);
+    const first = token.charCodeAt(0);
+    if (first >= 65 && first <= 90) this.#onMark?.(token, message);
+    else this.#requests.answer(token, message);
+  }
+
+  async #hearsItself(): Promise<boolean> {
+    let heard = false;
+    const subscription = this.#client.subscribe(`${this.inbox}.echo.test`, {
+      callback: () => {
+        heard = true;
+      },
+    });
+    this.#client.publish(`${this.inbox}.echo.test`, nothing);
+    await this.#client.flush();
+    subscription.unsubscribe();
+    return heard;
+  }
+
+  /** @returns false when the connection was lost before. */
+  #flushed(): Promise<boolean> {
+    const gone = this.#gone.promise.then(() => false);
+    const flushed = this.#client.flush().then(
+      () => true,
+      () => false,
+    );
+    return Promise.race([gone, flushed]);
+  }
+
+  #clientClosed(cause: unknown): void {
+    if (this.#failure !== undefined) return;
+    const error =
+      cause === undefined || cause === null
+        ? closedError(this.settings.name)
+        : clientError(cause, "the connection was closed");
+    this.#end(error);
+  }
+
+  async #close(): Promise<void> {
+    if (this.isReady) {
+      const givingBack = Promise.allSettled(this.#parts.map((part) => part.closing?.()));
+      const patience = new AbortController();
+      await Promise.race([
+        givingBack,
+        this.#gone.promise,
+        sleep(this.clock, closingMs, patience.signal).catch(() => {}),
+      ]);
+      patience.abort();
+    }
+    this.#end(closedError(this.settings.name));
+    await this.#closeClient();
+  }
+
+  async #closeClient(): Promise<void> {
+    // A write to a socket that the server has ended fails a moment later, and by then the client would
+    // have taken off whoever listens to its errors.
+    await new Promise<void>((resolve) => this.clock.defer(resolve));
+    if (this.settings.client === undefined) {
+      await this.#client.close();
+      return;
+    }
+    if (!this.#client.isClosed()) this.#inboxSubscription?.unsubscribe();
+  }
+
+  #end(error: ColloquyError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#phase = "closed";
+    this.#connection++;
+    this.#ended.abort(error);
+    this.#gone.resolve();
+    this.#ready.resolve();
+    this.#requests.failAll("the broker was closed");
+    for (const part of this.#parts) part.closed?.(error);
+    const status: BrokerStatus =
+      error.code === "CLOSED" ? { kind: "closed" } : { kind: "closed", cause: error };
+    this.statuses.push(status);
+  }
+}
+
+/** @throws the error that JetStream has answered with. */
+export function parseAnswer<Answer>({ data }: NatsMessage, what: string): Answer {
+  const answer = JSON.parse(decoder.decode(data));
+  if (answer.error !== undefined) throw apiError(answer.error, what);
+  return answer as Answer;
+}
+
+function closedError(name: string): ColloquyError<"CLOSED"> {
+  return new ColloquyError("CLOSED", `the broker ${name} is closed`);
+}

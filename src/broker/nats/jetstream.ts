@@ -1,0 +1,319 @@
+/** Writing to and reading from JetStream streams, without the queues' consumers. */
+import type { ColloquyError } from "../../errors.ts";
+import { isColloquyError } from "../../errors.ts";
+import { cancelledError, onAbort, throwIfAborted } from "../../runtime/abort.ts";
+import { sleep } from "../../runtime/sleep.ts";
+import type { HeaderPairs, NatsMessage } from "./client.ts";
+import { type NatsLink, parseAnswer } from "./connection.ts";
+import { apiCodes, apiError, noResponders, unanswered } from "./errors.ts";
+import type { StreamKind } from "./names.ts";
+
+export interface StreamMessage {
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly headers?: HeaderPairs;
+}
+
+export interface PublishAcknowledgement {
+  readonly seq: number;
+  /** It was stored before, under the same id. */
+  readonly duplicate: boolean;
+}
+
+/** A message as a stream keeps it. */
+export interface StoredMessage {
+  readonly subject: string;
+  readonly seq: number;
+  /** When the server stored it, milliseconds since 1970. */
+  readonly atMs: number;
+  readonly data: Uint8Array;
+  /** Of a header; "" where there is none. */
+  header(name: string): string;
+}
+
+/** Messages of one atomic batch. */
+export const batchMessagesMax = 1_000;
+
+/** How long a publication may be repeated: well within the window in which the server knows it again. */
+const publishRepeatMs = 60_000;
+/** Subjects that one reading may name. */
+const subjectsMax = 512;
+/** Messages and bytes of one page. */
+const pageMessages = 512;
+const pageBytes = 4 * 2 ** 20;
+
+/** Headers of JetStream that this broker sets. */
+export const jsHeaders = {
+  /** Refused with CONFLICT unless the last message of the subject has this sequence; 0: there is none. */
+  expectedLast: "Nats-Expected-Last-Subject-Sequence",
+  messageId: "Nats-Msg-Id",
+  /** Whole seconds, as "5s"; at least one. */
+  ttl: "Nats-TTL",
+} as const;
+
+/**
+ * Stores one message, durably as the stream is. After a lost connection it is sent again under the same
+ * id, which the server recognises.
+ *
+ * @throws CONFLICT where the expected sequence is not the last; INDETERMINATE; QUEUE_FULL; and what
+ *   `NatsLink.request` throws.
+ */
+export async function publish(
+  link: NatsLink,
+  message: StreamMessage,
+  what: string,
+  signal?: AbortSignal,
+): Promise<PublishAcknowledgement> {
+  const { subject, payload } = message;
+  const headers = { [jsHeaders.messageId]: link.newId(), ...message.headers };
+  const options = { what, headers, signal, repeatMs: publishRepeatMs };
+  const answer = await link.request(subject, payload, options);
+  return acknowledgement(answer, what);
+}
+
+/**
+ * Stores up to 1,000 messages of one stream at once: all of them, in consecutive sequences, or none. A
+ * message may come with an expected sequence, but not with an id.
+ *
+ * On a stream in a file the server takes tens of milliseconds for a batch, however long it is; a single
+ * message is better published alone.
+ *
+ * @returns of the last message.
+ * @throws CONFLICT, and nothing was stored; INDETERMINATE when the connection was lost on the way.
+ */
+export async function publishBatch(
+  link: NatsLink,
+  messages: readonly StreamMessage[],
+  what: string,
+  signal?: AbortSignal,
+): Promise<PublishAcknowledgement> {
+  const [first] = messages;
+  if (first === undefined) throw new TypeError("an empty batch");
+  if (messages.length > batchMessagesMax) {
+    const description = `${messages.length} messages at once, the limit is ${batchMessagesMax}`;
+    throw apiError({ code: 400, err_code: apiCodes.batchTooLarge, description }, what);
+  }
+  for (let attempt = 1; ; attempt++) {
+    await link.whenReady(signal);
+    try {
+      return await sendBatch(link, messages, what, signal);
+    } catch (error) {
+      // As many batches as may be open at a time: nothing of this one was stored.
+      if (!isColloquyError(error, "AGENT_UNREACHABLE") || attempt > batchAttemptsMax) throw error;
+      await sleep(link.clock, link.random.float() * batchDelayMs * attempt, signal);
+    }
+  }
+}
+
+const batchAttemptsMax = 10;
+const batchDelayMs = 20;
+
+async function sendBatch(
+  link: NatsLink,
+  messages: readonly StreamMessage[],
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<PublishAcknowledgement> {
+  const batch = link.newId();
+  const last = messages.length - 1;
+  const headersOf = (index: number): HeaderPairs => ({
+    ...messages[index]?.headers,
+    "Nats-Batch-Id": batch,
+    "Nats-Batch-Sequence": `${index + 1}`,
+    ...(index === last ? { "Nats-Batch-Commit": "1" } : {}),
+  });
+  // In one go: what is lost of it is lost from some point on, and without its end it is nothing.
+  throwIfAborted(signal);
+  for (const [index, { subject, payload }] of messages.slice(0, -1).entries()) {
+    link.publish(subject, payload, { headers: headersOf(index) });
+  }
+  const { subject, payload } = messages[last] as StreamMessage;
+  return acknowledgement(
+    await link.requestOnce(subject, payload, { what, headers: headersOf(last), signal }),
+    what,
+  );
+}
+
+function acknowledgement(answer: NatsMessage, what: string): PublishAcknowledgement {
+  const { seq, duplicate = false } = parseAnswer<Partial<PublishAcknowledgement>>(answer, what);
+  return { seq: seq as number, duplicate };
+}
+
+/**
+ * The last message of each subject, or undefined. Where the stream has one copy it is read from there in
+ * one question; else from its leader, one question each, so that what was acknowledged is seen.
+ */
+export async function lastOf(
+  link: NatsLink,
+  kind: StreamKind,
+  subjects: readonly string[],
+  signal?: AbortSignal,
+): Promise<readonly (StoredMessage | undefined)[]> {
+  if (link.facts.streams[kind].config.num_replicas > 1) {
+    return await Promise.all(subjects.map((subject) => lastOfLeader(link, kind, subject, signal)));
+  }
+  const found = new Map<string, StoredMessage>();
+  for (let begin = 0; begin < subjects.length; begin += subjectsMax) {
+    const question = { multi_last: [...new Set(subjects.slice(begin, begin + subjectsMax))] };
+    const { messages } = await getDirectly(link, kind, question, signal);
+    for (const message of messages) found.set(message.subject, message);
+  }
+  return subjects.map((subject) => found.get(subject));
+}
+
+/** The last message of all subjects that `filter` matches. */
+export async function lastMatching(
+  link: NatsLink,
+  kind: StreamKind,
+  filter: string,
+  signal?: AbortSignal,
+): Promise<StoredMessage | undefined> {
+  return await lastOfLeader(link, kind, filter, signal);
+}
+
+async function lastOfLeader(
+  link: NatsLink,
+  kind: StreamKind,
+  subject: string,
+  signal: AbortSignal | undefined,
+): Promise<StoredMessage | undefined> {
+  const name = `STREAM.MSG.GET.${link.names.streams[kind]}`;
+  try {
+    const answer = await link.api<LeaderAnswer>(name, { last_by_subj: subject }, signal);
+    return leaderMessage(answer.message);
+  } catch (error) {
+    if (isColloquyError(error, "NOT_FOUND") && link.isReady) return undefined;
+    throw error;
+  }
+}
+
+interface LeaderAnswer {
+  readonly message: {
+    readonly subject: string;
+    readonly seq: number;
+    readonly time: string;
+    /** Base 64. */
+    readonly data?: string;
+    readonly hdrs?: string;
+  };
+}
+
+function leaderMessage({
+  subject,
+  seq,
+  time,
+  data = "",
+  hdrs,
+}: LeaderAnswer["message"]): StoredMessage {
+  let headers: ReadonlyMap<string, string> | undefined;
+  const parse = () =>
+    new Map(
+      Buffer.from(hdrs ?? "", "base64")
+        .toString()
+        .split("\r\n")
+        .slice(1)
+        .map((line): [string, string] => {
+          const colon = line.indexOf(":");
+          return [line.slice(0, colon), line.slice(colon + 1).trim()];
+        }),
+    );
+  return {
+    subject,
+    seq,
+    atMs: Date.parse(time),
+    data: Buffer.from(data, "base64"),
+    header: (header) => {
+      headers ??= parse();
+      return headers.get(header) ?? "";
+    },
+  };
+}
+
+export interface Page {
+  readonly messages: readonly StoredMessage[];
+  /** Messages behind them that match, as of now. */
+  readonly pending: number;
+}
+
+/**
+ * Messages that `filter` matches, from the sequence `from` on, in order of sequence: as many as fit into
+ * one page. `pending` above 0 says that there are more.
+ */
+export async function readPage(
+  link: NatsLink,
+  kind: StreamKind,
+  filter: string,
+  from: number,
+  signal?: AbortSignal,
+): Promise<Page> {
+  const question = { seq: from, next_by_subj: filter, batch: pageMessages, max_bytes: pageBytes };
+  return await getDirectly(link, kind, question, signal);
+}
+
+/** @throws as `NatsLink.request`; reading is repeated after a lost connection. */
+async function getDirectly(
+  link: NatsLink,
+  kind: StreamKind,
+  question: object,
+  signal: AbortSignal | undefined,
+): Promise<Page> {
+  const payload = new TextEncoder().encode(JSON.stringify(question));
+  for (let silences = 0; ; ) {
+    await link.whenReady(signal);
+    try {
+      return await collect(link, link.names.streams[kind], payload, signal);
+    } catch (error) {
+      if (!isColloquyError(error, "INDETERMINATE")) throw error;
+      if (link.isReady && ++silences > 1) throw error;
+    }
+  }
+}
+
+function collect(
+  link: NatsLink,
+  stream: string,
+  payload: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<Page> {
+  const what = `reading ${stream}`;
+  const messages: StoredMessage[] = [];
+  return new Promise((resolve, reject) => {
+    const settle = (error: ColloquyError | undefined, pending = 0): false => {
+      forget();
+      if (error === undefined) resolve({ messages, pending });
+      else reject(error);
+      return false;
+    };
+    const giveUp = link.ask(`$JS.API.DIRECT.GET.${stream}`, payload, {
+      answered: (message) => {
+        const { code = 0, description = "" } = message.headers ?? {};
+        if (code === 0) {
+          messages.push(directMessage(message));
+          return true;
+        }
+        if (code === 404) return settle(undefined);
+        if (code === 204)
+          return settle(undefined, Number(message.headers?.get("Nats-Num-Pending")));
+        return settle(code === 503 ? noResponders(what) : apiError({ code, description }, what));
+      },
+      failed: (why) => settle(link.failure ?? unanswered(what, why)),
+    });
+    const forget = onAbort(signal, () => {
+      giveUp();
+      reject(cancelledError(signal as AbortSignal));
+    });
+  });
+}
+
+function directMessage({ headers, data }: NatsMessage): StoredMessage {
+  const header = (name: string): string => headers?.get(name) ?? "";
+  return {
+    subject: header("Nats-Subject"),
+    seq: Number(header("Nats-Sequence")),
+    get atMs() {
+      return Date.parse(header("Nats-Time-Stamp"));
+    },
+    data,
+    header,
+  };
+}

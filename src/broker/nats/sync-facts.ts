@@ -1,0 +1,125 @@
+/**
+ * Reads whether the servers flush every write before they acknowledge it (`sync_interval: always`). An
+ * ordinary account is not told: it takes the monitoring port or the system account.
+ */
+import { isColloquyError } from "../../errors.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { sleep } from "../../runtime/sleep.ts";
+import { type ConnectOptions, connectClient } from "./client.ts";
+import type { NatsSystemOptions } from "./options.ts";
+import type { SyncFacts } from "./probe.ts";
+import type { StreamInfos } from "./streams.ts";
+
+/** What servers tell about themselves, as far as it matters here. */
+interface ServerVariables {
+  readonly server_name?: string;
+  readonly jetstream?: { readonly config?: { readonly sync_always?: boolean } };
+}
+
+/** How long other servers of a cluster may take to answer after the first. */
+const stallMs = 300;
+const timeoutMs = 3_000;
+
+export interface SyncQuestion {
+  readonly clock: Clock;
+  readonly system: NatsSystemOptions | undefined;
+  readonly connect: ConnectOptions;
+  /** Of the server that this process is connected to. */
+  readonly serverName: string;
+  readonly streams: StreamInfos;
+}
+
+/** Never throws: what cannot be read is told as that. */
+export async function readSyncFacts(question: SyncQuestion): Promise<SyncFacts> {
+  const { system } = question;
+  if (system === undefined) {
+    return { always: undefined, source: "neither `system.monitor` nor `system.user` was given" };
+  }
+  try {
+    const isMonitored = system.monitor !== undefined;
+    const told = isMonitored ? await fromMonitor(system) : await fromSystemAccount(question);
+    return judge(told, question, isMonitored ? "monitoring port" : "system account");
+  } catch (error) {
+    const why = isColloquyError(error) || error instanceof Error ? error.message : String(error);
+    return { always: undefined, source: why };
+  }
+}
+
+/** The servers that keep the streams have to be among those that told. */
+function judge(
+  told: readonly ServerVariables[],
+  { serverName, streams }: SyncQuestion,
+  source: string,
+): SyncFacts {
+  const always = new Map(
+    told.map(({ server_name: name, jetstream }) => [name, jetstream?.config?.sync_always === true]),
+  );
+  const keepers = new Set(
+    [streams.state, streams.work].flatMap(({ cluster }) => keepersOf(cluster)),
+  );
+  if (keepers.size === 0) keepers.add(serverName);
+  const answers = [...keepers].map((name) => always.get(name));
+  if (answers.includes(false)) return { always: false, source };
+  const silent = [...keepers].filter((name) => !always.has(name));
+  if (silent.length === 0) return { always: true, source };
+  return { always: undefined, source: `${source}: nothing heard of ${silent.join(", ")}` };
+}
+
+function keepersOf(cluster: StreamInfos["state"]["cluster"]): readonly string[] {
+  if (cluster === undefined) return [];
+  const { leader, replicas = [] } = cluster;
+  const names = replicas.map(({ name }) => name);
+  return leader === undefined || leader === "" ? names : [leader, ...names];
+}
+
+async function fromMonitor({
+  monitor = [],
+}: NatsSystemOptions): Promise<readonly ServerVariables[]> {
+  const urls = typeof monitor === "string" ? monitor.split(",") : monitor;
+  return await Promise.all(
+    urls.map(async (url) => {
+      const answer = await fetch(new URL("/varz", url.trim()));
+      if (!answer.ok) throw new Error(`${url} answers ${answer.status}`);
+      return (await answer.json()) as ServerVariables;
+    }),
+  );
+}
+
+async function fromSystemAccount(question: SyncQuestion): Promise<readonly ServerVariables[]> {
+  const { clock, connect, system = {} } = question;
+  const { servers, tls } = connect;
+  const { user, pass, creds } = system;
+  const client = await connectClient({
+    name: "colloquy probe",
+    delayMs: () => timeoutMs,
+    connect: {
+      servers,
+      timeoutMs,
+      ...(tls === undefined ? {} : { tls }),
+      ...(user === undefined ? {} : { user }),
+      ...(pass === undefined ? {} : { pass }),
+      ...(creds === undefined ? {} : { creds }),
+    },
+  });
+  try {
+    const told: ServerVariables[] = [];
+    const inbox = `_INBOX.${client.info?.server_id ?? ""}.${clock.nowMs().toString(36)}`;
+    client.subscribe(inbox, {
+      callback: (error, { data }) => {
+        if (error !== null || data.length === 0) return;
+        const { data: variables } = JSON.parse(new TextDecoder().decode(data));
+        told.push(variables);
+      },
+    });
+    client.publish("$SYS.REQ.SERVER.PING.VARZ", new TextEncoder().encode("{}"), { reply: inbox });
+    await client.flush();
+    // Each server answers for itself, and nobody says how many there are.
+    for (let heard = -1; heard < told.length; ) {
+      heard = told.length;
+      await sleep(clock, stallMs);
+    }
+    return told;
+  } finally {
+    await client.close();
+  }
+}

@@ -270,7 +270,7 @@ export class NatsLink {
   async flush(signal?: AbortSignal): Promise<void> {
     for (;;) {
       await this.whenReady(signal);
-      if (await withAbort(this.#flushed(), signal)) return;
+      if (await withAbort(this.flushOnce(), signal)) return;
     }
   }
 
@@ -450,8 +450,8 @@ export class NatsLink {
     return heard;
   }
 
-  /** @returns false when the connection was lost before. */
-  #flushed(): Promise<boolean> {
+  /** As `flush`, over the connection that there is now. @returns false when it was lost before. */
+  flushOnce(): Promise<boolean> {
     const gone = this.#gone.promise.then(() => false);
     const flushed = this.#client.flush().then(
       () => true,

@@ -1,15 +1,19 @@
 /** One connection to a real server: streams, requests, writing and reading, what a lost server does to it. */
-import { afterAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, test as anyTest, expect, onTestFinished } from "vitest";
 import { NatsLink } from "../../../src/broker/nats/connection.ts";
 import { lastOf, publish, publishBatch, readPage } from "../../../src/broker/nats/jetstream.ts";
 import { type NatsBrokerOptions, natsSettings } from "../../../src/broker/nats/options.ts";
+import { missingServer } from "../../support/brokers.ts";
 import { NatsServer, type NatsServerSettings } from "../../support/servers/nats.ts";
 
-const shared = await NatsServer.start();
-afterAll(() => shared.remove());
+const isMissing = missingServer("nats");
+const test = anyTest.skipIf(isMissing);
+const shared = isMissing ? undefined : await NatsServer.start();
+afterAll(() => shared?.remove());
 let prefixes = 0;
 
 async function open(options: NatsBrokerOptions = {}, server = shared): Promise<NatsLink> {
+  if (server === undefined) throw new Error("no server");
   const prefix = `connection-${++prefixes}`;
   const link = await NatsLink.open(natsSettings({ servers: server.url, prefix, ...options }));
   onTestFinished(() => link.close());

@@ -1,11 +1,12 @@
 /** A real nats-server on a free port of the loopback, with JetStream in a directory of its own. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { serverProgram } from "../brokers.ts";
 
 export interface NatsServerSettings {
   /** Of the block `jetstream`. Default: "always"; undefined leaves the server's own. */
@@ -69,7 +70,9 @@ export class NatsServer {
   async start(): Promise<void> {
     const path = join(this.directory, "nats.conf");
     writeFileSync(path, this.#configuration());
-    const child = spawn(natsServerPath(), ["-c", path], { stdio: ["ignore", "inherit", "pipe"] });
+    const child = spawn(serverProgram("nats"), ["-c", path], {
+      stdio: ["ignore", "inherit", "pipe"],
+    });
     this.#child = child;
     running.add(child);
     const log: string[] = [];
@@ -133,35 +136,6 @@ export class NatsServer {
       max_payload: ${maxPayload}
       ${jetstream ? `jetstream {\n${storage}\n}` : ""}
       ${more}\n`;
-  }
-}
-
-/** COLLOQUY_NATS_SERVER, the one in the PATH, or the one that Go has installed. @throws where there is none. */
-export function natsServerPath(): string {
-  const named = process.env["COLLOQUY_NATS_SERVER"];
-  if (named !== undefined) return named;
-  const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
-  const inPath = folders.map((folder) => join(folder, "nats-server")).find(isExecutable);
-  if (inPath !== undefined) return inPath;
-  const installed = join(goFolder(), "bin", "nats-server");
-  if (isExecutable(installed)) return installed;
-  throw new Error("no nats-server in the PATH, in COLLOQUY_NATS_SERVER, or where Go installs it");
-}
-
-function goFolder(): string {
-  try {
-    return execFileSync("go", ["env", "GOPATH"], { encoding: "utf8" }).trim();
-  } catch {
-    return "";
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
 

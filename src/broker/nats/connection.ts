@@ -314,7 +314,8 @@ export class NatsLink {
     await this.#readTime(callApi);
     const { system, connect } = settings;
     const serverName = server.server_name;
-    const sync = await readSyncFacts({ clock, system, connect, serverName, streams });
+    const asking = { clock, system, connect, client: this.#client, inbox: `${this.inbox}.sync` };
+    const sync = await readSyncFacts({ ...asking, serverName, streams });
     this.#facts = { server, streams, sync };
   }
 

@@ -20,7 +20,7 @@ export interface ProbeCheck {
 export interface SyncFacts {
   /** True when all servers that keep the streams do, false when one does not, undefined when not all were heard. */
   readonly always: boolean | undefined;
-  /** Where it was read, for people: "monitoring port", "system account", or why it was not. */
+  /** Where it was read, for people: "own account", "monitoring port", "system account", or why it was not. */
   readonly source: string;
 }
 
@@ -108,7 +108,7 @@ export function probeChecks({ server, streams, sync }: ProbeFacts): readonly Pro
       "always",
       sync.always === false
         ? "Put `sync_interval: always` into the block `jetstream` of every server: acknowledged work is lost in a power cut without it."
-        : 'Let this broker read it: give it `system: { monitor: "http://HOST:8222" }`, or credentials of the system account.',
+        : 'Let this broker read it: let its account import the service "$SYS.REQ.SERVER.PING.JSZ" of the system account, or give it `system: { monitor: "http://HOST:8222" }`, or credentials of the system account.',
     ),
     check(
       "replicas",

@@ -1,11 +1,12 @@
 /**
  * Reads whether the servers flush every write before they acknowledge it (`sync_interval: always`). An
- * ordinary account is not told: it takes the monitoring port or the system account.
+ * ordinary account is told where it imports the question from the system account; elsewhere it takes the
+ * monitoring port or a user of the system account.
  */
 import { isColloquyError } from "../../errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { sleep } from "../../runtime/sleep.ts";
-import { type ConnectOptions, connectClient } from "./client.ts";
+import { type ConnectOptions, connectClient, type NatsClient } from "./client.ts";
 import type { NatsSystemOptions } from "./options.ts";
 import type { SyncFacts } from "./probe.ts";
 import type { StreamInfos } from "./streams.ts";
@@ -24,6 +25,10 @@ export interface SyncQuestion {
   readonly clock: Clock;
   readonly system: NatsSystemOptions | undefined;
   readonly connect: ConnectOptions;
+  /** Of the broker itself; an account can be given the right to ask, see docs/brokers.md. */
+  readonly client: NatsClient;
+  /** Subject below which answers to it come. */
+  readonly inbox: string;
   /** Of the server that this process is connected to. */
   readonly serverName: string;
   readonly streams: StreamInfos;
@@ -32,10 +37,8 @@ export interface SyncQuestion {
 /** Never throws: what cannot be read is told as that. */
 export async function readSyncFacts(question: SyncQuestion): Promise<SyncFacts> {
   const { system } = question;
-  if (system === undefined) {
-    return { always: undefined, source: "neither `system.monitor` nor `system.user` was given" };
-  }
   try {
+    if (system === undefined) return await fromOwnAccount(question);
     const isMonitored = system.monitor !== undefined;
     const told = isMonitored ? await fromMonitor(system) : await fromSystemAccount(question);
     return judge(told, question, isMonitored ? "monitoring port" : "system account");
@@ -43,6 +46,15 @@ export async function readSyncFacts(question: SyncQuestion): Promise<SyncFacts> 
     const why = isColloquyError(error) || error instanceof Error ? error.message : String(error);
     return { always: undefined, source: why };
   }
+}
+
+async function fromOwnAccount(question: SyncQuestion): Promise<SyncFacts> {
+  const { client, inbox, clock } = question;
+  const told = await askServers(client, inbox, clock);
+  if (told.length > 0) return judge(told, question, "own account");
+  const source =
+    "the account may not ask, and neither `system.monitor` nor `system.user` was given";
+  return { always: undefined, source };
 }
 
 /** The servers that keep the streams have to be among those that told. */
@@ -85,8 +97,11 @@ async function fromMonitor({
   );
 }
 
-async function fromSystemAccount(question: SyncQuestion): Promise<readonly ServerVariables[]> {
-  const { clock, connect, system = {} } = question;
+async function fromSystemAccount({
+  clock,
+  connect,
+  system = {},
+}: SyncQuestion): Promise<readonly ServerVariables[]> {
   const { servers, tls } = connect;
   const { user, pass, creds } = system;
   const client = await connectClient({
@@ -102,24 +117,42 @@ async function fromSystemAccount(question: SyncQuestion): Promise<readonly Serve
     },
   });
   try {
-    const told: ServerVariables[] = [];
-    const inbox = `_INBOX.${client.info?.server_id ?? ""}.${clock.nowMs().toString(36)}`;
-    client.subscribe(inbox, {
-      callback: (error, { data }) => {
-        if (error !== null || data.length === 0) return;
-        const { data: variables } = JSON.parse(new TextDecoder().decode(data));
-        told.push(variables);
-      },
-    });
-    client.publish("$SYS.REQ.SERVER.PING.VARZ", new TextEncoder().encode("{}"), { reply: inbox });
+    return await askServers(client, `_INBOX.${client.info?.server_id ?? ""}`, clock);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Asks all servers over a connection whose account may; nobody answers where it may not. */
+async function askServers(
+  client: NatsClient,
+  inbox: string,
+  clock: Clock,
+): Promise<readonly ServerVariables[]> {
+  const told: ServerVariables[] = [];
+  let isRefused = false;
+  const reply = `${inbox}.${clock.nowMs().toString(36)}`;
+  const subscription = client.subscribe(reply, {
+    callback: (error, { data }) => {
+      if (error === null && data.length > 0) told.push(variablesOf(data));
+      else isRefused = true;
+    },
+  });
+  try {
+    client.publish("$SYS.REQ.SERVER.PING.JSZ", new TextEncoder().encode("{}"), { reply });
     await client.flush();
     // Each server answers for itself, and nobody says how many there are.
-    for (let heard = -1; heard < told.length; ) {
+    for (let heard = -1; heard < told.length && !isRefused; ) {
       heard = told.length;
       await sleep(clock, stallMs);
     }
     return told;
   } finally {
-    await client.close();
+    subscription.unsubscribe();
   }
+}
+
+function variablesOf(data: Uint8Array): ServerVariables {
+  const { server, data: jetstream } = JSON.parse(new TextDecoder().decode(data));
+  return { server_name: server?.name, jetstream };
 }

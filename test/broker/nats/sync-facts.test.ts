@@ -1,0 +1,65 @@
+/** How the servers write is read where it may be, and else nothing is claimed of it. */
+import { expect, onTestFinished, test } from "vitest";
+import { NatsLink } from "../../../src/broker/nats/connection.ts";
+import { type NatsSystemOptions, natsSettings } from "../../../src/broker/nats/options.ts";
+import { durabilityOf } from "../../../src/broker/nats/probe.ts";
+import { NatsServer, type NatsServerSettings } from "../../support/servers/nats.ts";
+
+/** As scripts/brokers/nats.conf has them. */
+const accounts = `
+  accounts {
+    COLLOQUY {
+      jetstream: enabled
+      users: [ { user: colloquy, password: colloquy } ]
+      imports: [ { service: { account: SYS, subject: "$SYS.REQ.SERVER.PING.JSZ" } } ]
+    }
+    SYS {
+      users: [ { user: sys, password: sys } ]
+      exports: [ { service: "$SYS.REQ.SERVER.PING.JSZ", response: stream } ]
+    }
+  }
+  system_account: SYS
+  no_auth_user: colloquy`;
+
+async function claimOf(settings: NatsServerSettings, system?: NatsSystemOptions) {
+  const server = await NatsServer.start(settings);
+  onTestFinished(() => server.remove());
+  const monitored = system?.monitor === undefined ? system : { monitor: server.monitorUrl };
+  const options = {
+    servers: server.url,
+    ...(monitored === undefined ? {} : { system: monitored }),
+  };
+  const link = await NatsLink.open(natsSettings(options));
+  onTestFinished(() => link.close());
+  return durabilityOf(link.facts);
+}
+
+test("an account that imports the question is told", async () => {
+  const claim = await claimOf({ more: accounts });
+  expect(claim).toMatchObject({
+    level: "os",
+    verified: true,
+    evidence: { sync_interval: "always" },
+  });
+});
+
+test("an account that imports the question is told that it is not so, too", async () => {
+  const claim = await claimOf({ more: accounts, syncInterval: undefined });
+  expect(claim).toMatchObject({ level: "process", evidence: { sync_interval: "not always" } });
+});
+
+test("an account that may not ask claims no more than is certain", async () => {
+  const claim = await claimOf({});
+  expect(claim).toMatchObject({ level: "process", verified: false });
+  expect(claim.evidence["sync_interval"]).toMatch(/^unknown: the account may not ask/);
+});
+
+test("a user of the system account is told", async () => {
+  const claim = await claimOf({ more: accounts }, { user: "sys", pass: "sys" });
+  expect(claim).toMatchObject({ level: "os", verified: true });
+});
+
+test("the monitoring port tells", async () => {
+  const claim = await claimOf({}, { monitor: "as started" });
+  expect(claim).toMatchObject({ level: "os", verified: true });
+});

@@ -13,6 +13,8 @@ const help = `A trading desk in nine processes, on twenty years of real prices.
 npm start -- [options]
 
   --days N   trading days, from the first one on, ${daysMin} to ${daysMax}; default: ${daysMax}
+  --broker URL   over a server that is there: nats://HOST, redis://HOST, tcp://HOST, ...;
+             default: a directory that the processes of the desk share
   --keep     leave the desk running afterwards, to be explored
   --help     print this
 
@@ -38,6 +40,7 @@ async function main(): Promise<number> {
 
 interface Options {
   readonly days: number;
+  readonly broker?: string;
   readonly keep: boolean;
   readonly help: boolean;
 }
@@ -47,6 +50,7 @@ function readOptions(): Options {
   const { values } = parseArgs({
     options: {
       days: { type: "string", default: String(daysMax) },
+      broker: { type: "string" },
       keep: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -55,5 +59,9 @@ function readOptions(): Options {
   if (!Number.isInteger(days) || days < daysMin || days > daysMax) {
     throw new Error(`--days ${values.days}: not a whole number from ${daysMin} to ${daysMax}`);
   }
-  return { ...values, days };
+  const { broker, keep, help } = values;
+  if (broker !== undefined && !broker.includes("://")) {
+    throw new Error(`--broker ${broker}: not the URL of a server`);
+  }
+  return { days, keep, help, ...(broker === undefined ? {} : { broker }) };
 }

@@ -7,6 +7,7 @@ import { readMarket } from "../rules/market.ts";
 import { ledger, others } from "./cast.ts";
 import { allPassed, checksOf } from "./checks.ts";
 import { keepRunning } from "./keep.ts";
+import { type Place, placeOf } from "./place.ts";
 import { Processes } from "./processes.ts";
 import { report, verdict } from "./report.ts";
 import { runDesk } from "./run.ts";
@@ -14,6 +15,8 @@ import { bold, count, red, type Terminal } from "./terminal.ts";
 
 export interface ConductOptions {
   readonly days: number;
+  /** The URL of a server to meet at. Default: a directory of the desk's own. */
+  readonly broker?: string;
   /** Leaves the desk running until Ctrl-C. */
   readonly keep: boolean;
 }
@@ -21,7 +24,7 @@ export interface ConductOptions {
 /** From one trading day to the next: twenty years in twenty seconds. */
 const paceMs = 4;
 /** A desk where nothing happens for so long has failed. */
-const standstillMsMax = 30_000;
+const standstillMsMax = 60_000;
 
 /** Ctrl-C. */
 const interrupted = new Error("interrupted");
@@ -33,9 +36,10 @@ export async function conduct(options: ConductOptions, terminal: Terminal): Prom
   const end = (why: string) => ending.abort(new Error(why));
   const interrupt = () => ending.abort(interrupted);
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
-  const processes = new Processes(directory, (name) => end(`${name} ended by itself`));
+  const place = placeOf(directory, options.broker);
+  const processes = new Processes(place, directory, (name) => end(`${name} ended by itself`));
   try {
-    return await perform(processes, options, terminal, ending);
+    return await perform(place, processes, options, terminal, ending);
   } catch (error) {
     const reason: unknown = ending.signal.aborted ? ending.signal.reason : error;
     terminal.progress("");
@@ -49,6 +53,7 @@ export async function conduct(options: ConductOptions, terminal: Terminal): Prom
 }
 
 async function perform(
+  place: Place,
   processes: Processes,
   { days, keep }: ConductOptions,
   terminal: Terminal,
@@ -66,10 +71,11 @@ async function perform(
   terminal.say(bold(title));
   await processes.start(ledger, signal);
   await Promise.all(others.map((role) => processes.start(role, signal)));
-  const net = await join(processes.url, { name: "conductor", drainOnSignals: false, signal });
+  const { url, space } = place;
+  const net = await join(url, { space, name: "conductor", drainOnSignals: false, signal });
   try {
     const agent = await net.agent("conductor", { type: "conductor" });
-    const stage = { net, agent, processes, terminal, onNews, signal };
+    const stage = { net, agent, place, processes, terminal, onNews, signal };
     const run = await runDesk(stage, { days, paceMs });
     clearTimeout(standstill);
     const checks = checksOf(run, bars);

@@ -10,34 +10,41 @@ export interface Disaster {
   readonly workerProcess: number;
   /** What the worker was executing. */
   readonly orderId: string;
-  /** From SIGKILL to the first durable acknowledgement by the next owner of the store. */
-  readonly takeoverMs: number;
+  /** By the clock of this process. */
+  readonly struckMs: number;
+  /**
+   * From SIGKILL to the first durable acknowledgement by the next owner of the store. Undefined where
+   * none of the desk's processes owns it.
+   */
+  readonly takeoverMs: number | undefined;
 }
 
 /**
- * Kills the ledger, whose process owns the store, together with a worker that is executing
- * `orderId`; waits until another process has taken the store over; starts the two again.
+ * Kills the ledger, together with a worker that is executing `orderId`, and starts the two again. Where
+ * the ledger's process owned the store, that is when another process has taken it over.
  */
-export async function strike(
-  { net, processes, terminal, signal }: Stage,
-  orderId: string,
-): Promise<Disaster> {
+export async function strike(stage: Stage, orderId: string): Promise<Disaster> {
+  const { net, place, processes, terminal, signal } = stage;
   const ledgerProcess = processes.idOf(ledger.name);
   const workerProcess = processes.idOf(firstWorker.name);
+  const owner = place.isOwned ? ", which owns the store," : "";
   terminal.say(
-    `Now killing the ledger (process ${ledgerProcess}), which owns the store, and ` +
+    `Now killing the ledger (process ${ledgerProcess})${owner} and ` +
       `${firstWorker.name} (process ${workerProcess}), which is executing ${orderId}.`,
   );
-  const lost = storeLost(net, signal);
+  const lost = place.isOwned ? storeLost(net, signal) : undefined;
   const struckMs = performance.now();
   await Promise.all([processes.kill(firstWorker.name), processes.kill(ledger.name)]);
-  // Proof that it was the owner that died. Whoever acknowledges from here on is the next one.
-  await lost;
-  await net.log.append("desk.disasters", { ledgerProcess, workerProcess, orderId });
-  const takeoverMs = performance.now() - struckMs;
-  terminal.say(`Another process took the store over in ${milliseconds(takeoverMs)} ms.`);
+  let takeoverMs: number | undefined;
+  if (lost !== undefined) {
+    // Proof that it was the owner that died. Whoever acknowledges from here on is the next one.
+    await lost;
+    await net.log.append("desk.disasters", { ledgerProcess, workerProcess, orderId });
+    takeoverMs = performance.now() - struckMs;
+    terminal.say(`Another process took the store over in ${milliseconds(takeoverMs)} ms.`);
+  }
   await Promise.all([processes.start(ledger, signal), processes.start(firstWorker, signal)]);
-  return { ledgerProcess, workerProcess, orderId, takeoverMs };
+  return { ledgerProcess, workerProcess, orderId, struckMs, takeoverMs };
 }
 
 async function storeLost(net: Network, signal: AbortSignal): Promise<void> {

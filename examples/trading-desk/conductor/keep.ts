@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { isColloquyError } from "colloquy";
 import { type Bar, Ledger, Risk } from "../protocol.ts";
+import type { Place } from "./place.ts";
 import type { Stage } from "./stage.ts";
 import { bold } from "./terminal.ts";
 
@@ -12,8 +13,8 @@ const closes = 60;
 
 /** Resolves when the signal aborts. */
 export async function keepRunning(stage: Stage, bars: readonly Bar[]): Promise<void> {
-  const { terminal, processes, agent, signal } = stage;
-  terminal.say(`\n${bold("The desk goes on running until Ctrl-C.")} ${howToLook(processes.url)}`);
+  const { terminal, place, agent, signal } = stage;
+  terminal.say(`\n${bold("The desk goes on running until Ctrl-C.")} ${howToLook(place)}`);
   const closesCents = bars.slice(-closes).map(({ closeCents }) => closeCents);
   const question = { strategy: "visitor", view: 1 as const, shares: 0, closesCents };
   while (!signal.aborted) {
@@ -28,14 +29,15 @@ export async function keepRunning(stage: Stage, bars: readonly Bar[]): Promise<v
   }
 }
 
-function howToLook(url: string): string {
+function howToLook({ url, space }: Place): string {
   const colloquy = "npm run --silent colloquy --";
+  const inSpace = space === "default" ? "" : ` --space ${space}`;
   return `To look at it, in another terminal, in this directory:
 
   export COLLOQUY_URL=${url}
-  ${colloquy} agents
-  ${colloquy} top
-  ${colloquy} queues
-  ${colloquy} request agent:ledger ${Ledger.statement.name}
+  ${colloquy} agents${inSpace}
+  ${colloquy} top${inSpace}
+  ${colloquy} queues${inSpace}
+  ${colloquy} request agent:ledger ${Ledger.statement.name}${inSpace}
   ${colloquy} --help`;
 }

@@ -1,6 +1,14 @@
 /** Follows the desk live: for the progress line, and to know when half of the days have passed. */
 import type { Agent } from "colloquy";
-import { type Begun, Ledger, Market, type Statement, type Tick, Work } from "../protocol.ts";
+import {
+  type Begun,
+  Execution,
+  Ledger,
+  Market,
+  type Statement,
+  type Tick,
+  Work,
+} from "../protocol.ts";
 import { profitCents } from "../rules/accounts.ts";
 import { firstWorker } from "./cast.ts";
 import { count, dollars, type Terminal } from "./terminal.ts";
@@ -16,6 +24,8 @@ export class Observer {
   #ticks = 0;
   #statement: Statement = { entries: 0, accounts: [] };
   readonly #starts = new Map<string, number>();
+  /** When a handler of orders last began, by order. */
+  readonly #executedMs = new Map<string, number>();
   #onBegun: (begun: Begun) => void = () => undefined;
 
   /** @param onNews - called whenever something happens at the desk. */
@@ -34,6 +44,9 @@ export class Observer {
     await this.#agent.subscribe(Work.begun, (begun) => {
       const key = `${begun.command} ${begun.orderId}`;
       this.#starts.set(key, (this.#starts.get(key) ?? 0) + 1);
+      if (begun.command === Execution.executeOrder.name) {
+        this.#executedMs.set(begun.orderId, performance.now());
+      }
       this.#onBegun(begun);
       this.#onNews();
     });
@@ -64,6 +77,11 @@ export class Observer {
   /** Every start of a handler of commands that was heard of, by command and order. */
   get starts(): ReadonlyMap<string, number> {
     return this.#starts;
+  }
+
+  /** By the clock of this process; undefined for an order whose execution was never heard to begin. */
+  lastExecutionMs(orderId: string): number | undefined {
+    return this.#executedMs.get(orderId);
   }
 
   async #refresh(): Promise<void> {

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import type { Place } from "./place.ts";
 
 export interface Role {
   /** Names the process. */
@@ -15,21 +16,20 @@ export interface Role {
 const farewellMs = 5_000;
 
 export class Processes {
-  /** What `join()` joins in every process. */
-  readonly url: string;
   readonly #environment: NodeJS.ProcessEnv;
   readonly #onUnexpectedEnd: (name: string) => void;
   readonly #running = new Map<string, ChildProcess>();
 
   /**
-   * @param directory - where they keep their store, and what Node has compiled of their programs.
+   * @param place - where they meet.
+   * @param directory - for what Node has compiled of their programs.
    * @param onUnexpectedEnd - a process ended that was neither killed nor told to end.
    */
-  constructor(directory: string, onUnexpectedEnd: (name: string) => void) {
-    this.url = `embedded:${join(directory, ".colloquy")}`;
+  constructor(place: Place, directory: string, onUnexpectedEnd: (name: string) => void) {
     this.#environment = {
       ...process.env,
-      COLLOQUY_URL: this.url,
+      COLLOQUY_URL: place.url,
+      DESK_SPACE: place.space,
       NODE_COMPILE_CACHE: join(directory, "compiled"),
     };
     this.#onUnexpectedEnd = onUnexpectedEnd;

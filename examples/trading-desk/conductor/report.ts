@@ -72,16 +72,29 @@ function positions({ accounts }: Statement, closeCents: number): string {
   return table([["", "orders", "shares", "cash", "profit"], ...rows]);
 }
 
-function killed({ disaster, starts }: Run): string {
+function killed({ disaster, handedOnMs, starts }: Run): string {
   const { ledgerProcess, workerProcess, orderId, takeoverMs } = disaster;
   const repeated = [...starts.keys()].filter((command) => starts.get(command) !== 1);
   const named = repeated.length === 0 ? "" : `: ${someOf(repeated)}`;
   return table([
-    [ledger.name, `process ${ledgerProcess}, which owned the store`],
-    [firstWorker.name, `process ${workerProcess}, while it executed ${orderId}`],
     [
-      "takeover",
-      `${milliseconds(takeoverMs)} ms from SIGKILL to the first durable acknowledgement`,
+      ledger.name,
+      `process ${ledgerProcess}${takeoverMs === undefined ? "" : ", which owned the store"}`,
+    ],
+    [firstWorker.name, `process ${workerProcess}, while it executed ${orderId}`],
+    ...(takeoverMs === undefined
+      ? []
+      : [
+          [
+            "takeover",
+            `${milliseconds(takeoverMs)} ms from SIGKILL to the first durable acknowledgement`,
+          ],
+        ]),
+    [
+      "its order",
+      handedOnMs === undefined
+        ? "had just been done"
+        : `${milliseconds(handedOnMs)} ms from SIGKILL until another worker began with it`,
     ],
     ["handler starts", `${count(repeated.length)} repeated${named}`],
   ]);

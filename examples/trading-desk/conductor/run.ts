@@ -12,6 +12,8 @@ export interface Run {
   /** One for each strategy. */
   readonly figures: readonly Figures[];
   readonly disaster: Disaster;
+  /** From SIGKILL until another worker began with the killed one's order; undefined where it had just been done. */
+  readonly handedOnMs: number | undefined;
   /** Heard live. */
   readonly ticks: number;
   /** How often a handler was started, by command and order. */
@@ -38,10 +40,16 @@ export async function runDesk(stage: Stage, options: RunOptions): Promise<Run> {
     const traded = await trade(stage, observer, options);
     await mailboxesEmpty(stage);
     const { starts, ticks } = observer;
-    return { ...traded, ...(await remains(stage)), starts, ticks };
+    const handedOnMs = handedOn(observer, traded.disaster);
+    return { ...traded, handedOnMs, ...(await remains(stage)), starts, ticks };
   } finally {
     observer.stop();
   }
+}
+
+function handedOn(observer: Observer, { orderId, struckMs }: Disaster): number | undefined {
+  const begunMs = observer.lastExecutionMs(orderId) ?? struckMs;
+  return begunMs > struckMs ? begunMs - struckMs : undefined;
 }
 
 /** Resolves when the last day is over, every order is settled, and those killed are replaced. */

@@ -3,14 +3,14 @@ import { flushCompileCache } from "node:module";
 import { type Agent, join, type Network } from "colloquy";
 
 /**
- * Joins the fabric that COLLOQUY_URL names, lets `setUp` bring in agents, and tells the conductor
+ * Joins the fabric that COLLOQUY_URL names, in the space DESK_SPACE, lets `setUp` bring in agents, and tells the conductor
  * once they can be spoken to. Leaves when the conductor hangs up, on purpose or because it died.
  */
 export async function runProgram(
   setUp: (net: Network) => Promise<readonly Agent[]>,
 ): Promise<void> {
   const hungUp = new Promise<void>((resolve) => process.once("disconnect", resolve));
-  const net = await join();
+  const net = await join({ space: process.env["DESK_SPACE"] ?? "default" });
   const agents = await setUp(net);
   await Promise.all(agents.map((agent) => agent.ready()));
   // The first process has compiled most of what the others need.

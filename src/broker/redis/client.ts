@@ -80,3 +80,8 @@ async function importClient(): Promise<typeof import("@redis/client")> {
     });
   }
 }
+
+/** The same bytes, as the client wants them. */
+export function frameArgument(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

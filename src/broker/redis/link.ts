@@ -77,8 +77,8 @@ export class RedisLink {
     return this.#commands.sendCommand(parts) as Promise<RedisReply>;
   }
 
-  /** As `send`, past what waits there; not for what subscribes. */
-  sendUrgently(parts: readonly RedisArgument[]): Promise<RedisReply> {
+  /** As `send`, on the connection of subscriptions: what waits for a disk there does not hold it up. */
+  sendLive(parts: readonly RedisArgument[]): Promise<RedisReply> {
     return this.#subscriber.sendCommand(parts) as Promise<RedisReply>;
   }
 
@@ -160,7 +160,7 @@ export class RedisLink {
         return;
       }
       // A lost link is told by its clients; both have to answer, or the ticks go on counting.
-      const both = [this.send(["PING"]), this.sendUrgently(["PING"])];
+      const both = [this.send(["PING"]), this.sendLive(["PING"])];
       Promise.all(both).then(heard, () => {});
       this.#timer = clock.setTimer(silenceMs / ticksPerSilence, tick);
     };

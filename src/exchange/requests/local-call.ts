@@ -9,13 +9,14 @@ import { assertPlain } from "../../message/plain.ts";
 import { copyPlain } from "../../message/plain-copy.ts";
 import { onAbort } from "../../runtime/abort.ts";
 import { Deferred } from "../../runtime/deferred.ts";
+import type { WheelEntry } from "../../runtime/timer-wheel.ts";
 import { deadlineOf } from "../causality/deadline.ts";
 import type { Mandate, Run } from "../causality/mandate.ts";
 import { type StagedEffect, writeEffects } from "../effects.ts";
 import { envelopeOf } from "../envelopes.ts";
 import { cancelledBecause, pastDeadline, timedOut } from "../failures.ts";
 import { type StreamOptions, timeoutMsDefault, windowDefault } from "../options.ts";
-import { type Site, Timed } from "../site.ts";
+import type { Site, Timed } from "../site.ts";
 import { beginCall, cancelWork, endCall, type LocalAgent, laneOf, type Work } from "../work.ts";
 import { LocalInput } from "./local-input.ts";
 import { type LeavableCall, LocalOperation } from "./local-operation.ts";
@@ -85,8 +86,15 @@ const started = 1;
 const committing = 2;
 const final = 3;
 
-/** Made for every request, and seen as `Work` only: plain members cost less than private methods. */
-class LocalCall extends Timed implements Work, LeavableCall {
+/**
+ * Made for every request, and seen as `Work` only: plain members cost less than private methods, and
+ * fields of its own less than those of a class above it.
+ */
+class LocalCall implements Timed, Work, LeavableCall {
+  wheelNext: WheelEntry | undefined = undefined;
+  wheelPrevious: WheelEntry | undefined = undefined;
+  wheelDelayMs = 0;
+  wheelDueTick = 0;
   readonly kind: "request" | "stream";
   readonly input: unknown;
   readonly deadlineAtMs: number;
@@ -113,7 +121,6 @@ class LocalCall extends Timed implements Work, LeavableCall {
     reject: (error: unknown) => void,
     streaming?: Streaming,
   ) {
-    super();
     this.kind = kind;
     this.input = call.site.copy ? copyPlain(call.input) : call.input;
     this.deadlineAtMs = deadlineOf(call.site.clock, call.options, call.cause);

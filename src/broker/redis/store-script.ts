@@ -31,8 +31,10 @@ local function storeUnbind(key)
   redis.call('SREM', base .. 's:b:' .. owner, key)
 end
 local function storeDelete(key)
+  -- First what needs no memory, so that a full server lets the rest pass.
+  local was = redis.call('HDEL', base .. 's:r', key)
   local revision = redis.call('INCR', base .. 's:n')
-  if redis.call('HDEL', base .. 's:r', key) == 0 then return revision end
+  if was == 0 then return revision end
   redis.call('HDEL', base .. 's:v', key)
   redis.call('ZREM', base .. 's:k', key)
   redis.call('ZREM', base .. 's:x', key)

@@ -1,16 +1,21 @@
 /** One broker object's session with a real server, over connections that break. */
 import { createClient, ErrorReply } from "@redis/client";
-import { afterAll, afterEach, expect, onTestFinished, test } from "vitest";
+import { afterAll, afterEach, test as anyTest, beforeAll, expect, onTestFinished } from "vitest";
 import type { BrokerStatus } from "../../../src/broker/broker.ts";
 import { prototypeClient } from "../../../src/broker/redis/client.ts";
 import { RedisConnection } from "../../../src/broker/redis/connection.ts";
 import { checkOptions, type RedisBrokerOptions } from "../../../src/broker/redis/options.ts";
 import { onceScript, readScript } from "../../../src/broker/redis/script.ts";
 import { FaultProxy, SeededRandom } from "../../../src/testing/index.ts";
+import { missingServer } from "../../support/brokers.ts";
 import { RedisServer } from "../../support/servers/redis.ts";
 
-const server = await RedisServer.start();
-afterAll(() => server.remove());
+const test = anyTest.skipIf(missingServer("redis"));
+let server: RedisServer;
+beforeAll(async () => {
+  if (!missingServer("redis")) server = await RedisServer.start();
+});
+afterAll(() => server?.remove());
 
 const increase = onceScript("increase", "return redis.call('INCRBY', KEYS[2], ARGV[3])");
 const release = onceScript("release", "return redis.call('DEL', KEYS[2])", { whenFull: true });

@@ -1,13 +1,14 @@
 /** A real redis-server on a free port of the loopback, in a directory of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { serverProgram } from "../brokers.ts";
 
+/** As redis.conf has them. */
 export type RedisSettings = Readonly<Record<string, string>>;
 
 /** As durable as one server can be: what docs/brokers.md asks for. */
@@ -16,7 +17,7 @@ export const durableSettings: RedisSettings = {
   appendfsync: "always",
   "no-appendfsync-on-rewrite": "no",
   "maxmemory-policy": "noeviction",
-  save: "",
+  save: '""',
 };
 
 /** Lines of its log that are kept to explain why it did not start. */
@@ -60,18 +61,23 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Resolves when it has loaded what lies in its directory and takes commands. */
-  async start(): Promise<void> {
+  /**
+   * Resolves when it has loaded what lies in its directory and takes commands.
+   *
+   * @param changed - in place of the settings that it had.
+   */
+  async start(changed: RedisSettings = {}): Promise<void> {
     const settings = {
       ...this.#settings,
+      ...changed,
       bind: "127.0.0.1",
       port: String(this.port),
       dir: this.directory,
     };
-    const parameters = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn(serverProgram("redis"), parameters, {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const file = join(this.directory, "redis.conf");
+    const lines = Object.entries(settings).map(([name, value]) => `${name} ${value}\n`);
+    writeFileSync(file, lines.join(""));
+    const child = spawn(serverProgram("redis"), [file], { stdio: ["ignore", "pipe", "inherit"] });
     this.#child = child;
     running.add(child);
     const log: string[] = [];

@@ -1,0 +1,169 @@
+/** What is found out of real servers that are set well or badly, and what is claimed of them. */
+import { createClient } from "@redis/client";
+import { test as anyTest, expect, onTestFinished } from "vitest";
+import { RedisBroker } from "../../../src/broker/redis/broker.ts";
+import type { RedisBrokerOptions } from "../../../src/broker/redis/options.ts";
+import { NullBroker } from "../../../src/testing/index.ts";
+import { missingServer } from "../../support/brokers.ts";
+import { RedisServer, type RedisSettings } from "../../support/servers/redis.ts";
+
+const test = anyTest.skipIf(missingServer("redis"));
+
+async function start(settings: RedisSettings = {}): Promise<RedisServer> {
+  const server = await RedisServer.start(settings);
+  onTestFinished(() => server.remove());
+  return server;
+}
+
+async function open(options: RedisBrokerOptions): Promise<RedisBroker> {
+  const broker = await RedisBroker.open(options, () => new NullBroker().queues);
+  onTestFinished(() => broker.close());
+  return broker;
+}
+
+/** Names of the checks that are not ok. */
+function failed({ checks }: RedisBroker): readonly string[] {
+  return checks.filter(({ ok }) => ok === false).map(({ name }) => name);
+}
+
+test("a server that is set as it should be claims os, and says why", async () => {
+  const { url } = await start();
+  const broker = await open({ url });
+  expect(failed(broker)).toEqual([]);
+  expect(broker.capabilities.durability).toMatchObject({
+    level: "os",
+    verified: true,
+    evidence: {
+      appendonly: "yes",
+      appendfsync: "always",
+      WAITAOF: true,
+      role: "master",
+      failover: expect.stringContaining("not covered"),
+    },
+  });
+  for (const { name, found, wanted, fix } of broker.checks) {
+    expect([name, found, wanted, fix]).toEqual([
+      expect.stringMatching(/./),
+      expect.stringMatching(/./),
+      expect.stringMatching(/./),
+      "",
+    ]);
+  }
+});
+
+const badly: readonly (readonly [check: string, settings: RedisSettings, level: string])[] = [
+  ["appendonly", { appendonly: "no" }, "none"],
+  ["appendfsync", { appendfsync: "everysec" }, "process"],
+  ["no-appendfsync-on-rewrite", { "no-appendfsync-on-rewrite": "yes" }, "process"],
+  ["maxmemory-policy", { "maxmemory-policy": "allkeys-lru" }, "none"],
+  ["WAITAOF", { "rename-command": 'WAITAOF ""' }, "process"],
+  ["cluster", { "cluster-enabled": "yes" }, "os"],
+];
+
+for (const [check, settings, level] of badly) {
+  test(`${JSON.stringify(settings)} claims ${level}, and is named with what to change`, async () => {
+    const server = await start(settings);
+    if (check === "cluster") {
+      const client = createClient({ url: server.url });
+      client.on("error", () => {});
+      await client.connect();
+      await client.sendCommand(["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+      const state = () => client.sendCommand(["CLUSTER", "INFO"]);
+      await expect.poll(state, { timeout: 15_000 }).toContain("state:ok");
+      client.destroy();
+    }
+    const broker = await open({ url: server.url });
+    expect(failed(broker)).toEqual([check]);
+    const { fix, wanted } = broker.checks.find(({ name }) => name === check) ?? {};
+    expect(fix).toMatch(/./);
+    expect(wanted).toMatch(/./);
+    const { durability } = broker.capabilities;
+    expect(durability).toMatchObject({ level, verified: true });
+    if (level !== "os") {
+      expect(durability.evidence["not os, because of"]).toContain(`${check} (`);
+    }
+    // Whatever it claims, it works.
+    expect(await broker.store.put([{ key: "a", value: Buffer.from("1") }])).toMatchObject({
+      kind: "stored",
+    });
+  });
+}
+
+test("a server that may not be asked claims what is certain, unverified", async () => {
+  const server = await start();
+  const admin = createClient({ url: server.url });
+  admin.on("error", () => {});
+  await admin.connect();
+  onTestFinished(() => admin.destroy());
+  await admin.sendCommand([
+    "ACL",
+    "SETUSER",
+    "managed",
+    "on",
+    ">secret",
+    "~*",
+    "&*",
+    "+@all",
+    "-config",
+  ]);
+  await admin.sendCommand([
+    ...["ACL", "SETUSER", "blind", "on", ">secret", "~*", "&*"],
+    ...["+@all", "-config", "-info", "-command"],
+  ]);
+  const managed = await open({ url: server.url, username: "managed", password: "secret" });
+  expect(managed.capabilities.durability).toMatchObject({
+    level: "process",
+    verified: false,
+    evidence: { appendonly: "yes", appendfsync: "not told", "maxmemory-policy": "noeviction" },
+  });
+  const untold = managed.checks.filter(({ ok }) => ok === undefined);
+  expect(untold.map(({ name }) => name)).toEqual(["appendfsync", "no-appendfsync-on-rewrite"]);
+  expect(untold[0]?.fix).toContain("CONFIG GET");
+  const blind = await open({ url: server.url, username: "blind", password: "secret" });
+  expect(blind.capabilities.durability).toMatchObject({ level: "none", verified: false });
+});
+
+test("a user of its own needs no more than its prefix, and is told what is missing", async () => {
+  const server = await start();
+  const admin = createClient({ url: server.url });
+  admin.on("error", () => {});
+  await admin.connect();
+  onTestFinished(() => admin.destroy());
+  await admin.sendCommand([
+    ...["ACL", "SETUSER", "app", "on", ">secret", "~{mine}:*", "&*"],
+    ...["+@all", "-@dangerous", "+info", "+config|get"],
+  ]);
+  const options = { url: server.url, username: "app", password: "secret" };
+  const broker = await open({ ...options, prefix: "mine" });
+  expect(broker.capabilities.durability.level).toBe("os");
+  expect(await broker.store.put([{ key: "a", value: Buffer.from("1") }])).toMatchObject({
+    kind: "stored",
+  });
+  await broker.topics.subscribe("a.>", () => {}, new AbortController().signal);
+  await expect(open({ ...options, prefix: "other" })).rejects.toMatchObject({
+    code: "FORBIDDEN",
+    message: expect.stringContaining("~{PREFIX}:*"),
+  });
+});
+
+test("the settings are read again after each reconnection", async () => {
+  const server = await start();
+  const broker = await open({ url: server.url });
+  expect(broker.capabilities.durability.level).toBe("os");
+  const statuses = broker.statuses(new AbortController().signal)[Symbol.asyncIterator]();
+  await statuses.next();
+  await server.kill();
+  await server.start({ appendfsync: "everysec" });
+  for (let ready = false; !ready; ) ready = (await statuses.next()).value?.kind === "ready";
+  expect(broker.capabilities.durability.level).toBe("process");
+});
+
+test("a replica is named, and refuses what is written", async () => {
+  const master = await start();
+  const replica = await start({ replicaof: `127.0.0.1 ${master.port}` });
+  const opening = open({ url: replica.url });
+  await expect(opening).rejects.toMatchObject({
+    code: "STORE_FAILED",
+    message: expect.stringContaining("connect to its master"),
+  });
+});

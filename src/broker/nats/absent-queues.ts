@@ -1,10 +1,9 @@
 /** Queues of a broker that has none: every call is refused. */
 import { ColloquyError } from "../../errors.ts";
 import type { Queues } from "../broker.ts";
-import type { NatsQueuesPart } from "./broker.ts";
-import type { NatsLink } from "./connection.ts";
+import type { NatsPorts, NatsQueuesPart } from "./broker.ts";
 
-export async function absentQueues(link: NatsLink): Promise<NatsQueuesPart> {
+export async function absentQueues({ link }: NatsPorts): Promise<NatsQueuesPart> {
   const refuse = (): never => {
     link.assertOpen();
     throw new ColloquyError("UNSUPPORTED", `queues: the broker ${link.settings.name} has none`);

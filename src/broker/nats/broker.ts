@@ -1,8 +1,9 @@
 /** The four ports over one connection. */
 import type { Broker, BrokerStatus, Capabilities, Log, Queues, Store, Topics } from "../broker.ts";
+import type { ProbeCheck } from "../probe.ts";
 import type { NatsLink } from "./connection.ts";
 import { NatsLog } from "./log.ts";
-import { durabilityOf, frameBytesMax, type ProbeCheck, probeChecks } from "./probe.ts";
+import { durabilityOf, frameBytesMax, probeChecks } from "./probe.ts";
 import { NatsStore } from "./store.ts";
 import { NatsTopics } from "./topics.ts";
 
@@ -17,8 +18,16 @@ export interface NatsQueuesPart {
   readonly capabilities: QueueCapabilities;
 }
 
+/** What queues are made from: the other ports of the same broker object, over the same connection. */
+export interface NatsPorts {
+  readonly link: NatsLink;
+  readonly topics: NatsTopics;
+  readonly store: NatsStore;
+  readonly log: NatsLog;
+}
+
 /** Makes the queues of one broker object. */
-export type OpenQueues = (link: NatsLink) => Promise<NatsQueuesPart>;
+export type OpenQueues = (ports: NatsPorts) => Promise<NatsQueuesPart>;
 
 export class NatsBroker implements Broker {
   readonly name: string;
@@ -29,11 +38,12 @@ export class NatsBroker implements Broker {
   readonly #link: NatsLink;
   readonly #queueCapabilities: QueueCapabilities;
 
-  private constructor(link: NatsLink, { queues, capabilities }: NatsQueuesPart) {
+  private constructor(ports: NatsPorts, { queues, capabilities }: NatsQueuesPart) {
+    const { link, topics, store, log } = ports;
     this.name = link.settings.name;
-    this.topics = new NatsTopics(link);
-    this.store = new NatsStore(link);
-    this.log = new NatsLog(link);
+    this.topics = topics;
+    this.store = store;
+    this.log = log;
     this.queues = queues;
     this.#link = link;
     this.#queueCapabilities = capabilities;
@@ -41,8 +51,10 @@ export class NatsBroker implements Broker {
 
   /** @param link - from now on the broker's to close. */
   static async open(link: NatsLink, openQueues: OpenQueues): Promise<NatsBroker> {
+    const topics = new NatsTopics(link);
+    const ports = { link, topics, store: new NatsStore(link), log: new NatsLog(link) };
     try {
-      return new NatsBroker(link, await openQueues(link));
+      return new NatsBroker(ports, await openQueues(ports));
     } catch (error) {
       await link.close();
       throw error;

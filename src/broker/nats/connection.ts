@@ -19,6 +19,7 @@ import { sleep } from "../../runtime/sleep.ts";
 import { type IdSource, ulidSource } from "../../runtime/ulid.ts";
 import type { BrokerStatus } from "../broker.ts";
 import { StatusFeed } from "../hub/status-feed.ts";
+import { beginWith } from "./begin.ts";
 import {
   connectClient,
   type HeaderPairs,
@@ -32,10 +33,8 @@ import {
 import { apiError, clientError, noResponders, unanswered } from "./errors.ts";
 import { Names } from "./names.ts";
 import type { NatsSettings } from "./options.ts";
-import { assertServer, type ProbeFacts } from "./probe.ts";
+import type { ProbeFacts } from "./probe.ts";
 import { Requests } from "./requests.ts";
-import { ensureStreams } from "./streams.ts";
-import { readSyncFacts } from "./sync-facts.ts";
 
 /** What lives longer than a connection to one server. Its methods must not throw. */
 export interface LinkPart {
@@ -300,31 +299,15 @@ export class NatsLink {
     this.#becomeReady();
   }
 
-  /** Asks for everything that has to be known of the server, and makes what has to be there. */
   async #begin(): Promise<void> {
-    const { settings, clock } = this;
-    const server = assertServer(this.#client.info);
-    const { replicas = server.cluster === undefined ? 1 : 3, duplicateWindowMs } = settings;
     const callApi = async <Answer>(name: string, body?: unknown): Promise<Answer> => {
       const payload = body === undefined ? nothing : encoder.encode(JSON.stringify(body));
       return parseAnswer(await this.requestOnce(`$JS.API.${name}`, payload, { what: name }), name);
     };
-    const choices = { replicas, duplicateWindowMs, nowMs: clock.nowMs() };
-    const streams = await ensureStreams(callApi, this.names, choices);
-    await this.#readTime(callApi);
-    const { system, connect } = settings;
-    const serverName = server.server_name;
-    const asking = { clock, system, connect, client: this.#client, inbox: `${this.inbox}.sync` };
-    const sync = await readSyncFacts({ ...asking, serverName, streams });
-    this.#facts = { server, streams, sync };
-  }
-
-  /** The server tells its time with a stream; half of the way is on either side. */
-  async #readTime(callApi: <Answer>(name: string) => Promise<Answer>): Promise<void> {
-    const sentMs = this.clock.monotonicMs();
-    const { ts } = await callApi<{ ts: string }>(`STREAM.INFO.${this.names.streams.volatile}`);
-    const tookMs = this.clock.monotonicMs() - sentMs;
-    this.#aheadMs = Date.parse(ts) + tookMs / 2 - this.clock.nowMs();
+    const { info } = this.#client;
+    const { facts, aheadMs } = await beginWith(info, this.settings, this.names, callApi);
+    this.#facts = facts;
+    this.#aheadMs = aheadMs;
   }
 
   async #follow(statuses: AsyncIterable<NatsStatus>): Promise<void> {

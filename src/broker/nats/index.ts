@@ -1,14 +1,14 @@
 /** `colloquy/nats`: a broker over NATS with JetStream. Needs the package `@nats-io/transport-node`. */
 import type { Broker } from "../broker.ts";
+import type { ProbeCheck } from "../probe.ts";
 import { absentQueues } from "./absent-queues.ts";
 import { NatsBroker } from "./broker.ts";
 import { NatsLink } from "./connection.ts";
 import { type NatsBrokerOptions, natsSettings } from "./options.ts";
-import type { ProbeCheck } from "./probe.ts";
 
+export type { ProbeCheck } from "../probe.ts";
 export type { NatsClient } from "./client.ts";
 export type { NatsBrokerOptions, NatsSystemOptions } from "./options.ts";
-export type { ProbeCheck } from "./probe.ts";
 
 export interface OpenNatsBroker extends Broker {
   /** What was found of the server when it was connected to last, and what to change where it could be better. */

@@ -90,6 +90,11 @@ export class NatsLog implements Log, LinkPart {
     yield* this.#readUntil(stream, begin, end.seq, signal);
   }
 
+  /** The position that the next entry of a stream gets, unless somebody is quicker. */
+  async nextOf(stream: string, signal?: AbortSignal): Promise<number> {
+    return ((await this.#lastOf(stream, signal))?.position ?? 0) + 1;
+  }
+
   begun(): void {
     for (const follower of this.#followers) void follower.beginAgain();
   }
@@ -114,13 +119,11 @@ export class NatsLog implements Log, LinkPart {
       const known = attempt === 1 ? this.#ends.get(stream) : undefined;
       // Only who is sure of the end can tell that somebody wants to go beyond it.
       const isKnown = known !== undefined && (at === undefined || at === known + 1);
-      const end = isKnown ? known : ((await this.#lastOf(stream, signal))?.position ?? 0);
-      const next = end + 1;
+      const next = isKnown ? known + 1 : await this.nextOf(stream, signal);
       if (at !== undefined && at !== next) return { kind: "conflict", next };
       if (entries.length === 0) return { kind: "appended", position: next };
       try {
-        const messages = logMessages(this.#link.names, stream, entries, next);
-        await this.#store(messages, signal);
+        await this.#store(logMessages(this.#link.names, stream, entries, next), signal);
         this.#remember(stream, next + entries.length - 1);
         return { kind: "appended", position: next };
       } catch (error) {

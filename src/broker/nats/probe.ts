@@ -2,19 +2,9 @@
 import { ColloquyError } from "../../errors.ts";
 import { messageFrameBytesMax } from "../../message/limits.ts";
 import type { Durability, DurabilityClaim } from "../broker.ts";
+import type { ProbeCheck } from "../probe.ts";
 import type { NatsServerInfo } from "./client.ts";
 import type { StreamInfos } from "./streams.ts";
-
-/** One line of a checklist. */
-export interface ProbeCheck {
-  readonly name: string;
-  /** Undefined where it could not be found out. */
-  readonly ok: boolean | undefined;
-  readonly found: string;
-  readonly wanted: string;
-  /** What to do where it is not ok; empty where it is. */
-  readonly fix: string;
-}
 
 /** Whether servers flush every write to the disk, as far as it could be read. */
 export interface SyncFacts {

@@ -26,7 +26,7 @@ export interface PutPlan {
   }[];
 }
 
-type Conflict = Extract<StorePutOutcome, { readonly kind: "conflict" }>;
+export type PutConflict = Extract<StorePutOutcome, { readonly kind: "conflict" }>;
 
 /** What is known of a key while the writes of a put are looked at one after the other. */
 interface Present {
@@ -49,7 +49,7 @@ export function planPut(
   writes: readonly StoreWrite[],
   records: ReadonlyMap<string, Present["records"]>,
   nowMs: number,
-): PutPlan | Conflict {
+): PutPlan | PutConflict {
   const presents = new Map<string, Present>();
   const messages: Record<EntryKind, PlannedMessage[]> = { state: [], volatile: [] };
   for (const [index, write] of writes.entries()) {

@@ -20,7 +20,7 @@ import {
 } from "./entries.ts";
 import { clientError } from "./errors.ts";
 import { jsHeaders, lastOf, publish, publishBatch, readPage } from "./jetstream.ts";
-import { type PutPlan, planPut } from "./put-plan.ts";
+import { type PutConflict, type PutPlan, planPut } from "./put-plan.ts";
 import { StoreWatch } from "./store-watch.ts";
 
 const nothing = new Uint8Array();
@@ -59,10 +59,7 @@ export class NatsStore implements Store, LinkPart {
     throwIfAborted(signal);
     if (writes.length === 0) return { kind: "stored", revisions: [] };
     for (let attempt = 1; ; attempt++) {
-      const keys = [...new Set(writes.map(({ key }) => key))];
-      const found = await this.#lookUp(keys, signal);
-      const records = new Map(keys.map((key, index) => [key, found[index] as KeyRecords]));
-      const plan = planPut(this.#link.names, writes, records, this.#link.serverNowMs());
+      const plan = await this.plan(writes, signal);
       if (plan.kind === "conflict") return plan;
       try {
         const revisions = await this.#execute(plan, signal);
@@ -73,6 +70,17 @@ export class NatsStore implements Store, LinkPart {
         return putFailure(error);
       }
     }
+  }
+
+  /**
+   * What writes come to by what there is now: for whoever stores them together with something else. The
+   * messages hold only as long as nobody else writes; then the server refuses those that asked.
+   */
+  async plan(writes: readonly StoreWrite[], signal?: AbortSignal): Promise<PutPlan | PutConflict> {
+    const keys = [...new Set(writes.map(({ key }) => key))];
+    const found = await this.#lookUp(keys, signal);
+    const records = new Map(keys.map((key, index) => [key, found[index] as KeyRecords]));
+    return planPut(this.#link.names, writes, records, this.#link.serverNowMs());
   }
 
   async *list(

@@ -1,0 +1,43 @@
+/** The beginning of every connection: what the server is, the streams that have to be there, its time. */
+import type { NatsServerInfo } from "./client.ts";
+import type { Names } from "./names.ts";
+import type { NatsSettings } from "./options.ts";
+import { assertServer, type ProbeFacts } from "./probe.ts";
+import { type CallApi, ensureStreams } from "./streams.ts";
+import { readSyncFacts } from "./sync-facts.ts";
+
+export interface Beginning {
+  readonly facts: ProbeFacts;
+  /** How far the server's wall clock is ahead of this process's, milliseconds. */
+  readonly aheadMs: number;
+}
+
+/** @throws what is wrong with the server: INVALID_VERSION, UNSUPPORTED, INVALID_OPTION; what calls throw. */
+export async function beginWith(
+  info: NatsServerInfo | undefined,
+  settings: NatsSettings,
+  names: Names,
+  callApi: CallApi,
+): Promise<Beginning> {
+  const server = assertServer(info);
+  const { clock, system, connect, duplicateWindowMs } = settings;
+  const { replicas = server.cluster === undefined ? 1 : 3 } = settings;
+  const choices = { replicas, duplicateWindowMs, nowMs: clock.nowMs() };
+  const streams = await ensureStreams(callApi, names, choices);
+  const aheadMs = await readTime(settings, names, callApi);
+  const serverName = server.server_name;
+  const sync = await readSyncFacts({ clock, system, connect, serverName, streams });
+  return { facts: { server, streams, sync }, aheadMs };
+}
+
+/** The server tells its time with a stream; half of the way is on either side. */
+async function readTime(
+  { clock }: NatsSettings,
+  { streams }: Names,
+  callApi: CallApi,
+): Promise<number> {
+  const sentMs = clock.monotonicMs();
+  const { ts } = await callApi<{ ts: string }>(`STREAM.INFO.${streams.volatile}`);
+  const tookMs = clock.monotonicMs() - sentMs;
+  return Date.parse(ts) + tookMs / 2 - clock.nowMs();
+}

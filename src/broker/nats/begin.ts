@@ -1,5 +1,5 @@
 /** The beginning of every connection: what the server is, the streams that have to be there, its time. */
-import type { NatsServerInfo } from "./client.ts";
+import type { NatsClient } from "./client.ts";
 import type { Names } from "./names.ts";
 import type { NatsSettings } from "./options.ts";
 import { assertServer, type ProbeFacts } from "./probe.ts";
@@ -12,21 +12,26 @@ export interface Beginning {
   readonly aheadMs: number;
 }
 
-/** @throws what is wrong with the server: INVALID_VERSION, UNSUPPORTED, INVALID_OPTION; what calls throw. */
+/**
+ * @param inbox - below which answers to this broker object come.
+ * @throws what is wrong with the server: INVALID_VERSION, UNSUPPORTED, INVALID_OPTION; what calls throw.
+ */
 export async function beginWith(
-  info: NatsServerInfo | undefined,
+  client: NatsClient,
+  inbox: string,
   settings: NatsSettings,
   names: Names,
   callApi: CallApi,
 ): Promise<Beginning> {
-  const server = assertServer(info);
+  const server = assertServer(client.info);
   const { clock, system, connect, duplicateWindowMs } = settings;
   const { replicas = server.cluster === undefined ? 1 : 3 } = settings;
   const choices = { replicas, duplicateWindowMs, nowMs: clock.nowMs() };
   const streams = await ensureStreams(callApi, names, choices);
   const aheadMs = await readTime(settings, names, callApi);
   const serverName = server.server_name;
-  const sync = await readSyncFacts({ clock, system, connect, serverName, streams });
+  const asking = { clock, system, connect, client, inbox: `${inbox}.sync` };
+  const sync = await readSyncFacts({ ...asking, serverName, streams });
   return { facts: { server, streams, sync }, aheadMs };
 }
 

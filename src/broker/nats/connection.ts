@@ -304,8 +304,8 @@ export class NatsLink {
       const payload = body === undefined ? nothing : encoder.encode(JSON.stringify(body));
       return parseAnswer(await this.requestOnce(`$JS.API.${name}`, payload, { what: name }), name);
     };
-    const { info } = this.#client;
-    const { facts, aheadMs } = await beginWith(info, this.settings, this.names, callApi);
+    const { settings, names, inbox } = this;
+    const { facts, aheadMs } = await beginWith(this.#client, inbox, settings, names, callApi);
     this.#facts = facts;
     this.#aheadMs = aheadMs;
   }

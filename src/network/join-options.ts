@@ -32,9 +32,9 @@ export interface JoinOptions {
   readonly space?: string;
   /** Of an embedded store: make it where there is none. False: NOT_FOUND instead. Default: true. */
   readonly create?: boolean;
-  /** For tls:// and wss://: whom to trust, and what to show. Default: the authorities that Node knows. */
+  /** For tls://, wss://, nats+tls:// and rediss://: whom to trust, and what to show. Default: the authorities that Node knows. */
   readonly tls?: ClientTls;
-  /** Shown to a hub that asks who comes. Default: the environment's COLLOQUY_TOKEN, then none. */
+  /** Shown to a hub that asks who comes; to NATS as its token, to Redis as its password. Default: the environment's COLLOQUY_TOKEN, then none. */
   readonly token?: string;
   /** Copy payloads also between agents of one process, as a process boundary would. Default: false. */
   readonly copy?: boolean;

@@ -11,6 +11,7 @@ import type { JoinOptions } from "./join-options.ts";
 import { onlyLimits } from "./limits.ts";
 import type { Network } from "./network.ts";
 import { type BrokerRequest, givenUrl, openNetwork } from "./open-network.ts";
+import { isServerUrl, openServerBroker } from "./server-broker.ts";
 
 export type { JoinOptions };
 
@@ -23,8 +24,14 @@ export type { JoinOptions };
  *   unix:PATH          a hub on a Unix socket
  *   tcp://HOST:PORT    a hub over TCP; tls:// under TLS 1.3. Default port: 4481
  *   ws://HOST:PORT     a hub over a WebSocket; wss:// under TLS 1.3
+ *   nats://HOST:PORT   a NATS server with JetStream, or several of a cluster joined by commas; nats+tls://
+ *                      under TLS. Default port: 4222. Needs the package @nats-io/transport-node
+ *   redis://HOST:PORT  a Redis server; rediss:// under TLS. Default port: 6379. Needs @redis/client
  *
- * @throws INVALID_OPTION for a URL it does not know, NOT_FOUND with `create: false`, AGENT_UNREACHABLE, STORE_FAILED, CANCELLED.
+ * The last two take `?prefix=NAME`, under which everything lies on the server, and more: docs/brokers.md.
+ *
+ * @throws INVALID_OPTION for a URL it does not know, NOT_FOUND with `create: false`, AGENT_UNREACHABLE,
+ *   UNSUPPORTED where the package of a client is not installed, STORE_FAILED, CANCELLED.
  */
 export async function join(
   urlOrOptions?: string | JoinOptions,
@@ -75,7 +82,13 @@ function openBroker(
         const paced = { ...address.limits, ...connection };
         return openHubBroker({ ...context, ...address, ...shown, limits: paced });
       }
-      const known = "embedded:, embedded:PATH, memory:, unix:PATH, tcp://, tls://, ws:// or wss://";
+      if (isServerUrl(url)) {
+        onlyLimits(limits, [], "a server of others' making");
+        const { tls } = options;
+        return openServerBroker(url, { context, tls, token: credential });
+      }
+      const known =
+        "embedded:, embedded:PATH, memory:, unix:PATH, tcp://, tls://, ws://, wss://, nats://, nats+tls://, redis:// or rediss://";
       throw invalidOption("url", url, known);
     }
   }

@@ -46,6 +46,13 @@ test("a healthy store that nobody has open, and one that somebody runs", async (
   expect(closed.exitCode).toBe(0);
   expect(closed.of("owner")?.found).toMatch("nobody");
   expect(closed.of("store")?.found).toMatch(/^1 messages, .* all healthy$/);
+  const covered = await examine("--dir", directory, "--durability", "process");
+  expect(covered.exitCode).toBe(0);
+  expect(covered.of("durability")?.found).toMatch(/covers process$/);
+  const beyond = await examine("--dir", directory, "--durability", "replicated");
+  expect(beyond.exitCode).toBe(1);
+  expect(beyond.of("durability")?.remedy).toMatch("cluster");
+  expect((await shell(["doctor", "--durability", "eternal"])).exitCode).toBe(2);
   const { stdout } = await shell(["doctor", "--dir", directory]);
   expect(stdout).toMatch(/CHECK +FOUND/);
 

@@ -56,7 +56,8 @@ export function claimDurability(database: DatabaseSync, directory: string): Dura
   };
 }
 
-function fileSystemOf(directory: string): string {
+/** "local" for a disk of this machine, the name of one that keeps less, or "unknown". */
+export function fileSystemOf(directory: string): string {
   if (process.platform !== "linux") return "local";
   try {
     return fileSystems.get(statfsSync(directory).type) ?? "local";

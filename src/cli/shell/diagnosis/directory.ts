@@ -1,12 +1,15 @@
 /** The directory of a store: its disk, who has it, and what is in it. Nothing is changed. */
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import type { Durability } from "../../../broker/broker.ts";
+import { fileSystemOf } from "../../../broker/embedded/durability.ts";
 import { reserveOf } from "../../../broker/embedded/room.ts";
 import { storeFilesIn } from "../../../broker/embedded/store-files.ts";
 import { isColloquyError } from "../../../errors.ts";
 import { readHubFile } from "../../../hub/embedded/hub-file.ts";
 import { exportStore } from "../../../network/export-store.ts";
 import { isProcessDead } from "../../../runtime/process.ts";
+import { durabilityFinding } from "./durability.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const mebibyte = 2 ** 20;
@@ -71,6 +74,20 @@ export function checkOwner(directory: string): OwnerFindings {
   }
   const remedy = `end process ${id}: another takes over, and listens at a socket of its own`;
   return { findings: [fail("owner", `process ${id}, whose socket ${socket} is gone`, remedy)] };
+}
+
+/** What a store in `directory` will survive, when somebody opens it. */
+export function checkSurvival(directory: string, wanted: Durability): Finding {
+  let place = resolve(directory);
+  while (!existsSync(place) && place !== dirname(place)) place = dirname(place);
+  const fileSystem = fileSystemOf(place);
+  const level = fileSystem === "local" ? "os" : "process";
+  const remedy =
+    level === "os"
+      ? "one machine cannot outlive itself: take a cluster, see docs/brokers.md"
+      : "keep the store on a disk of this machine that is flushed";
+  const claim = { level, verified: fileSystem !== "unknown", evidence: { fileSystem } } as const;
+  return durabilityFinding(claim, { wanted, remedy });
 }
 
 /** Reads every record of a store that nobody has open, and compares it with its checksum. */

@@ -1,5 +1,5 @@
 /** A hub: whether it can be reached, lets this client in, and what it promises to survive. */
-import type { DurabilityClaim } from "../../../broker/broker.ts";
+import type { Durability } from "../../../broker/broker.ts";
 import { type HubBroker, openHubBroker } from "../../../broker/hub.ts";
 import { type ErrorInfo, errorInfo, isColloquyError } from "../../../errors.ts";
 import { invalidOption } from "../../../exchange/options.ts";
@@ -9,6 +9,7 @@ import { systemClock } from "../../../runtime/clock.ts";
 import { systemRandom } from "../../../runtime/random.ts";
 import type { HubFlags } from "../fabric.ts";
 import { readOptionFile } from "../option-file.ts";
+import { durabilityFinding } from "./durability.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 /** How long a round trip may take before it is worth a warning, milliseconds. */
@@ -17,6 +18,7 @@ const slowMs = 250;
 export async function checkHub(
   url: string,
   flags: HubFlags,
+  wanted: Durability | undefined,
   signal: AbortSignal | undefined,
 ): Promise<readonly Finding[]> {
   const opening = open(url, flags);
@@ -39,7 +41,7 @@ export async function checkHub(
       tookMs > slowMs
         ? warn("round trip", `${tookMs} ms`, "look at the load of the hub, and the way to it")
         : ok("round trip", `${tookMs} ms, ${mailboxes.length} mailboxes`),
-      durabilityFinding(broker.capabilities.durability),
+      durabilityFinding(broker.capabilities.durability, { wanted, remedy: remedies(broker) }),
     ];
   } catch (error) {
     return [refused(url, errorInfo(error))];
@@ -89,20 +91,13 @@ function refused(url: string, { code, message }: ErrorInfo): Finding {
   }
 }
 
-function durabilityFinding({ level, evidence }: DurabilityClaim): Finding {
-  const because = Object.entries(evidence)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(", ");
-  switch (level) {
+function remedies({ capabilities }: HubBroker): string {
+  switch (capabilities.durability.level) {
     case "none":
-      return warn("durability", "nothing is kept", "for work that must last: serve a directory");
+      return "for work that must last: serve a directory";
     case "process":
-      return warn(
-        "durability",
-        `survives the end of processes, not of the system: ${because}`,
-        "keep the store on a disk of this machine that is flushed",
-      );
+      return "keep the store on a disk of this machine that is flushed";
     default:
-      return ok("durability", `${level}: ${because}`);
+      return "one machine cannot outlive itself: take a cluster, see docs/brokers.md";
   }
 }

@@ -1,0 +1,108 @@
+/**
+ * Taking a message in: recognised when it is repeated, given a position, laid in its lane. For sends,
+ * for what settlements send, and for dead letters that are put back.
+ */
+export const intake: string = `
+local dayMs = 86400000
+local senders = {}
+
+local function senderOf(life)
+  local sender = senders[life]
+  if sender then return sender end
+  sender = { key = base .. 'sender:' .. life }
+  sender.from = tonumber(call('HGET', sender.key, 'from') or '0')
+  sender.before = sender.from
+  senders[life] = sender
+  return sender
+end
+
+-- m = { frame, lane, guarantee, id, key, notBefore, expires, life, sequence, repeatsFrom }, all texts;
+-- '' stands for what is not there.
+local fieldsPerMessage = 10
+local function messageAt(i)
+  return {
+    frame = ARGV[i], lane = ARGV[i + 1], guarantee = ARGV[i + 2], id = ARGV[i + 3], key = ARGV[i + 4],
+    notBefore = ARGV[i + 5], expires = ARGV[i + 6],
+    life = ARGV[i + 7], sequence = ARGV[i + 8], repeatsFrom = ARGV[i + 9],
+  }
+end
+
+local function onceKey(q, m) return base .. 'ids:' .. #m.id .. ':' .. m.id .. ':' .. q.name end
+
+-- The position under which it was stored before.
+local function storedBefore(q, m)
+  local position = m.life ~= '' and call('HGET', senderOf(m.life).key, m.sequence)
+  if position then return position end
+  return q.declared and m.guarantee == 'exactly-once' and call('GET', onceKey(q, m))
+end
+
+-- Why it cannot be stored.
+local function obstacleTo(q, m)
+  if not q.declared then return 'undeclared' end
+  if m.life == '' then return nil end
+  local from = math.max(tonumber(m.repeatsFrom), senderOf(m.life).from)
+  if tonumber(m.sequence) < from then return 'origin' end
+end
+
+local function store(q, m)
+  local position = text(q.next)
+  q.next = q.next + 1
+  q.grown = true
+  useLane(q, m.lane)
+  if m.key == '' and m.notBefore == '' and m.expires == '' then
+    call('XADD', lane(m.lane, q), id(position), 'frame', m.frame, 'id', m.id, 'guarantee', m.guarantee)
+  else
+    local fields = { 'frame', m.frame, 'id', m.id, 'guarantee', m.guarantee }
+    for _, name in ipairs({ 'key', 'notBefore', 'expires' }) do
+      if m[name] ~= '' then
+        fields[#fields + 1] = name
+        fields[#fields + 1] = m[name]
+      end
+    end
+    call('XADD', lane(m.lane, q), id(position), unpack(fields))
+  end
+  local due = m.notBefore ~= '' and tonumber(m.notBefore) or 0
+  if due > time then
+    call('ZADD', at('later', q), due, m.lane .. ':' .. position)
+    q.due = math.min(q.due or due, due)
+  else
+    q.ready = q.ready + 1
+  end
+  if m.guarantee == 'exactly-once' then call('SET', onceKey(q, m), position, 'PX', dayMs) end
+  if m.life ~= '' then
+    local sender = senderOf(m.life)
+    call('HSET', sender.key, m.sequence, position)
+    sender.from = math.max(sender.from, tonumber(m.repeatsFrom))
+    sender.used = true
+  end
+  return position
+end
+
+-- What senders have had acknowledged is dropped: from 'before' up to 'from'.
+local function trim(sender)
+  local first, last = sender.before, sender.from - 1
+  if last - first < 4096 then
+    for sequence = first, last do call('HDEL', sender.key, text(sequence)) end
+  else
+    for _, sequence in ipairs(call('HKEYS', sender.key)) do
+      local number = tonumber(sequence)
+      if number and number <= last then call('HDEL', sender.key, sequence) end
+    end
+  end
+  call('HSET', sender.key, 'from', text(sender.from))
+end
+
+-- After everything was stored.
+local function stored()
+  for _, q in pairs(queues) do
+    if q.grown then call('HSET', at('info', q), 'next', text(q.next)) end
+  end
+  for _, sender in pairs(senders) do
+    if sender.used then
+      if sender.from > sender.before then trim(sender) end
+      call('PEXPIRE', sender.key, dayMs)
+    end
+  end
+  wakeAll()
+end
+`;

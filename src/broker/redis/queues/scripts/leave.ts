@@ -1,0 +1,98 @@
+/** Receivers and sessions end: in order, or by being silent for longer than their lease. */
+import type { RedisScript } from "../../script.ts";
+import { endingScript, repeatableScript } from "./script.ts";
+
+const leaving = `
+-- The handlers of what was cancelled in its hands are gone with it.
+local function endLingeringOf(q, receiver)
+  local all = call('HGETALL', at('linger', q))
+  for i = 1, #all, 2 do
+    local position, hold = all[i], parseHold(all[i + 1])
+    if hold.receiver == receiver then
+      call('HDEL', at('linger', q), position)
+      if hold.key then release(q, hold.lane, hold.key, position) end
+    end
+  end
+end
+
+-- Gives back what the receiver holds. Without seen, everything counts as seen by somebody.
+local function endReceiver(q, receiver, crashed, seen)
+  for l in string.gmatch(q.lanes, '%d') do
+    for _, pending in ipairs(call('XPENDING', lane(l, q), group, '-', '+', 1048576, receiver)) do
+      local position = string.sub(pending[1], 1, -3)
+      local hold = heldAt(q, position)
+      if hold and hold.receiver == receiver then
+        if seen and not seen[position] and not hold.once then
+          putBack(q, position, hold)
+        else
+          abandon(q, position, hold, crashed)
+        end
+      end
+    end
+    call('XGROUP', 'DELCONSUMER', lane(l, q), group, receiver)
+  end
+  endLingeringOf(q, receiver)
+  call('HDEL', at('receiving', q), receiver)
+  call('SREM', at('waiting', q), receiver)
+end
+
+local function endSession(session, crashed)
+  local key = base .. 'session:' .. session
+  local all = call('HGETALL', key)
+  for i = 1, #all, 2 do
+    local q = open(all[i + 1])
+    endReceiver(q, all[i], crashed)
+  end
+  call('DEL', key)
+  call('ZREM', base .. 'sessions', session)
+end
+`;
+
+/**
+ * One receiver ends in order.
+ *
+ *   ARGV      queue, receiver, session, "crash" or "release", channel and message that announce dead
+ *             letters, then the positions it has seen of what it holds
+ */
+const leaveBody = (first: number): string => `${leaving}
+local q = open(ARGV[${first}])
+local receiver, session = ARGV[${first + 1}], ARGV[${first + 2}]
+local seen = {}
+for i = ${first + 6}, #ARGV do seen[ARGV[i]] = true end
+endReceiver(q, receiver, ARGV[${first + 3}] == 'crash', seen)
+call('HDEL', base .. 'session:' .. session, receiver)
+announce(ARGV[${first + 4}], ARGV[${first + 5}])
+wakeAll()
+return 'left'
+`;
+
+export const leaveScript: RedisScript = endingScript("leave", leaveBody(3));
+
+/** The same when the broker closes, and nothing is asked any more: what it has done it does not do again. */
+export const leaveLastScript: RedisScript = repeatableScript("leave", leaveBody(1));
+
+/**
+ * A session says that it lives; those that have been silent for too long are ended.
+ *
+ *   ARGV      session, lease ms, channel and message that announce dead letters, "1" when it leaves
+ *   answer    1 if it was known, 0 if it was ended meanwhile or is new
+ */
+export const beatScript: RedisScript = repeatableScript(
+  "beat",
+  `${leaving}
+local session = ARGV[1]
+local known = call('ZSCORE', base .. 'sessions', session)
+if ARGV[5] == '1' then
+  call('ZREM', base .. 'sessions', session)
+  call('DEL', base .. 'session:' .. session)
+else
+  call('ZADD', base .. 'sessions', time + tonumber(ARGV[2]), session)
+end
+for _, silent in ipairs(call('ZRANGEBYSCORE', base .. 'sessions', '-inf', '(' .. text(time), 'LIMIT', 0, 4)) do
+  endSession(silent, true)
+end
+announce(ARGV[3], ARGV[4])
+wakeAll()
+return known and 1 or 0
+`,
+);

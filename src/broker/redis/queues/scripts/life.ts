@@ -1,0 +1,240 @@
+/**
+ * How messages end and come back. A state is one letter and its data:
+ *
+ *   D done   R done, and a result   F failed   X dead   E expired   C cancelled   W rescinded (withdrawn)
+ *   U unknown: then JSON of an error, but for D, R and U
+ */
+import { cancelledJson, expiredJson, lostOnceJson, rescindedJson } from "./errors.ts";
+
+export const life: string = `
+local expired = 'E' .. [==[${expiredJson}]==]
+local rescinded = 'W' .. [==[${rescindedJson}]==]
+local cancelled = 'C' .. [==[${cancelledJson}]==]
+local lostOnce = 'F' .. [==[${lostOnceJson}]==]
+
+-- Who holds the message at a position: { fence, lane, receiver, once, key }.
+local function parseHold(text)
+  local fence, l, receiver, once, key = string.match(text, '^(%d+) (%d) (%S+) (%d)(.*)$')
+  return {
+    fence = fence, lane = l, receiver = receiver, once = once == '1',
+    key = key ~= '' and string.sub(key, 2) or nil,
+  }
+end
+local function holdText(hold)
+  local key = hold.key and '=' .. hold.key or ''
+  return hold.fence .. ' ' .. hold.lane .. ' ' .. hold.receiver .. ' ' .. (hold.once and 1 or 0) .. key
+end
+local function heldAt(q, position)
+  local text = call('HGET', at('held', q), position)
+  return text and parseHold(text)
+end
+
+local function recordOf(q, position)
+  local packed = call('HGET', at('record', q), position)
+  return packed and cmsgpack.unpack(packed)
+end
+local function keep(q, position, record)
+  call('HSET', at('record', q), position, cmsgpack.pack(record))
+end
+local function freshRecord()
+  return { failures = 0, pickups = 0, crashes = 0, first = 0, last = 0, due = 0, past = {} }
+end
+
+-- Whether its handler has asked anything; the number of the question that is open, or 0.
+local function openQuestion(record)
+  local asked = record and record.asked
+  if not asked or #asked == 0 then return 0 end
+  return asked[#asked].answer and 0 or #asked
+end
+
+-- State for whoever looks: a line of JSON, then bytes.
+local function liveState(q, position, record, isHeld)
+  local r = record or freshRecord()
+  local state = isHeld and (r.phase or 'offered') or 'queued'
+  local head = { failures = r.failures, pickups = r.pickups, crashes = r.crashes }
+  local number = openQuestion(r)
+  local data = ''
+  if number > 0 and state ~= 'started' then
+    state, head.number, data = 'waiting-input', number, r.asked[number].question
+  else
+    if state == 'waiting-input' then state = 'started' end
+    if isHeld and r.progress then head.progress, data = true, r.progress end
+  end
+  head.state = state
+  return 'L' .. cjson.encode(head) .. '\\n' .. data
+end
+
+local function tellFollowers(q, position, record, isHeld)
+  local sessions = call('HGET', at('follow', q), position)
+  if not sessions then return end
+  local state = liveState(q, position, record, isHeld)
+  eachSession(sessions, function(session)
+    tell(session, { t = 'live', q = q.name, p = position }, state)
+  end)
+end
+
+-- Those who wanted the message back are told what has become of that.
+local function endWithdrawals(record, outcome)
+  for _, each in ipairs(record.withdrawals or {}) do
+    tell(each.session, { t = 'withdrawn', n = each.request }, outcome)
+  end
+  record.withdrawals = nil
+end
+
+-- The message at a position is final, or its holder has gone: the next of its key may be offered.
+local function release(q, l, key, position)
+  local head = l .. ':' .. key
+  if call('HGET', at('heads', q), head) ~= position then return end
+  local line = l .. ':' .. #key .. ':' .. key
+  local next = call('ZRANGEBYLEX', at('parked', q), '[' .. line .. '0', '(' .. line .. ':', 'LIMIT', 0, 1)
+  if not next[1] then
+    call('HDEL', at('heads', q), head)
+    return
+  end
+  call('ZREM', at('parked', q), next[1])
+  local heir = string.gsub(string.sub(next[1], #line + 1), '^0+', '')
+  call('HSET', at('heads', q), head, heir)
+  call('ZADD', front(l, q), heir, heir)
+  q.ready = q.ready + 1
+end
+
+local function parkedName(l, key, position)
+  return l .. ':' .. #key .. ':' .. key .. string.rep('0', 16 - #position) .. position
+end
+
+-- Makes the message final. hold = { lane, key }; it stays with its holder where it lingers.
+local function finish(q, position, hold, state, record, lingers)
+  local key = lane(hold.lane, q)
+  call('XACK', key, group, id(position))
+  call('XDEL', key, id(position))
+  call('HDEL', at('held', q), position)
+  if record then
+    call('HDEL', at('record', q), position)
+    local letter = string.sub(state, 1, 1)
+    endWithdrawals(record, letter == 'C' and 'cancelled' or letter == 'W' and 'rescinded' or 'too-late')
+  end
+  if state ~= 'D' then
+    call('HSET', at('ends', q), position, state)
+    call('ZADD', at('endtimes', q), time, position)
+  end
+  tellEnd(q, position, state)
+  if lingers then
+    call('HSET', at('linger', q), position, holdText(hold))
+  elseif hold.key then
+    release(q, hold.lane, hold.key, position)
+  end
+end
+
+-- The attempt is over, and the message can be offered again when its time has come.
+local function giveBack(q, position, hold, record, due)
+  call('XACK', lane(hold.lane, q), group, id(position))
+  call('HDEL', at('held', q), position)
+  record.phase, record.progress, record.followed = nil, nil, nil
+  endWithdrawals(record, 'too-late')
+  record.due = due
+  keep(q, position, record)
+  if due > time then
+    call('ZADD', at('later', q), due, hold.lane .. ':' .. position)
+    q.due = math.min(q.due or due, due)
+  else
+    call('ZADD', front(hold.lane, q), position, position)
+    q.ready = q.ready + 1
+  end
+  tellFollowers(q, position, record, false)
+end
+
+-- As if it had not been offered: nobody saw it.
+local function putBack(q, position, hold)
+  call('XACK', lane(hold.lane, q), group, id(position))
+  call('HDEL', at('held', q), position)
+  call('ZADD', front(hold.lane, q), position, position)
+  q.ready = q.ready + 1
+end
+
+-- Notes that an attempt failed; error is JSON.
+local function failed(q, record, hold, error)
+  local past = record.past
+  past[#past + 1] = {
+    error = error, attempt = record.failures + record.crashes + 1, at = time,
+    consumer = consumerOf(q, hold.receiver),
+  }
+  while #past > 20 do table.remove(past, 1) end
+  if record.first == 0 then record.first = time end
+  record.last = time
+end
+
+-- Makes the message a dead letter.
+local buried = 0
+local function bury(q, position, hold, record, error)
+  local found = call('XRANGE', lane(hold.lane, q), id(position), id(position))
+  local entry = entryOf(found[1] and found[1][2] or {})
+  local number = text(call('HINCRBY', base .. 'count', 'dead', 1))
+  local past = {}
+  for i, each in ipairs(record.past) do
+    past[i] = '{"error":' .. each.error .. ',"attempt":' .. each.attempt .. ',"atMs":' .. text(each.at) ..
+      ',"consumer":' .. cjson.encode(each.consumer) .. '}'
+  end
+  call('XADD', base .. 'dead', id(number), 'frame', entry.frame or '', 'queue', q.name,
+    'position', position, 'lane', hold.lane, 'key', entry.key and '=' .. entry.key or '',
+    'error', error, 'failures', record.failures, 'pickups', record.pickups, 'crashes', record.crashes,
+    'first', text(record.first), 'last', text(record.last), 'history', '[' .. table.concat(past, ',') .. ']')
+  buried = buried + 1
+  finish(q, position, hold, 'X' .. error, record)
+end
+
+local function unreachable(message)
+  return cjson.encode({ code = 'AGENT_UNREACHABLE', message = message, retryable = false })
+end
+
+local pickupsMax, crashesMax = 20, 3
+
+-- Back to the queue, unless that happened too often.
+local function comeBack(q, position, hold, record)
+  if record.crashes >= crashesMax then
+    bury(q, position, hold, record, unreachable(record.crashes .. ' receivers vanished while they held it'))
+  elseif record.pickups >= pickupsMax then
+    bury(q, position, hold, record, unreachable('offered ' .. record.pickups .. ' times, and no handler started'))
+  else
+    giveBack(q, position, hold, record, 0)
+  end
+end
+
+-- Nobody started it, says who had it: it goes back at once, unless its sender wants it back.
+local function notStarted(q, position, hold, record)
+  if record.withdrawals and #record.withdrawals > 0 then
+    finish(q, position, hold, rescinded, record)
+    return
+  end
+  record.pickups = record.pickups + 1
+  comeBack(q, position, hold, record)
+end
+
+-- Its receiver has ended, and nobody knows whether a handler has started.
+local function abandon(q, position, hold, crashed)
+  local record = recordOf(q, position) or freshRecord()
+  record.fence = hold.fence
+  if hold.once then
+    finish(q, position, hold, lostOnce, record)
+  elseif record.phase == 'waiting-input' then
+    -- Whoever waits for a person may be gone many times meanwhile: it says nothing about the message.
+    record.lapsed = crashed or nil
+    comeBack(q, position, hold, record)
+  elseif crashed then
+    record.lapsed = true
+    local who = consumerOf(q, hold.receiver)
+    failed(q, record, hold, cjson.encode({
+      code = 'AGENT_UNREACHABLE', retryable = true,
+      message = (who == '' and 'its receiver' or who) .. ' vanished while it held it',
+    }))
+    record.crashes = record.crashes + 1
+    comeBack(q, position, hold, record)
+  else
+    notStarted(q, position, hold, record)
+  end
+end
+
+-- The line of topic and frame that says that dead letters have come, once for each script.
+local function announce(channel, message)
+  if buried > 0 and channel ~= '' then call('PUBLISH', channel, message) end
+end
+`;

@@ -18,6 +18,8 @@ const headBytes = 9;
 const controlFlag = 1;
 /** Bytes that were sent and that the server has not answered: data beyond them waits here, where control passes it. */
 const sentBytesMax = 2 ** 20;
+/** No object's: it would take two random words that are both 0. */
+const noOrigin = Buffer.alloc(headBytes - 1);
 
 export class RedisTopics implements Topics, LinkPart {
   readonly #connection: RedisConnection;
@@ -62,11 +64,12 @@ export class RedisTopics implements Topics, LinkPart {
 
   /** What a message of a topic has to be, for whoever publishes from within a script. */
   message(frame: Uint8Array, control: boolean = false): Buffer {
-    const message = Buffer.allocUnsafe(headBytes + frame.length);
-    message[0] = control ? controlFlag : 0;
-    this.#origin.copy(message, 1);
-    message.set(frame, headBytes);
-    return message;
+    return this.#message(frame, control, this.#origin);
+  }
+
+  /** The same, of what the broker itself has to say: this object hears it too. */
+  announcement(frame: Uint8Array): Buffer {
+    return this.#message(frame, false, noOrigin);
   }
 
   async subscribe(
@@ -105,6 +108,14 @@ export class RedisTopics implements Topics, LinkPart {
 
   closed(): void {
     this.lost();
+  }
+
+  #message(frame: Uint8Array, control: boolean, origin: Buffer): Buffer {
+    const message = Buffer.allocUnsafe(headBytes + frame.length);
+    message[0] = control ? controlFlag : 0;
+    origin.copy(message, 1);
+    message.set(frame, headBytes);
+    return message;
   }
 
   #isOwn(message: Buffer): boolean {

@@ -99,7 +99,7 @@ export class RedisQueues implements Queues {
     this.#checks = new CallChecks("redis", () => abilities);
     connection.add({}, scripts);
     const { names } = connection;
-    const announced = topics.message(new Uint8Array(0));
+    const announced = topics.announcement(new Uint8Array(0));
     const announcement = [names.channel(deadLetterTopic), announced] as const;
     this.#session = new QueueSession(connection, subscriptions, announcement);
     this.#tools = {

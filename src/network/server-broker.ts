@@ -5,6 +5,7 @@
 import type { Broker } from "../broker/broker.ts";
 import type { NatsBrokerOptions } from "../broker/nats/index.ts";
 import type { ProbeCheck } from "../broker/probe.ts";
+import type { RedisBrokerOptions } from "../broker/redis/index.ts";
 import { invalidOption } from "../errors.ts";
 import type { ClientTls, Pem } from "../link/tls.ts";
 import type { BrokerContext } from "./open-network.ts";
@@ -42,12 +43,12 @@ interface ServerUrl {
  * @throws INVALID_OPTION, without what might be a password in it, and what opening the broker throws.
  */
 export async function openServerBroker(url: string, request: ServerRequest): Promise<ServerBroker> {
-  return openNats(url, request);
+  return url.startsWith("nats") ? openNats(url, request) : openRedis(url, request);
 }
 
 /** Whether `openServerBroker` is who knows it. */
 export function isServerUrl(url: string): boolean {
-  return /^(nats|nats\+tls):/.test(url);
+  return /^(nats|nats\+tls|redis|rediss):/.test(url);
 }
 
 async function openNats(url: string, { context, tls, token }: ServerRequest) {
@@ -71,6 +72,19 @@ async function openNats(url: string, { context, tls, token }: ServerRequest) {
   };
   const { openNatsBroker } = await import("../broker/nats/index.ts");
   return openNatsBroker(options);
+}
+
+async function openRedis(url: string, { context, tls, token }: ServerRequest) {
+  const { address, hasCredentials, parameters } = parse(url, ["prefix", "leaseMs"]);
+  const options: RedisBrokerOptions = {
+    url: address,
+    ...context,
+    ...common(parameters),
+    ...(token === undefined || hasCredentials ? {} : { password: token }),
+    ...(address.startsWith("rediss:") && tls !== undefined ? { tls } : {}),
+  };
+  const { openRedisBroker } = await import("../broker/redis/index.ts");
+  return openRedisBroker(options);
 }
 
 function parse(url: string, known: readonly string[]): ServerUrl {

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { missingServer } from "../support/brokers.ts";
 import { NatsServer } from "../support/servers/nats.ts";
+import { RedisServer } from "../support/servers/redis.ts";
 import { jsonLines, shell } from "./support/shell.ts";
 
 interface Told {
@@ -82,5 +83,39 @@ describe.skipIf(missingServer("nats"))("NATS", () => {
     expect(wrong.exitCode).toBe(2);
     expect(wrong.stderr).toMatch(/\?nonsense= is not one of prefix/);
     expect(wrong.stderr).not.toMatch("secret");
+  });
+});
+
+describe.skipIf(missingServer("redis"))("Redis", () => {
+  test("each setting is told with what to write into redis.conf, and a better one makes it well", async () => {
+    const server = await RedisServer.start({
+      appendfsync: "everysec",
+      "maxmemory-policy": "allkeys-lru",
+    });
+    try {
+      const asItIs = await examine("--broker", server.url);
+      expect(asItIs.exitCode).toBe(0);
+      expect(asItIs.of("appendfsync")).toMatchObject({
+        verdict: "warn",
+        remedy: expect.stringMatching("appendfsync always"),
+      });
+      expect(asItIs.of("durability")).toMatchObject({ verdict: "warn" });
+      const kept = await examine("--broker", server.url, "--durability", "process");
+      expect(kept.exitCode).toBe(1);
+      expect(kept.of("maxmemory-policy")).toMatchObject({
+        verdict: "fail",
+        remedy: expect.stringMatching("CONFIG SET maxmemory-policy noeviction"),
+      });
+    } finally {
+      await server.remove();
+    }
+    const better = await RedisServer.start();
+    try {
+      const kept = await examine("--broker", better.url, "--durability", "process");
+      expect(kept.told.filter(({ verdict }) => verdict === "fail")).toEqual([]);
+      expect(kept.exitCode).toBe(0);
+    } finally {
+      await better.remove();
+    }
   });
 });

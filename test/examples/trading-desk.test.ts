@@ -25,7 +25,7 @@ test(
     expect(said).not.toContain("✗");
     expect(said).toMatch(/PASSED in [\d.]+ s/);
 
-    const [, url = ""] = /COLLOQUY_URL=(\S+)/.exec(await desk.until("--help")) ?? [];
+    const [, url = ""] = /COLLOQUY_URL='(\S+)'/.exec(await desk.until("--help")) ?? [];
     const [agents, queues, statement, dead, top] = await Promise.all([
       colloquy(url, "agents"),
       colloquy(url, "queues", "--json"),

@@ -34,7 +34,7 @@ function howToLook({ url, space }: Place): string {
   const inSpace = space === "default" ? "" : ` --space ${space}`;
   return `To look at it, in another terminal, in this directory:
 
-  export COLLOQUY_URL=${url}
+  export COLLOQUY_URL='${url}'
   ${colloquy} agents${inSpace}
   ${colloquy} top${inSpace}
   ${colloquy} queues${inSpace}

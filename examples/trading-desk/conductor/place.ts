@@ -20,5 +20,13 @@ export function placeOf(directory: string, broker: string | undefined): Place {
     };
   }
   const space = `desk-${randomBytes(4).toString("hex")}`;
-  return { url: broker, space, isOwned: false };
+  return { url: withLease(broker), space, isOwned: false };
+}
+
+/** A server that is not of our making hears of a death when a lease ends: here that is to be seen soon. */
+const lease = "leaseMs=3000";
+
+function withLease(url: string): string {
+  if (!/^(nats|redis)/.test(url) || url.includes("leaseMs=")) return url;
+  return `${url}${url.includes("?") ? "&" : "?"}${lease}`;
 }

@@ -51,7 +51,7 @@ function latencies({ figures }: Run): string {
   return table([
     ["", "p50", "p90", "p99", "max"],
     ["risk.assess, until answered", ...quantiles(assess)],
-    ["execution.executeOrder, until safe on disk", ...quantiles(accept)],
+    ["execution.executeOrder, until it is stored", ...quantiles(accept)],
     ["execution.executeOrder, until settled", ...quantiles(settle)],
   ]);
 }

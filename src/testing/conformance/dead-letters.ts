@@ -87,6 +87,16 @@ export const deadLetterCases: readonly ConformanceCase[] = [
     },
   ),
 
+  conformanceCase(
+    "whoever settles what becomes a dead letter is told like the others",
+    async (trial) => {
+      let told = 0;
+      await trial.broker.topics.subscribe(deadLetterTopic, () => void told++, trial.signal);
+      await bury(trial, ["1"]);
+      await trial.eventually("word of it", () => (told > 0 ? true : undefined));
+    },
+  ),
+
   conformanceCase("dead letters of every queue are shown, oldest first", async (trial) => {
     const queue = await bury(trial, ["1", "2"]);
     await bury(trial, ["3"]);

@@ -1,0 +1,61 @@
+/** The trading desk over real servers, which are killed and started again in the middle of it. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { expect, onTestFinished, test } from "vitest";
+import { missingServer } from "../support/brokers.ts";
+import { absolute } from "../support/repository.ts";
+import { sourceFlags } from "../support/run-node.ts";
+import { RedisServer } from "../support/servers/redis.ts";
+
+const main = absolute("examples/trading-desk/main.ts");
+const timeoutMs = 180_000;
+
+test.skipIf(missingServer("redis"))(
+  "over Redis every order is booked once, although a worker and the server are killed",
+  async () => runOver(await RedisServer.start()),
+  timeoutMs,
+);
+
+async function runOver(server: RedisServer): Promise<void> {
+  onTestFinished(() => server.remove());
+  const desk = startDesk("--days", "250", "--broker", server.url);
+  await desk.until("Now killing");
+  await server.kill();
+  await server.start();
+  const said = await desk.end();
+  expect(said).toMatch(/killing the ledger \(process \d+\) and execution-1 \(process \d+\)/);
+  expect(said).toContain("✓ every order was booked\n");
+  expect(said).toContain("✓ no order was booked twice\n");
+  expect(said).toContain("✓ the ledger's accounts equal the replay's\n");
+  expect(said).not.toContain("✗");
+  expect(said).toMatch(/PASSED in [\d.]+ s/);
+}
+
+function startDesk(...parameters: readonly string[]) {
+  // A group of its own, so that nothing of it outlives a test that fails.
+  const child = spawn(process.execPath, [...sourceFlags, main, ...parameters], { detached: true });
+  const group = -(child.pid as number);
+  onTestFinished(() => {
+    if (child.exitCode === null) process.kill(group, "SIGKILL");
+  });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (chunk: string) => {
+      said += chunk;
+    });
+  }
+  const closed = once(child, "close");
+  return {
+    async until(text: string): Promise<void> {
+      while (!said.includes(text)) {
+        const [exitCode] = await Promise.race([once(child.stdout, "data").then(() => []), closed]);
+        if (exitCode !== undefined) throw new Error(`it ended with ${exitCode}: ${said}`);
+      }
+    },
+    async end(): Promise<string> {
+      const [exitCode] = (await closed) as [unknown];
+      expect(exitCode, said).toBe(0);
+      return said;
+    },
+  };
+}

@@ -57,7 +57,8 @@ export interface NatsSubscription {
 
 export interface NatsStatus {
   readonly type: string;
-  readonly error?: Error;
+  /** With `operation` and `subject` where a permission was missing. */
+  readonly error?: Error & { readonly operation?: string; readonly subject?: string };
 }
 
 /** Pairs of a message's headers. */
@@ -112,6 +113,9 @@ export interface ClientSettings {
   readonly delayMs: () => number;
 }
 
+const pingMs = 10_000;
+const silencesMax = 3;
+
 /**
  * A client that connects again for ever, except where the server refuses who it is.
  *
@@ -133,6 +137,9 @@ export async function connectClient(settings: ClientSettings): Promise<NatsClien
       maxReconnectAttempts: -1,
       reconnectDelayHandler: delayMs,
       timeout: timeoutMs,
+      // A server that is silent this often in a row is taken for gone.
+      pingInterval: pingMs,
+      maxPingOut: silencesMax,
       noAsyncTraces: true,
       ...(tls === undefined ? {} : { tls: tls as Record<string, string> }),
       ...(creds === undefined

@@ -34,7 +34,7 @@ import { apiError, clientError, noResponders, unanswered } from "./errors.ts";
 import { Names } from "./names.ts";
 import type { NatsSettings } from "./options.ts";
 import type { ProbeFacts } from "./probe.ts";
-import { Requests } from "./requests.ts";
+import { Requests, type Waiting } from "./requests.ts";
 
 /** What lives longer than a connection to one server. Its methods must not throw. */
 export interface LinkPart {
@@ -228,13 +228,8 @@ export class NatsLink {
    * @param waiting - see requests.ts.
    * @returns gives the waiting up.
    */
-  ask(
-    subject: string,
-    payload: Uint8Array,
-    waiting: Parameters<Requests["add"]>[0],
-    headers?: HeaderPairs,
-  ): () => void {
-    const token = this.#requests.add(waiting);
+  ask(subject: string, payload: Uint8Array, waiting: Waiting, headers?: HeaderPairs): () => void {
+    const token = this.#requests.add(subject, waiting);
     try {
       this.publish(subject, payload, { headers, reply: `${this.inbox}.${token}` });
     } catch (error) {
@@ -312,11 +307,20 @@ export class NatsLink {
 
   async #follow(statuses: AsyncIterable<NatsStatus>): Promise<void> {
     for await (const { type, error } of statuses) {
-      if (type === "error") this.#cause = error;
+      if (type === "error") this.#erred(error);
       else if (type === "disconnect") this.#lose();
       else if (type === "reconnecting") this.#attempted();
       else if (type === "reconnect") void this.#revive();
     }
+  }
+
+  /** What a permission denies it denies to the requests that wait for it; other errors end the connection. */
+  #erred(error: NatsStatus["error"]): void {
+    if (error?.operation !== "publish" || error.subject === undefined) {
+      this.#cause = error;
+      return;
+    }
+    this.#requests.refuse(error.subject, clientError(error, `publishing to ${error.subject}`));
   }
 
   #lose(): void {
@@ -396,9 +400,9 @@ export class NatsLink {
             else resolve(message);
             return false;
           },
-          failed: (why) => {
+          failed: (why, refusal) => {
             forget();
-            reject(this.#failure ?? unanswered(what, why));
+            reject(refusal ?? this.#failure ?? unanswered(what, why));
           },
         },
         headers,

@@ -4,7 +4,7 @@
  * It begins anew with every connection, and wherever its numbers show a gap. It has no place on the
  * server that outlives it: what it has seen, its owner knows.
  */
-import { isColloquyError } from "../../errors.ts";
+import { type ColloquyError, isColloquyError } from "../../errors.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import { sleep } from "../../runtime/sleep.ts";
 import type { NatsMessage, NatsSubscription } from "./client.ts";
@@ -19,6 +19,8 @@ export interface FeedOptions {
   readonly begin: () => "last of each subject" | number;
   /** Without their data. */
   readonly headersOnly?: boolean;
+  /** It was refused when it had to begin again, and has ended. Must not throw. */
+  readonly onRefused?: (error: ColloquyError) => void;
   /** Must not throw. */
   readonly onMessage: (message: StoredMessage) => void;
   /** It begins, also again: what comes now is from its beginning on. Must not throw. */
@@ -73,7 +75,7 @@ export class Feed {
     if (this.#consumer === consumer) this.#watch(consumer);
   }
 
-  /** As `begin`, again and again until it has, or nobody wants it any more. */
+  /** As `begin`, again and again until it has, or nobody wants it any more, or it is refused. */
   async beginAgain(): Promise<void> {
     for (;;) {
       try {
@@ -81,6 +83,11 @@ export class Feed {
         return;
       } catch (error) {
         if (this.#stopped || isColloquyError(error, "CLOSED")) return;
+        if (isColloquyError(error, "FORBIDDEN")) {
+          this.stop();
+          this.#options.onRefused?.(error);
+          return;
+        }
         await sleep(this.#link.clock, retryMs);
       }
       // The next connection begins it.

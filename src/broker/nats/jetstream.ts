@@ -51,9 +51,15 @@ export const jsHeaders = {
   ttl: "Nats-TTL",
 } as const;
 
+export interface PublishOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Nobody ever writes to the subjects again: a conflict is another's message, whatever was lost before. */
+  readonly immutable?: boolean;
+}
+
 /**
  * Stores one message, durably as the stream is. After a lost connection it is sent again under the same
- * id, which the server recognises.
+ * id, by which it is recognised.
  *
  * @throws CONFLICT where the expected sequence is not the last; INDETERMINATE; QUEUE_FULL; and what
  *   `NatsLink.request` throws.
@@ -62,18 +68,29 @@ export async function publish(
   link: NatsLink,
   message: StreamMessage,
   what: string,
-  signal?: AbortSignal,
+  given: AbortSignal | PublishOptions = {},
 ): Promise<PublishAcknowledgement> {
+  const options = given instanceof AbortSignal ? { signal: given } : given;
   const { subject, payload } = message;
-  const headers = { [jsHeaders.messageId]: link.newId(), ...message.headers };
-  const options = { what, headers, signal, repeatMs: publishRepeatMs };
-  const answer = await link.request(subject, payload, options);
-  return acknowledgement(answer, what);
+  const id = message.headers?.[jsHeaders.messageId] ?? link.newId();
+  const headers = { ...message.headers, [jsHeaders.messageId]: id };
+  return await untilKnown(link, what, options, {
+    send: async () => {
+      const { signal } = options;
+      return acknowledgement(
+        await link.requestOnce(subject, payload, { what, headers, signal }),
+        what,
+      );
+    },
+    maySendAgain: true,
+    find: async () => await find(link, subject, jsHeaders.messageId, id, 0),
+  });
 }
 
 /**
  * Stores up to 1,000 messages of one stream at once: all of them, in consecutive sequences, or none. A
- * message may come with an expected sequence, but not with an id.
+ * message may come with an expected sequence, but not with an id. After a lost connection a batch in
+ * which one does is sent again: it cannot be stored twice.
  *
  * On a stream in a file the server takes tens of milliseconds for a batch, however long it is; a single
  * message is better published alone.
@@ -85,39 +102,143 @@ export async function publishBatch(
   link: NatsLink,
   messages: readonly StreamMessage[],
   what: string,
-  signal?: AbortSignal,
+  given: AbortSignal | PublishOptions = {},
 ): Promise<PublishAcknowledgement> {
-  const [first] = messages;
-  if (first === undefined) throw new TypeError("an empty batch");
+  const options = given instanceof AbortSignal ? { signal: given } : given;
+  if (messages.length === 0) throw new TypeError("an empty batch");
   if (messages.length > batchMessagesMax) {
     const description = `${messages.length} messages at once, the limit is ${batchMessagesMax}`;
     throw apiError({ code: 400, err_code: apiCodes.batchTooLarge, description }, what);
   }
-  for (let attempt = 1; ; attempt++) {
+  const id = link.newId();
+  const guard = guardOf(messages);
+  return await untilKnown(link, what, options, {
+    send: () => sendBatch(link, messages, { what, id, guard, signal: options.signal }),
+    maySendAgain: guard !== undefined,
+    find: async () => {
+      if (guard === undefined) return undefined;
+      const { subject } = messages[guard] as StreamMessage;
+      return await find(link, subject, writeHeader, id, messages.length - 1 - guard);
+    },
+  });
+}
+
+/** Which batch it was, on the message by which a batch is recognised. */
+const writeHeader = "Colloquy-Write";
+
+/** Index of a message that is refused when it comes twice, and stays the last of its subject. */
+function guardOf(messages: readonly StreamMessage[]): number | undefined {
+  const lastAt = new Map(messages.map(({ subject }, index) => [subject, index]));
+  const index = messages.findIndex(
+    ({ subject, headers }, at) =>
+      headers?.[jsHeaders.expectedLast] !== undefined && lastAt.get(subject) === at,
+  );
+  return index === -1 ? undefined : index;
+}
+
+/** What was published, where it is the last of `subject` now. */
+async function find(
+  link: NatsLink,
+  subject: string,
+  header: string,
+  id: string,
+  behind: number,
+): Promise<PublishAcknowledgement | undefined> {
+  const [found] = await lastOf(link, link.names.streamOf(subject), [subject]);
+  if (found?.header(header) !== id) return undefined;
+  return { seq: found.seq + behind, duplicate: true };
+}
+
+interface Sending {
+  readonly send: () => Promise<PublishAcknowledgement>;
+  /** It is not stored twice when it comes twice. */
+  readonly maySendAgain: boolean;
+  /** Looks for what was sent. */
+  readonly find: () => Promise<PublishAcknowledgement | undefined>;
+}
+
+/** How long nobody may answer, as while a cluster elects who does, in waits that grow. */
+const busyAttemptsMax = 12;
+const busyMs = 20;
+const busyMsMax = 1_000;
+
+/** Sends until it is known what has become of it, or that cannot be known any more. */
+async function untilKnown(
+  link: NatsLink,
+  what: string,
+  { signal, immutable = false }: PublishOptions,
+  { send, maySendAgain, find }: Sending,
+): Promise<PublishAcknowledgement> {
+  const tries = new Tries(link, maySendAgain);
+  for (;;) {
     await link.whenReady(signal);
     try {
-      return await sendBatch(link, messages, what, signal);
+      return await send();
     } catch (error) {
-      // As many batches as may be open at a time: nothing of this one was stored.
-      if (!isColloquyError(error, "AGENT_UNREACHABLE") || attempt > batchAttemptsMax) throw error;
-      await sleep(link.clock, link.random.float() * batchDelayMs * attempt, signal);
+      if (isColloquyError(error, "CONFLICT") && tries.mayBeStored) {
+        const found = await find();
+        if (found !== undefined) return found;
+        // It was stored, and written over since; or never.
+        throw immutable ? error : unanswered(what, "the connection was lost", error);
+      }
+      const delayMs = tries.delayMs(error);
+      if (delayMs === undefined) throw error;
+      if (delayMs > 0) await sleep(link.clock, delayMs, signal);
     }
   }
 }
 
-const batchAttemptsMax = 10;
-const batchDelayMs = 20;
+/** The tries of one publication. */
+class Tries {
+  /** One was sent, and no answer came. */
+  mayBeStored = false;
+  readonly #link: NatsLink;
+  readonly #maySendAgain: boolean;
+  readonly #untilMs: number;
+  #busy = 0;
+  #silences = 0;
+
+  constructor(link: NatsLink, maySendAgain: boolean) {
+    this.#link = link;
+    this.#maySendAgain = maySendAgain;
+    this.#untilMs = link.clock.monotonicMs() + publishRepeatMs;
+  }
+
+  /** How long to wait before the next; undefined: there is none. */
+  delayMs(error: unknown): number | undefined {
+    const { clock, random, isReady } = this.#link;
+    if (clock.monotonicMs() >= this.#untilMs) return undefined;
+    if (isColloquyError(error, "AGENT_UNREACHABLE")) {
+      // Nobody took it: no leader, or as many batches as may be open at a time.
+      if (++this.#busy >= busyAttemptsMax) return undefined;
+      return random.float() * Math.min(busyMsMax, busyMs * 2 ** this.#busy);
+    }
+    if (!isColloquyError(error, "INDETERMINATE") || !this.#maySendAgain) return undefined;
+    // A server that is there and silent is asked once more.
+    if (isReady && ++this.#silences > 1) return undefined;
+    this.mayBeStored = true;
+    return 0;
+  }
+}
+
+interface BatchSending {
+  readonly what: string;
+  readonly id: string;
+  readonly guard: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
 
 async function sendBatch(
   link: NatsLink,
   messages: readonly StreamMessage[],
-  what: string,
-  signal: AbortSignal | undefined,
+  { what, id, guard, signal }: BatchSending,
 ): Promise<PublishAcknowledgement> {
+  // Another one each time: of the last the server may still have a part.
   const batch = link.newId();
   const last = messages.length - 1;
   const headersOf = (index: number): HeaderPairs => ({
     ...messages[index]?.headers,
+    ...(index === guard ? { [writeHeader]: id } : {}),
     "Nats-Batch-Id": batch,
     "Nats-Batch-Sequence": `${index + 1}`,
     ...(index === last ? { "Nats-Batch-Commit": "1" } : {}),
@@ -296,7 +417,7 @@ function collect(
           return settle(undefined, Number(message.headers?.get("Nats-Num-Pending")));
         return settle(code === 503 ? noResponders(what) : apiError({ code, description }, what));
       },
-      failed: (why) => settle(link.failure ?? unanswered(what, why)),
+      failed: (why, refusal) => settle(refusal ?? link.failure ?? unanswered(what, why)),
     });
     const forget = onAbort(signal, () => {
       giveUp();

@@ -3,7 +3,7 @@
  * appends demands that there is none at the first position yet, so of two at once one is refused; more
  * entries than one are an atomic batch.
  */
-import { errorInfo, isColloquyError } from "../../errors.ts";
+import { type ColloquyError, errorInfo, isColloquyError } from "../../errors.ts";
 import { onAbort, throwIfAborted } from "../../runtime/abort.ts";
 import { Deferred } from "../../runtime/deferred.ts";
 import { sleep } from "../../runtime/sleep.ts";
@@ -137,9 +137,9 @@ export class NatsLog implements Log, LinkPart {
   #store(messages: readonly StreamMessage[], signal: AbortSignal | undefined) {
     const [first] = messages;
     if (messages.length === 1 && first !== undefined) {
-      return publish(this.#link, first, "log.append", signal);
+      return publish(this.#link, first, "log.append", { signal, immutable: true });
     }
-    return publishBatch(this.#link, messages, "log.append", signal);
+    return publishBatch(this.#link, messages, "log.append", { signal, immutable: true });
   }
 
   #remember(stream: string, position: number): void {
@@ -163,11 +163,16 @@ export class NatsLog implements Log, LinkPart {
     let next = 0;
     let heard = 0;
     let news = new Deferred();
+    let refusal: ColloquyError | undefined;
     const feed = new Feed(this.#link, {
       kind: "state",
       filter: this.#link.names.logEntries(stream),
       headersOnly: true,
       begin: () => next,
+      onRefused: (error) => {
+        refusal = error;
+        news.resolve();
+      },
       onMessage: ({ seq }) => {
         heard = seq;
         news.resolve();
@@ -182,6 +187,7 @@ export class NatsLog implements Log, LinkPart {
       this.#followers.add(feed);
       await feed.begin();
       while (!ending.aborted) {
+        if (refusal !== undefined) throw refusal;
         if (heard < next) {
           await news.promise;
           news = new Deferred();

@@ -59,6 +59,13 @@ export class Names {
     };
   }
 
+  /** Which stream has a subject. */
+  streamOf(subject: string): StreamKind {
+    const letter = subject.charAt(this.prefix.length + 1);
+    if (letter === "w") return "work";
+    return letter === "v" || letter === "r" ? "volatile" : "state";
+  }
+
   /** Of a topic or of a pattern. */
   topic(pattern: string): string {
     return `${this.prefix}.t${internalTokens(pattern)}.${pattern}`;

@@ -119,7 +119,8 @@ export function frameBytesMax(server: NatsServerInfo): number {
 
 /** What is certain, and what it is derived from. */
 export function durabilityOf({ server, streams, sync }: ProbeFacts): DurabilityClaim {
-  const { num_replicas: replicas, storage, retention, duplicate_window } = streams.state.config;
+  const { num_replicas: replicas, storage, retention } = streams.state.config;
+  const { duplicate_window: duplicateWindow } = streams.work.config;
   const isReplicated = replicas >= 3;
   const level: Durability =
     sync.always === true
@@ -144,7 +145,7 @@ export function durabilityOf({ server, streams, sync }: ProbeFacts): DurabilityC
           : sync.always
             ? "always"
             : "not always",
-      duplicateWindowMs: duplicate_window / 1_000_000,
+      duplicateWindowMs: duplicateWindow / 1_000_000,
       max_payload: server.max_payload,
     },
   };

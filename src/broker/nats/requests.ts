@@ -1,4 +1,5 @@
 /** Requests that wait for their answers: one inbox, one token each, one clock for all of them. */
+import type { ColloquyError } from "../../errors.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
 import type { NatsMessage } from "./client.ts";
 
@@ -6,11 +7,22 @@ import type { NatsMessage } from "./client.ts";
 export interface Waiting {
   /** @returns true when more answers are to come. */
   answered(message: NatsMessage): boolean;
-  /** No answer came in time, or none can come any more. */
-  failed(why: "time ran out" | "the connection was lost" | "the broker was closed"): void;
+  /**
+   * No answer came in time, or none can come any more.
+   *
+   * @param refusal - the server did not even take the request.
+   */
+  failed(why: Failure, refusal?: ColloquyError): void;
 }
 
+export type Failure =
+  | "time ran out"
+  | "the connection was lost"
+  | "the broker was closed"
+  | "it was refused";
+
 interface Entry {
+  readonly subject: string;
   readonly waiting: Waiting;
   readonly untilMs: number;
 }
@@ -36,9 +48,10 @@ export class Requests {
   }
 
   /** @returns the token under which answers come. */
-  add(waiting: Waiting): string {
+  add(subject: string, waiting: Waiting): string {
     const token = (++this.#tokens).toString(36);
-    this.#waiting.set(token, { waiting, untilMs: this.#clock.monotonicMs() + this.#timeoutMs });
+    const untilMs = this.#clock.monotonicMs() + this.#timeoutMs;
+    this.#waiting.set(token, { subject, waiting, untilMs });
     this.#sweep ??= this.#clock.setTimer(sweepMs, () => this.#expire());
     return token;
   }
@@ -54,7 +67,16 @@ export class Requests {
     if (!entry.waiting.answered(message)) this.#waiting.delete(token);
   }
 
-  failAll(why: "the connection was lost" | "the broker was closed"): void {
+  /** The server says that this process must not publish to `subject`; not which of its requests that was. */
+  refuse(subject: string, error: ColloquyError): void {
+    for (const [token, entry] of this.#waiting) {
+      if (entry.subject !== subject) continue;
+      this.#waiting.delete(token);
+      entry.waiting.failed("it was refused", error);
+    }
+  }
+
+  failAll(why: Failure): void {
     const entries = [...this.#waiting.values()];
     this.#waiting.clear();
     this.#sweep?.cancel();

@@ -35,8 +35,15 @@ export class StoreWatch {
   #told = false;
   #stopped = false;
   #forget = () => {};
+  #onStop = () => {};
 
-  constructor(link: NatsLink, prefix: string, change: (changes: readonly StoreChange[]) => void) {
+  /** @param onRefused - it has ended, as it may not begin again. */
+  constructor(
+    link: NatsLink,
+    prefix: string,
+    change: (changes: readonly StoreChange[]) => void,
+    onRefused: (error: ColloquyError) => void = () => {},
+  ) {
     this.#link = link;
     this.#prefix = prefix;
     this.#change = change;
@@ -47,6 +54,7 @@ export class StoreWatch {
           filter: link.names.entries(kind, prefix),
           begin: () => "last of each subject",
           onBegin: () => this.#startOver(kind),
+          onRefused: (error) => this.#refused(error, onRefused),
           onMessage: (message) => this.#received(kind, message),
         }),
     );
@@ -59,6 +67,7 @@ export class StoreWatch {
    * @throws CANCELLED; CLOSED; FORBIDDEN.
    */
   async open(signal: AbortSignal, onStop: () => void): Promise<void> {
+    this.#onStop = onStop;
     this.#forget = onAbort(signal, () => {
       this.stop();
       onStop();
@@ -89,6 +98,13 @@ export class StoreWatch {
     this.#forget();
     this.#timer?.cancel();
     for (const feed of this.#feeds) feed.stop();
+  }
+
+  #refused(error: ColloquyError, tell: (error: ColloquyError) => void): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#onStop();
+    tell(error);
   }
 
   /** One feed has begun: what it had said before is void, what the other has said is told again. */

@@ -109,11 +109,11 @@ export class NatsStore implements Store, LinkPart {
     prefix: string,
     change: (changes: readonly StoreChange[]) => void,
     signal: AbortSignal,
-    _onEnded?: (error: ColloquyError) => void,
+    onEnded?: (error: ColloquyError) => void,
   ): Promise<void> {
     this.#link.assertOpen();
     throwIfAborted(signal);
-    const watch = new StoreWatch(this.#link, prefix, change);
+    const watch = new StoreWatch(this.#link, prefix, change, onEnded);
     this.#watches.add(watch);
     await watch.open(signal, () => this.#watches.delete(watch));
   }

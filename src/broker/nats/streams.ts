@@ -51,6 +51,8 @@ export interface StreamChoices {
 }
 
 const nanosecondsPerMs = 1_000_000;
+/** How long one message that was sent again after a lost connection is recognised; see jetstream.ts. */
+const repetitionsMs = 120_000;
 
 /**
  * Revisions of volatile entries begin at the time in microseconds. A server that has lost its memory
@@ -64,7 +66,7 @@ function configs(names: Names, choices: StreamChoices): Readonly<Record<StreamKi
   const common = {
     discard: "new",
     num_replicas: replicas,
-    duplicate_window: Math.round(duplicateWindowMs * nanosecondsPerMs),
+    duplicate_window: repetitionsMs * nanosecondsPerMs,
     allow_direct: true,
     allow_msg_ttl: true,
     allow_atomic: true,
@@ -78,6 +80,7 @@ function configs(names: Names, choices: StreamChoices): Readonly<Record<StreamKi
       subjects: [`${prefix}.w.>`],
       retention: "workqueue",
       storage: "file",
+      duplicate_window: Math.round(duplicateWindowMs * nanosecondsPerMs),
       max_msgs_per_subject: -1,
     },
     state: {

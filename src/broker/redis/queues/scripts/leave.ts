@@ -72,24 +72,36 @@ export const leaveScript: RedisScript = endingScript("leave", leaveBody(3));
 export const leaveLastScript: RedisScript = repeatableScript("leave", leaveBody(1));
 
 /**
- * A session says that it lives; those that have been silent for too long are ended.
+ * A session says that it lives; those that have been silent for too long are ended. If nobody has said
+ * anything for half a lease, the server was away or its clock has jumped: nobody is blamed.
  *
  *   ARGV      session, lease ms, channel and message that announce dead letters, "1" when it leaves
  *   answer    1 if it was known, 0 if it was ended meanwhile or is new
  */
 export const beatScript: RedisScript = repeatableScript(
-  "beat",
+  "beat of queues",
   `${leaving}
-local session = ARGV[1]
-local known = call('ZSCORE', base .. 'sessions', session)
+local session, lease, sessions = ARGV[1], tonumber(ARGV[2]), base .. 'sessions'
+local known = call('ZSCORE', sessions, session)
+local last = tonumber(call('HGET', base .. 'count', 'beat') or text(time))
+call('HSET', base .. 'count', 'beat', text(time))
+if time - last > lease / 2 or time < last then
+  for _, other in ipairs(call('ZRANGE', sessions, 0, -1)) do call('ZADD', sessions, time + lease, other) end
+end
 if ARGV[5] == '1' then
-  call('ZREM', base .. 'sessions', session)
+  call('ZREM', sessions, session)
   call('DEL', base .. 'session:' .. session)
 else
-  call('ZADD', base .. 'sessions', time + tonumber(ARGV[2]), session)
+  call('ZADD', sessions, time + lease, session)
 end
-for _, silent in ipairs(call('ZRANGEBYSCORE', base .. 'sessions', '-inf', '(' .. text(time), 'LIMIT', 0, 4)) do
+for _, silent in ipairs(call('ZRANGEBYSCORE', sessions, '-inf', '(' .. text(time), 'LIMIT', 0, 4)) do
   endSession(silent, true)
+end
+-- Queues where nothing ends any more have their turn, too.
+local receiver = call('HRANDFIELD', base .. 'session:' .. session)
+if receiver then
+  local q = open(call('HGET', base .. 'session:' .. session, receiver))
+  if q.declared then forgetEnds(q) end
 end
 announce(ARGV[3], ARGV[4])
 wakeAll()

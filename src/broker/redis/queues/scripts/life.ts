@@ -102,6 +102,22 @@ local function parkedName(l, key, position)
   return l .. ':' .. #key .. ':' .. key .. string.rep('0', 16 - #position) .. position
 end
 
+-- How long it is kept how messages ended, ms; and so many are forgotten in one go.
+local endsKeptMs, forgetMax = 86400000, 64
+
+-- Forgets what is too old: then nobody knows of older ones either whether they are done.
+local function forgetEnds(q)
+  if q.swept then return end
+  q.swept = true
+  local old = call('ZRANGEBYSCORE', at('endtimes', q), '-inf', text(time - endsKeptMs), 'LIMIT', 0, forgetMax)
+  for _, position in ipairs(old) do
+    call('HDEL', at('ends', q), position)
+    call('ZREM', at('endtimes', q), position)
+    q.forgotten = math.max(q.forgotten, tonumber(position))
+  end
+  if old[1] then call('HSET', at('info', q), 'forgotten', text(q.forgotten)) end
+end
+
 -- Makes the message final. hold = { lane, key }; it stays with its holder where it lingers.
 local function finish(q, position, hold, state, record, lingers)
   local key = lane(hold.lane, q)
@@ -116,6 +132,7 @@ local function finish(q, position, hold, state, record, lingers)
   if state ~= 'D' then
     call('HSET', at('ends', q), position, state)
     call('ZADD', at('endtimes', q), time, position)
+    forgetEnds(q)
   end
   tellEnd(q, position, state)
   if lingers then

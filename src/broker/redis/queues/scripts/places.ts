@@ -24,7 +24,7 @@
  *   sender:LIFE        hash: sequence → position of what a life of a sender may repeat
  *   sessions           zset of sessions by the end of their lease
  *   session:SESSION    hash: receiver → its queue
- *   count              hash: fence, dead, positions
+ *   count              hash: fence, dead, positions; beat: when a session has shown itself last
  *
  * and the channel `{prefix}:q:n:SESSION` brings a session its notices.
  */

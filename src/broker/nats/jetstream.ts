@@ -221,6 +221,22 @@ class Tries {
   }
 }
 
+/**
+ * Before who has lost against others looks again. A cluster refuses what meets something that is still on
+ * its way through it, which nobody can see yet.
+ */
+export async function afterConflict(
+  link: NatsLink,
+  attempt: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (attempt === 1) return;
+  const delayMs = link.random.float() * Math.min(conflictMsMax, 2 ** attempt);
+  await sleep(link.clock, delayMs, signal);
+}
+
+const conflictMsMax = 200;
+
 interface BatchSending {
   readonly what: string;
   readonly id: string;

@@ -12,6 +12,7 @@ import type { LinkPart, NatsLink } from "./connection.ts";
 import { clientError } from "./errors.ts";
 import { Feed } from "./feed.ts";
 import {
+  afterConflict,
   jsHeaders,
   lastMatching,
   lastOf,
@@ -25,7 +26,8 @@ import type { Names } from "./names.ts";
 
 /** Streams whose end is kept in mind. */
 const endsMax = 1_024;
-const attemptsMax = 100;
+/** How often an append that lost against others looks for the end again. */
+const attemptsMax = 50;
 /** How long to wait for a copy that has less than its leader. */
 const lagMs = 10;
 
@@ -128,8 +130,10 @@ export class NatsLog implements Log, LinkPart {
         return { kind: "appended", position: next };
       } catch (error) {
         this.#ends.delete(stream);
-        if (isColloquyError(error, "CONFLICT") && attempt < attemptsMax) continue;
-        return appendFailure(error);
+        if (!isColloquyError(error, "CONFLICT") || attempt >= attemptsMax) {
+          return appendFailure(error);
+        }
+        await afterConflict(this.#link, attempt, signal);
       }
     }
   }

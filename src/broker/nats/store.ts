@@ -19,7 +19,7 @@ import {
   recordOf,
 } from "./entries.ts";
 import { clientError } from "./errors.ts";
-import { jsHeaders, lastOf, publish, publishBatch, readPage } from "./jetstream.ts";
+import { afterConflict, jsHeaders, lastOf, publish, publishBatch, readPage } from "./jetstream.ts";
 import { type PutConflict, type PutPlan, planPut } from "./put-plan.ts";
 import { StoreWatch } from "./store-watch.ts";
 
@@ -27,7 +27,7 @@ const nothing = new Uint8Array();
 /** Entries that a list yields at a time. */
 const chunkEntries = 256;
 /** How often a put that lost against others looks again. */
-const attemptsMax = 20;
+const attemptsMax = 50;
 
 /** What a key has in either stream. */
 export type KeyRecords = Readonly<Record<EntryKind, EntryRecord | undefined>>;
@@ -66,8 +66,8 @@ export class NatsStore implements Store, LinkPart {
         this.#noteBound(writes, revisions);
         return { kind: "stored", revisions };
       } catch (error) {
-        if (isColloquyError(error, "CONFLICT") && attempt < attemptsMax) continue;
-        return putFailure(error);
+        if (!isColloquyError(error, "CONFLICT") || attempt >= attemptsMax) return putFailure(error);
+        await afterConflict(this.#link, attempt, signal);
       }
     }
   }

@@ -21,6 +21,10 @@ import { frameBytesMax } from "./probe.ts";
 const waitingBytesMax = 64 * 2 ** 20;
 /** Bytes after which the server is asked how far it has come. */
 const askBytes = 2 ** 18;
+/** How long it may take to ask when little is published, of which somebody wants to know. */
+const askMs = 20;
+/** Topics whose subjects are kept in mind. */
+const subjectsMax = 1_024;
 
 const urgentMarks: ReadonlySet<string> = new Set(["C", "V"]);
 
@@ -28,6 +32,7 @@ export class NatsTopics implements Topics, LinkPart {
   readonly #link: NatsLink;
   /** Publications whose publisher wants to know, by number, until the server has come past them. */
   readonly #unheard = new Map<number, Publication>();
+  readonly #subjects = new Map<string, string>();
   #numbers = 0;
   /** Bytes that the server has not told to have taken. */
   #waitingBytes = 0;
@@ -48,7 +53,7 @@ export class NatsTopics implements Topics, LinkPart {
     }
     if (!this.#link.isReady) return;
     for (const publication of publications) this.#publish(publication);
-    if (this.#waitingBytes >= askBytes || this.#unheard.size > 0) this.#ask();
+    this.#askIfNeeded();
   }
 
   hasRoom(): boolean {
@@ -109,10 +114,19 @@ export class NatsTopics implements Topics, LinkPart {
       return;
     }
     const mark = this.#mark(publication);
-    const subject = this.#link.names.topic(topic);
-    const reply = mark === "" ? {} : { reply: `${this.#link.inbox}.${mark}` };
-    this.#link.publish(subject, frame, reply);
+    const subject = this.#subject(topic);
+    this.#link.send(subject, frame, mark === "" ? undefined : `${this.#link.inbox}.${mark}`);
     this.#waitingBytes += frame.length + subject.length;
+  }
+
+  /** The same few topics are published on again and again. */
+  #subject(topic: string): string {
+    const known = this.#subjects.get(topic);
+    if (known !== undefined) return known;
+    if (this.#subjects.size >= subjectsMax) this.#subjects.clear();
+    const subject = this.#link.names.topic(topic);
+    this.#subjects.set(topic, subject);
+    return subject;
   }
 
   #mark(publication: Publication): string {
@@ -147,14 +161,19 @@ export class NatsTopics implements Topics, LinkPart {
   }
 
   /** What was published before a question is taken, or called unheard, before its answer. */
-  #ask(): void {
+  #askIfNeeded(): void {
     if (this.#asking) return;
-    this.#asking = true;
-    // In one go with all that is published now.
-    queueMicrotask(() => void this.#follow());
+    if (this.#waitingBytes >= askBytes) {
+      this.#asking = true;
+      // In one go with all that is published now.
+      queueMicrotask(() => void this.#ask());
+    } else if (this.#unheard.size > 0) {
+      this.#asking = true;
+      this.#link.clock.setTimer(askMs, () => void this.#ask());
+    }
   }
 
-  async #follow(): Promise<void> {
+  async #ask(): Promise<void> {
     const last = this.#numbers;
     const bytes = this.#waitingBytes;
     const came = await this.#link.flushOnce();
@@ -165,7 +184,7 @@ export class NatsTopics implements Topics, LinkPart {
       if (number > last) break;
       this.#unheard.delete(number);
     }
-    if (this.#waitingBytes >= askBytes || this.#unheard.size > 0) this.#ask();
+    this.#askIfNeeded();
   }
 }
 

@@ -33,6 +33,7 @@ import {
 import { apiError, clientError, noResponders, unanswered } from "./errors.ts";
 import { Names } from "./names.ts";
 import type { NatsSettings } from "./options.ts";
+import { Outage } from "./outage.ts";
 import type { ProbeFacts } from "./probe.ts";
 import { Requests, type Waiting } from "./requests.ts";
 
@@ -100,9 +101,7 @@ export class NatsLink {
   #phase: "opening" | "ready" | "lost" | "closed" = "opening";
   /** Counts connections, so that what began with one knows that it is another's time. */
   #connection = 0;
-  #attempt = 0;
-  #delayMs = 0;
-  #cause: unknown;
+  readonly #outage: Outage;
   #aheadMs = 0;
   #failure: ColloquyError | undefined;
   #closing: Promise<void> | undefined;
@@ -116,6 +115,8 @@ export class NatsLink {
     this.newId = ulidSource(settings.clock, settings.random);
     this.inbox = `${settings.inboxPrefix}.${this.newId()}`;
     this.#requests = new Requests(settings.clock, settings.requestTimeoutMs);
+    const { backoffMinMs: minMs, backoffMaxMs: maxMs } = settings;
+    this.#outage = new Outage(settings.random, { minMs, maxMs });
   }
 
   /**
@@ -287,14 +288,15 @@ export class NatsLink {
   async #open(): Promise<void> {
     const { connect, name, client } = this.settings;
     this.#makeHeaders = await headerMaker();
-    this.#client = client ?? (await connectClient({ connect, name, delayMs: () => this.#delayMs }));
+    this.#client =
+      client ?? (await connectClient({ connect, name, delayMs: () => this.#outage.delayMs }));
     void this.#client.closed().then((cause) => this.#clientClosed(cause));
     void this.#follow(this.#client.status()).catch(() => {});
     try {
       this.#inboxSubscription = this.#client.subscribe(`${this.inbox}.*`, {
         callback: (error, message) => this.#answered(error, message),
       });
-      if (client !== undefined) this.#echoes = await this.#hearsItself();
+      if (client !== undefined) this.#echoes = await hearsItself(client, `${this.inbox}.echo.test`);
       await this.#begin();
     } catch (error) {
       this.#end(isColloquyError(error) ? error : clientError(error, "opening"));
@@ -327,7 +329,7 @@ export class NatsLink {
   /** What a permission denies it denies to the requests that wait for it; other errors end the connection. */
   #erred(error: NatsStatus["error"]): void {
     if (error?.operation !== "publish" || error.subject === undefined) {
-      this.#cause = error;
+      this.#outage.cause = error;
       return;
     }
     this.#requests.refuse(error.subject, clientError(error, `publishing to ${error.subject}`));
@@ -342,27 +344,13 @@ export class NatsLink {
     if (this.#phase !== "ready") return;
     this.#phase = "lost";
     this.#ready = new Deferred();
-    this.#attempt = 0;
-    this.#delayMs = this.#backOffMs(0);
     for (const part of this.#parts) part.lost?.();
-    const cause = this.#cause ?? new Error("the connection was lost");
-    this.statuses.push({ kind: "lost", cause, attempt: 1, delayMs: 0 });
+    this.statuses.push(this.#outage.begin());
   }
 
-  /** An attempt begins; the one before it, if there was one, has failed. */
   #attempted(): void {
-    if (this.#phase !== "lost") return;
-    const delayMs = this.#delayMs;
-    this.#attempt++;
-    this.#delayMs = this.#backOffMs(this.#attempt);
-    if (this.#attempt === 1) return;
-    const cause = this.#cause ?? new Error("no server could be reached");
-    this.statuses.push({ kind: "lost", cause, attempt: this.#attempt, delayMs });
-  }
-
-  #backOffMs(failures: number): number {
-    const { backoffMinMs, backoffMaxMs } = this.settings;
-    return Math.ceil(this.random.float() * Math.min(backoffMaxMs, backoffMinMs * 2 ** failures));
+    const status = this.#phase === "lost" ? this.#outage.attempted() : undefined;
+    if (status !== undefined) this.statuses.push(status);
   }
 
   /** Connected again: a server that has just started may not have its streams yet. */
@@ -381,8 +369,10 @@ export class NatsLink {
           await this.#closeClient();
           return;
         }
-        this.#cause = error;
-        await sleep(this.clock, this.#backOffMs(failures), this.#ended.signal).catch(() => {});
+        this.#outage.cause = error;
+        await sleep(this.clock, this.#outage.backOffMs(failures), this.#ended.signal).catch(
+          () => {},
+        );
       }
     }
   }
@@ -390,7 +380,7 @@ export class NatsLink {
   #becomeReady(): void {
     if (this.#failure !== undefined) return;
     this.#phase = "ready";
-    this.#cause = undefined;
+    this.#outage.cause = undefined;
     this.#ready.resolve();
     for (const part of this.#parts) part.begun?.();
     this.statuses.push({ kind: "ready" });
@@ -433,19 +423,6 @@ export class NatsLink {
     const first = token.charCodeAt(0);
     if (first >= 65 && first <= 90) this.#onMark?.(token, message);
     else this.#requests.answer(token, message);
-  }
-
-  async #hearsItself(): Promise<boolean> {
-    let heard = false;
-    const subscription = this.#client.subscribe(`${this.inbox}.echo.test`, {
-      callback: () => {
-        heard = true;
-      },
-    });
-    this.#client.publish(`${this.inbox}.echo.test`, nothing);
-    await this.#client.flush();
-    subscription.unsubscribe();
-    return heard;
   }
 
   /** As `flush`, over the connection that there is now. @returns false when it was lost before. */
@@ -507,6 +484,19 @@ export class NatsLink {
       error.code === "CLOSED" ? { kind: "closed" } : { kind: "closed", cause: error };
     this.statuses.push(status);
   }
+}
+
+/** Whether the server sends back what a connection publishes. */
+async function hearsItself(client: NatsClient, subject: string): Promise<boolean> {
+  let heard = false;
+  const callback = () => {
+    heard = true;
+  };
+  const subscription = client.subscribe(subject, { callback });
+  client.publish(subject, nothing);
+  await client.flush();
+  subscription.unsubscribe();
+  return heard;
 }
 
 /** @throws the error that JetStream has answered with. */

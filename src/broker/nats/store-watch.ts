@@ -33,6 +33,8 @@ export class StoreWatch {
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #told = false;
+  /** By the server's clock: what is older was there before. */
+  #beganAtMs = 0;
   #stopped = false;
   #forget = () => {};
   #onStop = () => {};
@@ -109,7 +111,9 @@ export class StoreWatch {
 
   /** One feed has begun: what it had said before is void, what the other has said is told again. */
   #startOver(kind: EntryKind): void {
-    if (this.#stopped || !this.#told) return;
+    if (this.#stopped) return;
+    this.#beganAtMs = this.#link.serverNowMs();
+    if (!this.#told) return;
     const changes: StoreChange[] = [{ kind: "reset" }];
     const nowMs = this.#link.serverNowMs();
     for (const [key, row] of this.#rows) {
@@ -134,8 +138,18 @@ export class StoreWatch {
       this.#ends.push({ key, atMs: endsAtMs });
       this.#arm();
     }
+    if (message.atMs >= this.#beganAtMs && isOver(record, this.#link.serverNowMs())) {
+      this.#tellWhatIsOver(record, row);
+    }
     const change = this.#show(key, row);
     if (change !== undefined) this.#tell([change]);
+  }
+
+  /** It was over before it came here: that it was there is told all the same, and then that it is not. */
+  #tellWhatIsOver({ key, value, revision }: EntryRecord, row: Row): void {
+    if (value === undefined || row.shown !== undefined) return;
+    row.shown = revision;
+    this.#tell([{ kind: "put", key, value, revision }]);
   }
 
   #tell(changes: readonly StoreChange[]): void {
@@ -182,6 +196,10 @@ export class StoreWatch {
     if (changes.length > 0) this.#tell(changes);
     this.#arm();
   }
+}
+
+function isOver({ value, endsAtMs }: EntryRecord, nowMs: number): boolean {
+  return value !== undefined && endsAtMs <= nowMs;
 }
 
 function shownEntry({ records }: Row, nowMs: number): StoreEntry | undefined {

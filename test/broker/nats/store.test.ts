@@ -103,6 +103,20 @@ test("bound entries end with the broker object that wrote them, unless others wr
   await expect.poll(() => [...state.keys()].toSorted()).toEqual(["freed", "taken"]);
 });
 
+test("a watcher is told of an entry that was over before it came", async () => {
+  const broker = await open();
+  const seen: string[] = [];
+  const { signal } = new AbortController();
+  const note = ({ kind, ...change }: StoreChange) => `${kind} ${"key" in change ? change.key : ""}`;
+  await broker.store?.watch("", (changes) => void seen.push(...changes.map(note)), signal);
+  await put(broker, { key: "brief", value: bytes("x"), ttlMs: 0.001 });
+  await expect.poll(() => seen).toEqual(["put brief", "delete brief"]);
+  const late: string[] = [];
+  await broker.store?.watch("", (changes) => void late.push(...changes.map(note)), signal);
+  await put(broker, { key: "end", value: bytes("x") });
+  await expect.poll(() => late).toEqual(["put end"]);
+});
+
 test("the longest keys are found, listed and watched by their names", async () => {
   const broker = await open();
   const keys = [

@@ -228,3 +228,34 @@ test("an account that may not use JetStream is refused, not kept waiting", async
   await open({ servers: url("all"), prefix });
   await open({ servers: url("some"), prefix });
 });
+
+test("what docs/nats.md says that a user must be allowed is enough", async () => {
+  const guarded = await NatsServer.start({
+    more: `authorization { users: [ { user: a, password: x, permissions: {
+      publish: ["colloquy.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_INBOX.>"]
+      subscribe: ["colloquy.>", "_INBOX.>"] } } ] }`,
+  });
+  onTestFinished(() => guarded.remove());
+  const servers = guarded.url.replace("//", "//a:x@");
+  const [broker, other] = [
+    await open({ servers, prefix: "colloquy" }),
+    await open({ servers, prefix: "colloquy" }),
+  ];
+  const { signal } = new AbortController();
+  const heard: string[] = [];
+  await broker.topics.subscribe("t", (topic) => void heard.push(topic), signal);
+  other.topics.publish([{ topic: "t", frame: bytes("x") }]);
+  const state = await watch(broker, "");
+  await put(
+    other,
+    { key: "k", value: bytes("1") },
+    { key: "v", value: bytes("1"), volatile: true },
+  );
+  await other.log?.append("s", [bytes("x"), bytes("y")]);
+  const entries: number[] = [];
+  for await (const found of broker.log?.read("s", 1, { follow: true }, signal) ?? []) {
+    entries.push(...found.map(({ position }) => position));
+    if (entries.length === 2) break;
+  }
+  await expect.poll(() => [state.size, heard.length]).toEqual([2, 1]);
+});

@@ -19,7 +19,8 @@ interface ServerVariables {
 
 /** How long other servers of a cluster may take to answer after the first. */
 const stallMs = 300;
-const timeoutMs = 3_000;
+/** How long a connection is held up by who does not answer. */
+const timeoutMs = 2_000;
 
 export interface SyncQuestion {
   readonly clock: Clock;
@@ -40,7 +41,9 @@ export async function readSyncFacts(question: SyncQuestion): Promise<SyncFacts> 
   try {
     if (system === undefined) return await fromOwnAccount(question);
     const isMonitored = system.monitor !== undefined;
-    const told = isMonitored ? await fromMonitor(system) : await fromSystemAccount(question);
+    const told = isMonitored
+      ? await fromMonitor(question, system)
+      : await fromSystemAccount(question);
     return judge(told, question, isMonitored ? "monitoring port" : "system account");
   } catch (error) {
     const why = isColloquyError(error) || error instanceof Error ? error.message : String(error);
@@ -84,17 +87,29 @@ function keepersOf(cluster: StreamInfos["state"]["cluster"]): readonly string[] 
   return leader === undefined || leader === "" ? names : [leader, ...names];
 }
 
-async function fromMonitor({
-  monitor = [],
-}: NatsSystemOptions): Promise<readonly ServerVariables[]> {
+async function fromMonitor(
+  { clock }: SyncQuestion,
+  { monitor = [] }: NatsSystemOptions,
+): Promise<readonly ServerVariables[]> {
   const urls = typeof monitor === "string" ? monitor.split(",") : monitor;
-  return await Promise.all(
-    urls.map(async (url) => {
-      const answer = await fetch(new URL("/varz", url.trim()));
-      if (!answer.ok) throw new Error(`${url} answers ${answer.status}`);
-      return (await answer.json()) as ServerVariables;
-    }),
-  );
+  const patience = new AbortController();
+  const timer = clock.setTimer(timeoutMs, () => patience.abort(new Error("it does not answer")));
+  try {
+    return await Promise.all(urls.map((url) => readMonitor(url.trim(), patience.signal)));
+  } finally {
+    timer.cancel();
+  }
+}
+
+async function readMonitor(url: string, signal: AbortSignal): Promise<ServerVariables> {
+  try {
+    const answer = await fetch(new URL("/varz", url), { signal });
+    if (!answer.ok) throw new Error(`it answers ${answer.status}`);
+    return (await answer.json()) as ServerVariables;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`the monitoring port ${url}: ${why}`, { cause: error });
+  }
 }
 
 async function fromSystemAccount({

@@ -1,9 +1,11 @@
 /** One connection to a real server: streams, requests, writing and reading, what a lost server does to it. */
+import { fileURLToPath } from "node:url";
 import { afterAll, test as anyTest, expect, onTestFinished } from "vitest";
 import { NatsLink } from "../../../src/broker/nats/connection.ts";
 import { lastOf, publish, publishBatch, readPage } from "../../../src/broker/nats/jetstream.ts";
 import { type NatsBrokerOptions, natsSettings } from "../../../src/broker/nats/options.ts";
 import { missingServer } from "../../support/brokers.ts";
+import { authority } from "../../support/certificates.ts";
 import { NatsServer, type NatsServerSettings } from "../../support/servers/nats.ts";
 
 const isMissing = missingServer("nats");
@@ -187,6 +189,25 @@ test("nobody there, and somebody who must not come in, are told apart", async ()
   await server.kill();
   await expect(open({ user: "a", pass: "b" }, server)).rejects.toMatchObject({
     code: "AGENT_UNREACHABLE",
+  });
+});
+
+test("TLS is spoken with a server that is who it says, and with no other", async () => {
+  const folder = fileURLToPath(new URL("../../support/certificates/", import.meta.url));
+  const server = await start({
+    more: `tls { cert_file: "${folder}hub.crt", key_file: "${folder}hub.key" }`,
+  });
+  const servers = `tls://localhost:${server.port}`;
+  const link = await open({ servers, tls: { ca: authority }, prefix: "tls" });
+  const { seq } = await publish(
+    link,
+    { subject: link.names.entry("state", "k"), payload: bytes("1") },
+    "test",
+  );
+  expect(seq).toBe(1);
+  await expect(open({ servers, prefix: "tls" })).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    message: expect.stringMatching(/certificate/),
   });
 });
 

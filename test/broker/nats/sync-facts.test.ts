@@ -1,4 +1,6 @@
 /** How the servers write is read where it may be, and else nothing is claimed of it. */
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { NatsLink } from "../../../src/broker/nats/connection.ts";
 import { type NatsSystemOptions, natsSettings } from "../../../src/broker/nats/options.ts";
@@ -62,4 +64,20 @@ test("a user of the system account is told", async () => {
 test("the monitoring port tells", async () => {
   const claim = await claimOf({}, { monitor: "as started" });
   expect(claim).toMatchObject({ level: "os", verified: true });
+});
+
+test("a monitoring port that is none, or does not answer, holds nobody up for long", async () => {
+  const silent = createServer().listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  onTestFinished(() => void silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const server = await NatsServer.start();
+  onTestFinished(() => server.remove());
+  for (const monitor of [`http://127.0.0.1:${port}`, "http://127.0.0.1:1", "nonsense"]) {
+    const link = await NatsLink.open(natsSettings({ servers: server.url, system: { monitor } }));
+    onTestFinished(() => link.close());
+    const { verified, evidence } = durabilityOf(link.facts);
+    expect(verified).toBe(false);
+    expect(evidence["sync_interval"]).toContain(`unknown: the monitoring port ${monitor}: `);
+  }
 });

@@ -16,17 +16,18 @@ export async function runCases(
   cases: readonly ConformanceCase[],
   progress: (line: string) => void,
 ): Promise<ReadonlyMap<string, CaseResult>> {
-  const { broker, close: closeFirst } = await open();
+  const { broker, close: closeFirst } = await open([]);
   const fitting = casesFor(broker.capabilities, cases, abilities);
   await closeFirst();
   const found = new Map<string, CaseResult>();
   // Set first, so that they are found in this order.
   for (const { name } of fitting) found.set(name, { kind: "failed", why: "not run" });
+  const runCase = ({ needs, run }: ConformanceCase) => run(() => open(needs));
   const waiting = [...fitting];
   let done = 0;
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      found.set(next.name, await outcomeOf(next.run(open)));
+      found.set(next.name, await outcomeOf(runCase(next)));
       progress(`${title}: ${++done} of ${fitting.length}`);
     }
   };

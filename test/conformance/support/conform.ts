@@ -13,16 +13,16 @@ export async function conform({
   open,
   abilities,
 }: Pick<TestedBroker, "name" | "open" | "abilities">): Promise<void> {
-  const { broker: opened, close } = await open();
+  const { broker: opened, close } = await open([]);
   const { capabilities } = opened;
   await close();
-  for (const { name, run } of casesFor(capabilities, brokerCases, abilities)) {
+  for (const { name, needs, run } of casesFor(capabilities, brokerCases, abilities)) {
     const reason = differences[broker][name];
     if (reason === undefined) {
-      test.concurrent(name, { timeout }, () => run(open));
+      test.concurrent(name, { timeout }, () => run(() => open(needs)));
     } else {
       const title = `${name}: not here, because ${reason}`;
-      test.concurrent(title, { timeout }, () => expect(run(open)).rejects.toThrow());
+      test.concurrent(title, { timeout }, () => expect(run(() => open(needs))).rejects.toThrow());
     }
   }
 }

@@ -4,21 +4,25 @@ import { join } from "node:path";
 import type { Broker } from "../../../src/broker/broker.ts";
 import { openHubBroker } from "../../../src/broker/hub.ts";
 import { openMemoryBroker } from "../../../src/broker/memory.ts";
+import { openRedisBroker } from "../../../src/broker/redis/index.ts";
 import { openEmbedded } from "../../../src/hub/embedded.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import type { Link } from "../../../src/link/link.ts";
 import { connectTcp, listenTcp } from "../../../src/link/tcp.ts";
 import { systemClock as clock } from "../../../src/runtime/clock.ts";
 import { systemRandom as random } from "../../../src/runtime/random.ts";
-import type { Abilities, OpenSubject, Subject } from "../../../src/testing/index.ts";
+import type { Abilities, Feature, Subject } from "../../../src/testing/index.ts";
+import { RedisServer } from "../../support/servers/redis.ts";
 import type { BrokerName } from "./differences.ts";
 import { Directories } from "./directory.ts";
+import { redisSubject, redisSubjectAlone } from "./redis-subject.ts";
 
 export interface TestedBroker {
   readonly name: BrokerName;
   /** For people. */
   readonly title: string;
-  readonly open: OpenSubject;
+  /** @param needs - of the case: a server may be shared by those that do not restart it. */
+  readonly open: (needs: readonly Feature[]) => Promise<Subject>;
   readonly abilities: Abilities;
   /** Ends what all cases shared, such as a server. */
   readonly close?: () => Promise<void>;
@@ -30,7 +34,26 @@ export const testedBrokers: readonly TestedBroker[] = [
   { name: "memory", title: "memory", open: openMemory, abilities: { unheard: true } },
   { name: "embedded", title: "embedded", open: openDirectory, abilities: { unheard: true } },
   { name: "hub", title: "a hub over TCP", open: openHub, abilities: linked },
+  redis(),
 ];
+
+function redis(): TestedBroker {
+  // Short, because after a crash some cases wait for it; long enough for a busy machine.
+  const leaseMs = 2_000;
+  const openBroker = (url: string, prefix: string) => openRedisBroker({ url, prefix, leaseMs });
+  let shared: Promise<RedisServer> | undefined;
+  return {
+    name: "redis",
+    title: "Redis",
+    abilities: linked,
+    open: async (needs) => {
+      if (needs.includes("durability")) return redisSubjectAlone(openBroker);
+      shared ??= RedisServer.start();
+      return redisSubject(await shared, openBroker);
+    },
+    close: async () => (await shared)?.remove(),
+  };
+}
 
 export function testedBroker(name: BrokerName): TestedBroker {
   const found = testedBrokers.find((tested) => tested.name === name);

@@ -26,8 +26,7 @@ export async function beginWith(
   const server = assertServer(client.info);
   const { clock, system, connect, duplicateWindowMs } = settings;
   const { replicas = server.cluster === undefined ? 1 : 3 } = settings;
-  const choices = { replicas, duplicateWindowMs, nowMs: clock.nowMs() };
-  const streams = await ensureStreams(callApi, names, choices);
+  const streams = await ensureStreams(callApi, names, { replicas, duplicateWindowMs });
   const aheadMs = await readTime(settings, names, callApi);
   const serverName = server.server_name;
   const asking = { clock, system, connect, client, inbox: `${inbox}.sync` };

@@ -36,6 +36,7 @@ import type { NatsSettings } from "./options.ts";
 import { Outage } from "./outage.ts";
 import type { ProbeFacts } from "./probe.ts";
 import { Requests, type Waiting } from "./requests.ts";
+import { tryAgain } from "./tries.ts";
 
 /** What lives longer than a connection to one server. Its methods must not throw. */
 export interface LinkPart {
@@ -54,11 +55,6 @@ export interface RequestOptions {
   readonly what: string;
   readonly headers?: HeaderPairs;
   readonly signal?: AbortSignal | undefined;
-  /**
-   * Asking twice does nothing twice: the request is sent again after a lost connection, and once more
-   * when no answer has come. For so many milliseconds from the first time. Default: 0, never.
-   */
-  readonly repeatMs?: number;
 }
 
 const nothing = new Uint8Array();
@@ -185,42 +181,26 @@ export class NatsLink {
     }
   }
 
-  /**
-   * Sends a request and waits for its one answer.
-   *
-   * @throws INDETERMINATE when it was sent and no answer came; AGENT_UNREACHABLE when nobody answers to
-   *   `subject`; MESSAGE_TOO_LARGE; CLOSED; CANCELLED, and then it may have happened.
-   */
+  /** As `requestOnce`, but waits for a connection, and tries again as `repeatMs` allows. */
   async request(
     subject: string,
     payload: Uint8Array,
-    options: RequestOptions,
+    options: RequestOptions & { readonly repeatMs?: number },
   ): Promise<NatsMessage> {
-    const { signal, repeatMs = 0 } = options;
-    const untilMs = this.clock.monotonicMs() + repeatMs;
-    for (let unanswered = 0; ; ) {
-      await this.whenReady(signal);
-      try {
-        return await this.requestOnce(subject, payload, options);
-      } catch (error) {
-        if (!isColloquyError(error, "INDETERMINATE") || this.clock.monotonicMs() >= untilMs) {
-          throw error;
-        }
-        // A server that is there and silent is asked once more.
-        if (this.isReady && ++unanswered > 1) throw error;
-      }
-    }
+    const { signal, repeatMs } = options;
+    const once = () => this.requestOnce(subject, payload, options);
+    if (repeatMs !== undefined) return await tryAgain(this, signal, once, repeatMs);
+    await this.whenReady(signal);
+    return await once();
   }
 
   /**
-   * Calls JetStream's API: `name` is what comes behind `$JS.API.`. Such a call may be repeated.
+   * Calls JetStream's API: `name` is what comes behind `$JS.API.`. Such a call may be repeated, and is.
    *
-   * @throws as `request`; the error of the answer, see errors.ts.
+   * @throws as `requestOnce`; the error of the answer, see errors.ts.
    */
   async api<Answer>(name: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
-    const payload = body === undefined ? nothing : encoder.encode(JSON.stringify(body));
-    const options = { what: name, signal, repeatMs: 60_000 };
-    return parseAnswer<Answer>(await this.request(`$JS.API.${name}`, payload, options), name);
+    return await tryAgain(this, signal, () => this.#apiOnce<Answer>(name, body, signal));
   }
 
   /**
@@ -307,14 +287,17 @@ export class NatsLink {
   }
 
   async #begin(): Promise<void> {
-    const callApi = async <Answer>(name: string, body?: unknown): Promise<Answer> => {
-      const payload = body === undefined ? nothing : encoder.encode(JSON.stringify(body));
-      return parseAnswer(await this.requestOnce(`$JS.API.${name}`, payload, { what: name }), name);
-    };
+    const callApi = <Answer>(name: string, body?: unknown) => this.#apiOnce<Answer>(name, body);
     const { settings, names, inbox } = this;
     const { facts, aheadMs } = await beginWith(this.#client, inbox, settings, names, callApi);
     this.#facts = facts;
     this.#aheadMs = aheadMs;
+  }
+
+  async #apiOnce<Answer>(name: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
+    const payload = body === undefined ? nothing : encoder.encode(JSON.stringify(body));
+    const options = { what: name, signal };
+    return parseAnswer(await this.requestOnce(`$JS.API.${name}`, payload, options), name);
   }
 
   async #follow(statuses: AsyncIterable<NatsStatus>): Promise<void> {
@@ -386,7 +369,12 @@ export class NatsLink {
     this.statuses.push({ kind: "ready" });
   }
 
-  /** As `request`, but over the connection that there is now, and never again. */
+  /**
+   * Sends a request over the connection that there is now, and waits for its one answer.
+   *
+   * @throws INDETERMINATE when it was sent and no answer came; AGENT_UNREACHABLE when nobody answers to
+   *   `subject`; MESSAGE_TOO_LARGE; FORBIDDEN; CLOSED; CANCELLED, and then it may have happened.
+   */
   requestOnce(subject: string, payload: Uint8Array, options: RequestOptions): Promise<NatsMessage> {
     const { what, headers, signal } = options;
     return new Promise((resolve, reject) => {

@@ -7,6 +7,7 @@ import type { HeaderPairs, NatsMessage } from "./client.ts";
 import { type NatsLink, parseAnswer } from "./connection.ts";
 import { apiCodes, apiError, noResponders, unanswered } from "./errors.ts";
 import type { StreamKind } from "./names.ts";
+import { Tries, tryAgain } from "./tries.ts";
 
 export interface StreamMessage {
   readonly subject: string;
@@ -157,11 +158,6 @@ interface Sending {
   readonly find: () => Promise<PublishAcknowledgement | undefined>;
 }
 
-/** How long nobody may answer, as while a cluster elects who does, in waits that grow. */
-const busyAttemptsMax = 12;
-const busyMs = 20;
-const busyMsMax = 1_000;
-
 /** Sends until it is known what has become of it, or that cannot be known any more. */
 async function untilKnown(
   link: NatsLink,
@@ -169,13 +165,13 @@ async function untilKnown(
   { signal, immutable = false }: PublishOptions,
   { send, maySendAgain, find }: Sending,
 ): Promise<PublishAcknowledgement> {
-  const tries = new Tries(link, maySendAgain);
+  const tries = new Tries(link, { forMs: publishRepeatMs, maySendAgain });
   for (;;) {
     await link.whenReady(signal);
     try {
       return await send();
     } catch (error) {
-      if (isColloquyError(error, "CONFLICT") && tries.mayBeStored) {
+      if (isColloquyError(error, "CONFLICT") && tries.mayHaveHappened) {
         const found = await find();
         if (found !== undefined) return found;
         // It was stored, and written over since; or never.
@@ -185,39 +181,6 @@ async function untilKnown(
       if (delayMs === undefined) throw error;
       if (delayMs > 0) await sleep(link.clock, delayMs, signal);
     }
-  }
-}
-
-/** The tries of one publication. */
-class Tries {
-  /** One was sent, and no answer came. */
-  mayBeStored = false;
-  readonly #link: NatsLink;
-  readonly #maySendAgain: boolean;
-  readonly #untilMs: number;
-  #busy = 0;
-  #silences = 0;
-
-  constructor(link: NatsLink, maySendAgain: boolean) {
-    this.#link = link;
-    this.#maySendAgain = maySendAgain;
-    this.#untilMs = link.clock.monotonicMs() + publishRepeatMs;
-  }
-
-  /** How long to wait before the next; undefined: there is none. */
-  delayMs(error: unknown): number | undefined {
-    const { clock, random, isReady } = this.#link;
-    if (clock.monotonicMs() >= this.#untilMs) return undefined;
-    if (isColloquyError(error, "AGENT_UNREACHABLE")) {
-      // Nobody took it: no leader, or as many batches as may be open at a time.
-      if (++this.#busy >= busyAttemptsMax) return undefined;
-      return random.float() * Math.min(busyMsMax, busyMs * 2 ** this.#busy);
-    }
-    if (!isColloquyError(error, "INDETERMINATE") || !this.#maySendAgain) return undefined;
-    // A server that is there and silent is asked once more.
-    if (isReady && ++this.#silences > 1) return undefined;
-    this.mayBeStored = true;
-    return 0;
   }
 }
 
@@ -395,15 +358,8 @@ async function getDirectly(
   signal: AbortSignal | undefined,
 ): Promise<Page> {
   const payload = new TextEncoder().encode(JSON.stringify(question));
-  for (let silences = 0; ; ) {
-    await link.whenReady(signal);
-    try {
-      return await collect(link, link.names.streams[kind], payload, signal);
-    } catch (error) {
-      if (!isColloquyError(error, "INDETERMINATE")) throw error;
-      if (link.isReady && ++silences > 1) throw error;
-    }
-  }
+  const collecting = () => collect(link, link.names.streams[kind], payload, signal);
+  return await tryAgain(link, signal, collecting);
 }
 
 function collect(

@@ -47,7 +47,6 @@ export type CallApi = <Answer>(name: string, body?: unknown) => Promise<Answer>;
 export interface StreamChoices {
   readonly replicas: number;
   readonly duplicateWindowMs: number;
-  readonly nowMs: number;
 }
 
 const nanosecondsPerMs = 1_000_000;
@@ -60,9 +59,13 @@ const repetitionsMs = 120_000;
  */
 const revisionsPerMs = 1_000;
 
-function configs(names: Names, choices: StreamChoices): Readonly<Record<StreamKind, StreamConfig>> {
+/** @param nowMs - by the server's clock. */
+function configs(
+  names: Names,
+  { replicas, duplicateWindowMs }: StreamChoices,
+  nowMs: number,
+): Readonly<Record<StreamKind, StreamConfig>> {
   const { prefix, streams } = names;
-  const { replicas, duplicateWindowMs, nowMs } = choices;
   const common = {
     discard: "new",
     num_replicas: replicas,
@@ -115,13 +118,11 @@ export async function ensureStreams(
   names: Names,
   choices: StreamChoices,
 ): Promise<StreamInfos> {
-  const wanted = configs(names, choices);
-  const ensure = (kind: StreamKind) => ensureStream(callApi, wanted[kind]);
-  const [work, state, volatile] = await Promise.all([
-    ensure("work"),
-    ensure("state"),
-    ensure("volatile"),
-  ]);
+  const ensure = (kind: StreamKind, nowMs: number) =>
+    ensureStream(callApi, configs(names, choices, nowMs)[kind]);
+  const state = await ensure("state", 0);
+  const nowMs = Date.parse(state.ts);
+  const [work, volatile] = await Promise.all([ensure("work", nowMs), ensure("volatile", nowMs)]);
   return { work, state, volatile };
 }
 

@@ -1,10 +1,10 @@
-import { cpus, loadavg, totalmem } from "node:os";
+import { describeMachine } from "../../bench/harness/machine.ts";
 
-/** The shape of this machine, as far as it explains figures; nothing that names it. */
+/** The shape of this machine before a measurement, as far as it explains figures. */
 export function machineLine(): string {
-  const load = (loadavg()[0] as number).toFixed(1);
+  const { cores, processor, memoryGiB, system, node, load } = describeMachine();
   return (
-    `${cpus().length} processors (${cpus()[0]?.model.trim() ?? "unknown"}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, ` +
-    `Node ${process.version}, ${process.platform}; load average before it began: ${load}; an idle machine has 0`
+    `${cores} processors (${processor}), ${memoryGiB} GiB of memory, Node ${node}, ${system}; ` +
+    `load average before it began: ${load.toFixed(1)}; an idle machine has 0`
   );
 }

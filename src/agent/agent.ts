@@ -27,7 +27,6 @@ import type { AgentSettings } from "./agent-options.ts";
 import { type Client, makeClient } from "./client.ts";
 import type { Context } from "./context.ts";
 import { nameOf } from "./context.ts";
-import { Duty } from "./duty.ts";
 import type { BatchHandler, BatchHandlerOptions, HandlerOptions } from "./handler.ts";
 import { Handlers, type Registration } from "./handlers.ts";
 import type { Implementation } from "./implementation.ts";
@@ -72,9 +71,9 @@ export class Agent {
   readonly #speaker: Speaker;
   readonly #handlers: Handlers;
   readonly #inbox: Inbox;
-  readonly #duty: Duty;
   readonly #window: SendWindow | undefined;
-  readonly #subscriptions: Subscriptions;
+  /** Made with the first. */
+  #subscriptions: Subscriptions | undefined;
   #status: AgentStatus = "active";
   #reason: string | undefined;
   #announced: Promise<void> | undefined;
@@ -96,14 +95,7 @@ export class Agent {
     const { capacity, waitingMax } = options;
     const rateLimit = options.rateLimit && new RateLimit(options.rateLimit, site.clock);
     this.#inbox = new Inbox(this.#exchange, this.#self, { capacity, waitingMax, rateLimit });
-    this.#duty = new Duty(this.#exchange, this.#inbox);
-    this.#handlers = new Handlers(
-      this.#exchange,
-      this.#inbox,
-      (addresses) => this.#duty.open(addresses),
-      options.capabilities,
-    );
-    this.#subscriptions = new Subscriptions(this.#exchange, id);
+    this.#handlers = new Handlers(this.#exchange, this.#inbox, options.capabilities);
     this.#window = options.sendWindow && new SendWindow(options.sendWindow);
   }
 
@@ -202,7 +194,7 @@ export class Agent {
   async ready(options: WaitOptions = {}): Promise<void> {
     const signal = signalOf(options);
     throwIfAborted(signal);
-    await withAbort(Promise.all([this.#duty.ready(), this.#announced]), signal);
+    await withAbort(Promise.all([this.#handlers.duty?.ready(), this.#announced]), signal);
   }
 
   /**
@@ -228,6 +220,7 @@ export class Agent {
   ): Promise<Subscription> {
     this.#assertStaying();
     aFunction("handler", handler);
+    this.#subscriptions ??= new Subscriptions(this.#exchange, this.id);
     const subscription = await this.#subscriptions.open(patternOrEvent, handler, options);
     if (this.#closing !== undefined) subscription.close();
     this.#assertStaying();
@@ -432,26 +425,26 @@ export class Agent {
 
   /** For the network, which knows of the others: whether this is the youngest life of the agent. */
   stand(isYoungest: boolean): void {
-    this.#duty.stand(isYoungest);
+    this.#handlers.stand(isYoungest);
   }
 
   /** For the network, which closes: handlers that still run are told that it is over. */
   interrupt(): void {
     const error = this.#closedError();
-    this.#duty.interrupt(error);
+    this.#handlers.duty?.interrupt(error);
     this.#inbox.interrupt(error);
   }
 
   async #drain(): Promise<void> {
     this.#status = "draining";
     this.#announced = this.#home.announce(this);
-    this.#subscriptions.close();
+    this.#subscriptions?.close();
     const error = this.#closedError();
-    this.#duty.stop(error);
+    this.#handlers.duty?.stop(error);
     this.#window?.close(error);
     await this.#inbox.drain(error);
     this.#closed = true;
-    await this.#duty.close();
+    await this.#handlers.duty?.close();
     await this.#home.release(this);
   }
 }

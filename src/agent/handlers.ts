@@ -7,6 +7,7 @@ import type { Address } from "../message/address.ts";
 import { aFunction, type Checks, checkOptions, flag, options } from "../message/checks.ts";
 import { addressesOf } from "../routing/registry.ts";
 import { nameOf } from "./context.ts";
+import { Duty } from "./duty.ts";
 import {
   type BatchHandler,
   type BatchHandlerOptions,
@@ -30,27 +31,35 @@ const handlerChecks: Checks<BatchHandlerOptions> = {
   batch: () => {},
 };
 
+/** Of all who have no capability, however many they are. */
+const nothing: readonly string[] = Object.freeze([]);
+
 export class Handlers {
   readonly #exchange: Exchange;
   readonly #inbox: Inbox;
-  readonly #openMailboxes: (addresses: readonly Address[]) => void;
+  #duty: Duty | undefined;
   /** Replaced, never changed. */
   #capabilities: readonly string[];
 
-  constructor(
-    exchange: Exchange,
-    inbox: Inbox,
-    openMailboxes: (addresses: readonly Address[]) => void,
-    capabilities: readonly string[],
-  ) {
+  constructor(exchange: Exchange, inbox: Inbox, capabilities: readonly string[]) {
     this.#exchange = exchange;
     this.#inbox = inbox;
-    this.#openMailboxes = openMailboxes;
-    this.#capabilities = Object.freeze([...new Set(capabilities)]);
+    this.#capabilities =
+      capabilities.length === 0 ? nothing : Object.freeze([...new Set(capabilities)]);
   }
 
   get capabilities(): readonly string[] {
     return this.#capabilities;
+  }
+
+  /** The agent's mailboxes; undefined where it has only asked so far. */
+  get duty(): Duty | undefined {
+    return this.#duty;
+  }
+
+  /** @param isYoungest - no other process has a younger life of this agent. */
+  stand(isYoungest: boolean): void {
+    this.#onDuty().stand(isYoungest);
   }
 
   /** @throws CONFLICT, INVALID_OPTION. */
@@ -65,7 +74,7 @@ export class Handlers {
     const member = typeof nameOrMember === "string" ? undefined : nameOrMember;
     const run = this.#runOf(name, member, handler, options);
     const registration = this.#add(name, member, run, options);
-    this.#openMailboxes(this.#addresses);
+    this.#onDuty().open(this.#addresses);
     return registration;
   }
 
@@ -94,7 +103,7 @@ export class Handlers {
       close();
       throw error;
     }
-    this.#openMailboxes(this.#addresses);
+    this.#onDuty().open(this.#addresses);
     return { close };
   }
 
@@ -129,6 +138,11 @@ export class Handlers {
     // A batch cannot be larger than what runs at a time: it need not wait for more.
     const limits = { ...batch, sizeMax: Math.min(batch.sizeMax, this.#inbox.capacity) };
     return batching(handler as BatchHandler<unknown>, limits, this.#exchange.site.clock);
+  }
+
+  #onDuty(): Duty {
+    this.#duty ??= new Duty(this.#exchange, this.#inbox);
+    return this.#duty;
   }
 
   get #addresses(): readonly Address[] {

@@ -32,7 +32,8 @@ export class Inbox implements LocalAgent, Place {
   readonly #exchange: Exchange;
   readonly #self: Sender;
   #handlers = noHandlers;
-  readonly #waiting: Waiting;
+  /** Made with the first work that has to wait. */
+  #waiting: Waiting | undefined;
   readonly #waitingMax: number;
   readonly #rateLimit: RateLimit | undefined;
   /** Made with the first handler that runs. */
@@ -49,7 +50,6 @@ export class Inbox implements LocalAgent, Place {
     this.capacity = options.capacity;
     this.#exchange = exchange;
     this.#self = self;
-    this.#waiting = new Waiting(options.waitingMax);
     this.#waitingMax = options.waitingMax;
     this.#rateLimit = options.rateLimit;
   }
@@ -59,7 +59,7 @@ export class Inbox implements LocalAgent, Place {
   }
 
   get queued(): number {
-    return this.#waiting.size;
+    return this.#waiting?.size ?? 0;
   }
 
   get activity(): ActivityFigures {
@@ -68,7 +68,7 @@ export class Inbox implements LocalAgent, Place {
 
   /** Handlers running and work waiting for one. */
   get load(): number {
-    return this.#running + this.#waiting.size;
+    return this.#running + this.queued;
   }
 
   /** @returns what takes the handler away again. @throws CONFLICT when there is one of its name. */
@@ -102,13 +102,19 @@ export class Inbox implements LocalAgent, Place {
     const handler = this.#handlers.get(work.name);
     if (handler === undefined) work.fail(noHandler(this.id, work.name));
     else if (this.#running < this.capacity) this.#start(work, handler);
-    else if (!this.#waiting.push(work)) work.fail(this.#full());
+    else if (!this.#wait(work)) work.fail(this.#full());
     else if (work.mandate?.sender !== undefined) this.#exchange.deadlocks.watch(this);
+  }
+
+  /** @returns false when there is no room for it. */
+  #wait(work: Work): boolean {
+    this.#waiting ??= new Waiting(this.#waitingMax);
+    return this.#waiting.push(work);
   }
 
   /** Fails what waits with `error`; resolves when nothing runs any more. */
   async drain(error: ColloquyError): Promise<void> {
-    for (const work of this.#waiting.takeAll()) work.fail(error);
+    for (const work of this.#waiting?.takeAll() ?? []) work.fail(error);
     if (this.#running === 0) return;
     this.#idle ??= new Deferred();
     await this.#idle.promise;
@@ -116,16 +122,16 @@ export class Inbox implements LocalAgent, Place {
 
   /** Commands that wait go elsewhere; requests go on waiting. */
   handBack(error: ColloquyError): void {
-    for (const work of this.#waiting.takeAll()) {
+    for (const work of this.#waiting?.takeAll() ?? []) {
       if (work.kind === "command") work.fail(error);
-      else this.#waiting.push(work);
+      else this.#wait(work);
     }
   }
 
   /** A handler waits for somebody: another one may run meanwhile. */
   leave(): void {
     this.#running--;
-    if (this.#waiting.size > 0) this.#advance();
+    if (this.queued > 0) this.#advance();
   }
 
   /** It goes on, at once: for a moment more handlers may run than there is capacity. */
@@ -196,7 +202,7 @@ export class Inbox implements LocalAgent, Place {
     this.#activity?.end(began, failed);
     this.#running--;
     this.#exchange.deadlocks.callers.leave(this.id, work);
-    if (this.#waiting.size > 0) this.#advance();
+    if (this.queued > 0) this.#advance();
     if (this.#running === 0) this.#idle?.resolve();
   }
 
@@ -205,7 +211,7 @@ export class Inbox implements LocalAgent, Place {
     if (this.#advancing) return;
     this.#advancing = true;
     while (this.#running < this.capacity) {
-      const work = this.#waiting.shift();
+      const work = this.#waiting?.shift();
       if (work === undefined) break;
       if (work.outcome === "not-started") this.#take(work);
     }

@@ -20,7 +20,6 @@ import type { Speaker } from "../exchange/speaker.ts";
 import type { LocalAgent } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import { aFunction, signalOf } from "../message/checks.ts";
-import type { Sender } from "../message/envelope.ts";
 import type { AgentCard, AgentStatus } from "../routing/card.ts";
 import { throwIfAborted, type WaitOptions, withAbort } from "../runtime/abort.ts";
 import type { AgentSettings } from "./agent-options.ts";
@@ -60,15 +59,12 @@ export interface AgentHome {
 }
 
 export class Agent {
-  readonly id: string;
-  readonly type: string;
-  readonly capacity: number;
   readonly weight: number;
   readonly startedMs: number;
   readonly #home: AgentHome;
   readonly #exchange: Exchange;
-  readonly #self: Sender;
-  readonly #speaker: Speaker;
+  /** Made with the first thing that it says. */
+  #voice: Speaker | undefined;
   readonly #handlers: Handlers;
   readonly #inbox: Inbox;
   readonly #window: SendWindow | undefined;
@@ -83,20 +79,28 @@ export class Agent {
 
   constructor(home: AgentHome, id: string, options: AgentSettings) {
     const { site } = home.exchange;
-    this.id = id;
-    this.type = options.type;
-    this.capacity = options.capacity;
     this.weight = options.weight;
     this.startedMs = site.clock.nowMs();
     this.#home = home;
     this.#exchange = home.exchange;
-    this.#self = Object.freeze({ agent: id, type: options.type, instance: site.instance });
-    this.#speaker = Object.freeze({ from: this.#self, cause: undefined });
     const { capacity, waitingMax } = options;
     const rateLimit = options.rateLimit && new RateLimit(options.rateLimit, site.clock);
-    this.#inbox = new Inbox(this.#exchange, this.#self, { capacity, waitingMax, rateLimit });
+    const self = Object.freeze({ agent: id, type: options.type, instance: site.instance });
+    this.#inbox = new Inbox(this.#exchange, self, { capacity, waitingMax, rateLimit });
     this.#handlers = new Handlers(this.#exchange, this.#inbox, options.capabilities);
     this.#window = options.sendWindow && new SendWindow(options.sendWindow);
+  }
+
+  get id(): string {
+    return this.#inbox.id;
+  }
+
+  get type(): string {
+    return this.#inbox.type;
+  }
+
+  get capacity(): number {
+    return this.#inbox.capacity;
   }
 
   /** As the others see it. */
@@ -271,13 +275,13 @@ export class Agent {
   /** Waits again for a request or stream: see `Network.attach`. */
   attach(id: string, options?: AttachOptions): StreamReply {
     this.#assertOpen();
-    return attachTo(this.#exchange.asker(this.#self), id, options);
+    return attachTo(this.#exchange.asker(this.#inbox.self), id, options);
   }
 
   /** Cancels a request or stream: see `Network.cancel`. */
   async cancel(id: string, options?: WaitOptions): Promise<CancelOutcome> {
     this.#assertOpen();
-    return askToCancel(this.#exchange.asker(this.#self), id, options);
+    return askToCancel(this.#exchange.asker(this.#inbox.self), id, options);
   }
 
   /** Asks one agent for an answer in chunks; leaving the loop cancels. */
@@ -389,6 +393,11 @@ export class Agent {
   /** What would outlast its leaving is refused as soon as it begins to leave. */
   #assertStaying(): void {
     if (this.#closing !== undefined) throw this.#closedError();
+  }
+
+  get #speaker(): Speaker {
+    this.#voice ??= Object.freeze({ from: this.#inbox.self, cause: undefined });
+    return this.#voice;
   }
 
   #assertOpen(): void {

@@ -26,11 +26,9 @@ export interface InboxOptions {
 const noHandlers = new Map<string, Handler>();
 
 export class Inbox implements LocalAgent, Place {
-  readonly id: string;
-  readonly type: string;
+  readonly self: Sender;
   readonly capacity: number;
   readonly #exchange: Exchange;
-  readonly #self: Sender;
   #handlers = noHandlers;
   /** Made with the first work that has to wait. */
   #waiting: Waiting | undefined;
@@ -45,13 +43,19 @@ export class Inbox implements LocalAgent, Place {
   #idle: Deferred | undefined;
 
   constructor(exchange: Exchange, self: Sender, options: InboxOptions) {
-    this.id = self.agent;
-    this.type = self.type;
+    this.self = self;
     this.capacity = options.capacity;
     this.#exchange = exchange;
-    this.#self = self;
     this.#waitingMax = options.waitingMax;
     this.#rateLimit = options.rateLimit;
+  }
+
+  get id(): string {
+    return this.self.agent;
+  }
+
+  get type(): string {
+    return this.self.type;
   }
 
   get running(): number {
@@ -163,7 +167,7 @@ export class Inbox implements LocalAgent, Place {
     const began = this.#activity.begin();
     work.started();
     if (handler.resumable && work.kind === "stream") work.beResumable?.();
-    const context = new HandlerContext(work, this.#exchange, this.#self, this);
+    const context = new HandlerContext(work, this.#exchange, this.self, this);
     let result: unknown;
     try {
       result = handler.run(work.input, context);

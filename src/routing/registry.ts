@@ -33,8 +33,8 @@ export interface InstanceListener {
 }
 
 export class Registry {
-  /** By agent id; the youngest first. */
-  readonly #twins = new Map<string, Candidate[]>();
+  /** By agent id; the youngest first. An array only where there are several, for nearly all are alone. */
+  readonly #twins = new Map<string, Candidate | readonly Candidate[]>();
   /** By address: `type:...` and `skill:...`. */
   readonly #pools = new Map<string, Pool>();
   readonly #byInstance = new Map<string, Map<string, Candidate>>();
@@ -115,7 +115,7 @@ export class Registry {
   }
 
   get(id: string): Candidate | undefined {
-    return this.#twins.get(id)?.[0];
+    return first(this.#twins.get(id));
   }
 
   instances(): IterableIterator<string> {
@@ -142,7 +142,8 @@ export class Registry {
 
   find(query: AgentQuery = {}): readonly AgentInfo[] {
     const found: AgentInfo[] = [];
-    for (const [candidate] of this.#twins.values()) {
+    for (const twins of this.#twins.values()) {
+      const candidate = first(twins);
       if (candidate === undefined || !matches(candidate.card, query)) continue;
       const { card, instance, load } = candidate;
       found.push({ ...card, instance, load, process: this.#processes.get(instance) });
@@ -172,16 +173,15 @@ export class Registry {
 
   #add(candidate: Candidate): Candidate {
     const id = candidate.card.id;
-    const twins = this.#twins.get(id);
-    if (twins === undefined) {
-      // Not pushed into an empty array, which would make room for sixteen more.
-      this.#twins.set(id, [candidate]);
+    const known = this.#twins.get(id);
+    if (known === undefined) {
+      this.#twins.set(id, candidate);
       this.#joinPools(candidate);
       return candidate;
     }
-    const before = twins[0];
-    twins.push(candidate);
-    twins.sort(youngestFirst);
+    const before = first(known);
+    const twins = [candidate, known].flat().sort(youngestFirst);
+    this.#twins.set(id, twins);
     if (twins[0] === candidate) {
       if (before !== undefined) this.#leavePools(before);
       this.#joinPools(candidate);
@@ -192,7 +192,7 @@ export class Registry {
 
   #drop(candidate: Candidate): void {
     const id = candidate.card.id;
-    const twins = this.#twins.get(id) ?? [];
+    const twins = [this.#twins.get(id) ?? []].flat();
     const wasFirst = twins[0] === candidate;
     const rest = twins.filter((it) => it !== candidate);
     if (rest.length === 0) this.#twins.delete(id);
@@ -232,6 +232,10 @@ export class Registry {
       if (members.length === 0) this.#pools.delete(address);
     }
   }
+}
+
+function first(twins: Candidate | readonly Candidate[] | undefined): Candidate | undefined {
+  return twins instanceof Candidate ? twins : twins?.[0];
 }
 
 /** The pools an agent belongs to. */

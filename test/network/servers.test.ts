@@ -1,7 +1,10 @@
 /** `join` with the URL of a server of others' making, and what it makes of the URL. */
+import { tmpdir } from "node:os";
 import { join } from "colloquy";
 import { describe, expect, test } from "vitest";
 import { missingServer } from "../support/brokers.ts";
+import { absolute } from "../support/repository.ts";
+import { runNode } from "../support/run-node.ts";
 import { NatsServer } from "../support/servers/nats.ts";
 import { RedisServer } from "../support/servers/redis.ts";
 
@@ -57,5 +60,27 @@ describe.each([
   test("a server that is away is told", async () => {
     const joining = join(`${scheme}://127.0.0.1:1`, quiet);
     await expect(joining).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
+  });
+});
+
+test("without the package of a client, joining says what to install, and nothing else looks for it", async () => {
+  const program = absolute("test/network/programs/without-clients.ts");
+  const parameters = [
+    "nats://127.0.0.1",
+    "nats+tls://127.0.0.1",
+    "redis://127.0.0.1",
+    "rediss://h",
+  ];
+  const run = await runNode(program, { workingDirectory: tmpdir(), timeoutMs: 20_000, parameters });
+  expect(run.exitCode, run.stderr).toBe(0);
+  const missing = (name: string) => ({
+    code: "UNSUPPORTED",
+    message: expect.stringMatching(`npm install ${name}$`),
+    details: { package: name },
+  });
+  const [nats, redis] = [missing("@nats-io/transport-node"), missing("@redis/client")];
+  expect(JSON.parse(run.stdout)).toMatchObject({
+    before: 0,
+    outcomes: [nats, nats, redis, redis],
   });
 });

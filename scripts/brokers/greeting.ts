@@ -2,8 +2,11 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { Server } from "./servers.ts";
 
-const patienceMs = 5_000;
+/** How long an answer may take. */
+export const patienceMs = 5_000;
 const charactersMax = 65_536;
+/** Of either: Redis says so while it loads what it has on disk. */
+const refusal = /^-/m;
 
 /** Whether whoever listens on this port of the loopback interface is such a server, and takes work. */
 export function answers({ question, answer }: Server["greeting"], port: number): Promise<boolean> {
@@ -21,7 +24,7 @@ export function answers({ question, answer }: Server["greeting"], port: number):
     socket.setEncoding("latin1").on("data", (text: string) => {
       heard += text;
       if (answer.test(heard)) conclude(true);
-      else if (heard.length > charactersMax) conclude(false);
+      else if (refusal.test(heard) || heard.length > charactersMax) conclude(false);
     });
   });
 }

@@ -9,7 +9,7 @@ import { createClient } from "@redis/client";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Status, status } from "../../scripts/brokers/brokers.ts";
 import { isAtLeast } from "../../scripts/brokers/find-server.ts";
-import { answers, freePort } from "../../scripts/brokers/greeting.ts";
+import { answers, freePort, patienceMs } from "../../scripts/brokers/greeting.ts";
 import { parseOptions } from "../../scripts/brokers/options.ts";
 import { readRunning, writeRunning } from "../../scripts/brokers/running.ts";
 import { serverNames, servers } from "../../scripts/brokers/servers.ts";
@@ -162,6 +162,19 @@ test("compose.yaml starts them with the same settings", () => {
     expect(compose).toContain(`./scripts/brokers/${name}.conf:/etc/colloquy/${name}.conf:ro`);
     expect(compose).toContain(`"127.0.0.1:${servers[name].port}:${servers[name].port}"`);
   }
+});
+
+test("a server that is there and still loads is asked again, not waited for", async () => {
+  const loading = createServer((socket) => {
+    socket.on("error", () => {}).resume();
+    socket.write("-LOADING in a moment\r\n");
+  });
+  await new Promise<void>((resolve) => void loading.listen(0, "127.0.0.1", resolve));
+  const { port } = loading.address() as { port: number };
+  const asked = answers(servers.redis.greeting, port);
+  const late = new Promise((resolve) => setTimeout(resolve, patienceMs - 1_000, "late"));
+  expect(await Promise.race([asked, late])).toBe(false);
+  await new Promise((resolve) => loading.close(resolve));
 });
 
 test("a port that is taken is left to whoever has it", async () => {

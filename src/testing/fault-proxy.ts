@@ -193,8 +193,12 @@ const nothing = {
   swallowedBytes: 0,
 };
 
-/** On a Unix socket there is no RST; there it is destroyed. */
+/**
+ * On a Unix socket there is no RST; there it is destroyed. So is one that is being shut down: Node can
+ * not reset it, and would never close it, nor end its process.
+ */
 function reset(socket: Socket): void {
-  if (socket.remoteAddress === undefined) socket.destroy();
+  const isShuttingDown = socket.writableEnded && !socket.writableFinished;
+  if (socket.remoteAddress === undefined || isShuttingDown) socket.destroy();
   else socket.resetAndDestroy();
 }

@@ -10,6 +10,7 @@ import {
 } from "node:net";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
+import { fileURLToPath } from "node:url";
 import { join, type Network } from "colloquy";
 import { connectUnix, Hub, listenUnix, openHubBroker, systemClock } from "colloquy/hub";
 import { FaultProxy, openMemoryBroker, SeededRandom } from "colloquy/testing";
@@ -19,6 +20,7 @@ import { frameTypes } from "../../src/message/frame.ts";
 import { FrameParser } from "../../src/message/frame-parser.ts";
 import { FrameWriter } from "../../src/message/frame-writer.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
+import { runNode } from "../support/run-node.ts";
 import { changesOf } from "../support/status-changes.ts";
 
 /** On a machine that is busy with other things. */
@@ -396,4 +398,12 @@ describe("before a hub", () => {
       expect(world.here.status.kind).toBe("ready");
     });
   }
+});
+
+test("a connection that is reset while it ends does not keep its process from ending", async () => {
+  const run = await runNode(fileURLToPath(new URL("programs/cut-twice.ts", import.meta.url)), {
+    workingDirectory: tmpdir(),
+    timeoutMs: 15_000,
+  });
+  expect(run).toEqual({ exitCode: 0, stdout: "", stderr: "" });
 });

@@ -33,8 +33,9 @@ describe.skipIf(missingServer("redis"))("on a real server", async () => {
     const sent = { ...message("hello"), lane: 1, key: "k", expiresAtMs: 4e12 } as const;
     const [stored] = await broker.queues.enqueue("type:mail", [sent]);
     expect(stored).toMatchObject({ kind: "stored", position: 1 });
-    const fields = ["frame", "hello", "id", sent.id, "guarantee", "at-least-once", "key", "k"];
-    const entry = ["1-0", [...fields, "expires", "4000000000000"]];
+    const fields = ["frame", "hello", "id", sent.id, "guarantee", "at-least-once"];
+    const routing = ["key", "k", "expires", "4000000000000"];
+    const entry = ["1-0", [...fields, "from", expect.any(String), ...routing]];
     expect(await ask("XRANGE", key("lane1:type:mail"), "-", "+")).toEqual([entry]);
     const held = await receive(broker);
     const pending = (await ask("XPENDING", key("lane1:type:mail"), "colloquy")) as unknown[];

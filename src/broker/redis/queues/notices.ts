@@ -9,6 +9,7 @@ export type Head =
   | { readonly t: "removed"; readonly q: string }
   /** What somebody here waits for. */
   | { readonly t: "live" | "end"; readonly q: string; readonly p: string }
+  | { readonly t: "done"; readonly q: string; readonly p: readonly string[] }
   | { readonly t: "withdrawn"; readonly n: string }
   | HolderHead;
 

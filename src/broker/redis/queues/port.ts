@@ -33,7 +33,7 @@ import type { RedisScript } from "../script.ts";
 import { writeArguments } from "../store.ts";
 import type { Subscriptions } from "../subscriptions.ts";
 import type { RedisTopics } from "../topics.ts";
-import { inBatches } from "./batches.ts";
+import { Batcher, inBatches } from "./batches.ts";
 import { browse } from "./browse.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { enqueueOutcome, messageParameters } from "./messages.ts";
@@ -92,6 +92,8 @@ export class RedisQueues implements Queues {
   readonly #session: QueueSession;
   readonly #tools: EffectTools;
   readonly #checks: CallChecks;
+  /** Whoever begins to wait for messages in one turn does so in one call. */
+  readonly #waits: Batcher<readonly string[], Tracked>;
 
   /** Before the connection is opened. */
   constructor(connection: RedisConnection, subscriptions: Subscriptions, topics: RedisTopics) {
@@ -102,6 +104,7 @@ export class RedisQueues implements Queues {
     const announced = topics.announcement(new Uint8Array(0));
     const announcement = [names.channel(deadLetterTopic), announced] as const;
     this.#session = new QueueSession(connection, subscriptions, announcement);
+    this.#waits = new Batcher((messages) => this.#lookAtAll(messages));
     this.#tools = {
       channel: (topic) => names.channel(topic),
       publication: (frame) => topics.message(frame),
@@ -233,7 +236,7 @@ export class RedisQueues implements Queues {
     { wait = false, onChange, signal }: TrackOptions = {},
   ): Promise<MessageState> {
     throwIfAborted(signal);
-    const { clock, session, failure } = this.#connection;
+    const { clock, failure } = this.#connection;
     if (failure !== undefined) throw failure;
     const follows = !wait || onChange !== undefined;
     const how = wait ? (onChange === undefined ? "wait" : "follow") : "";
@@ -241,9 +244,10 @@ export class RedisQueues implements Queues {
       clock,
       once: !wait,
       onChange,
-      ask: async () => {
-        const parameters = [queue, String(position), session, how];
-        return decodeTracked(await this.#once(trackScript, parameters));
+      // Who follows is told what happens after this call; who only waits may be a little late.
+      ask: () => {
+        const asked = [queue, String(position), how];
+        return how === "wait" ? this.#waits.ask(asked) : this.#look(asked);
       },
     });
     const forget = this.#session.track(queue, position, tracker);
@@ -296,7 +300,7 @@ export class RedisQueues implements Queues {
     throwIfAborted(signal);
     const outcomes: EnqueueOutcome[] = [];
     const asked: number[] = [];
-    const parameters: RedisArgument[] = [queue];
+    const parameters: RedisArgument[] = [queue, this.#connection.session];
     for (const [index, message] of batch.entries()) {
       const problem = problemOf(() => this.#checks.message(message));
       if (problem !== undefined) {
@@ -363,6 +367,17 @@ export class RedisQueues implements Queues {
     const message = `number: ${report.number} is not ${limit}`;
     const error = new ColloquyError("INVALID_OPTION", message, { details });
     return { kind: "refused", error: errorInfo(error) };
+  }
+
+  async #look(message: readonly string[]): Promise<Tracked> {
+    const [tracked] = await this.#lookAtAll([message]);
+    return tracked as Tracked;
+  }
+
+  async #lookAtAll(messages: readonly (readonly string[])[]): Promise<readonly Tracked[]> {
+    const parameters = [this.#connection.session, ...messages.flat()];
+    const answers = await this.#read(trackScript, parameters);
+    return (answers as readonly RedisReply[]).map(decodeTracked);
   }
 
   #unfollow(queue: string, position: number, forget: () => void): void {

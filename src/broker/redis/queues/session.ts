@@ -257,6 +257,13 @@ export class QueueSession implements LinkPart, ReceiverOwner {
           tracker.told(decodeState(data));
         }
         break;
+      case "done":
+        for (const position of head.p) {
+          for (const tracker of this.#trackers.get(trackerName(head.q, position)) ?? []) {
+            tracker.told(done);
+          }
+        }
+        break;
       case "withdrawn":
         this.#withdrawals.get(Number(head.n))?.resolve(data.toString() as CancelOutcome);
         break;
@@ -270,6 +277,7 @@ function trackerName(queue: string, position: number | string): string {
   return `${position} ${queue}`;
 }
 
+const done = Object.freeze({ state: "done" });
 const fresh = Object.freeze({ failures: 0, pickups: 0, crashes: 0 });
 
 type TakenMessage = readonly [position: Buffer, frame: Buffer, ...attempts: number[]];

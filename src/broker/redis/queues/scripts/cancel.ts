@@ -53,7 +53,7 @@ local function cancel()
     return 'cancelled'
   end
   unlist(l, entry.key)
-  finish(q, position, { lane = l, key = entry.key }, withReason(ifUnstarted and rescinded or cancelled), record)
+  finish(q, position, { lane = l, key = entry.key, from = entry.from }, withReason(ifUnstarted and rescinded or cancelled), record)
   return ifUnstarted and 'rescinded' or 'cancelled'
 end
 

@@ -5,15 +5,16 @@ import { queueScript } from "./script.ts";
 /**
  * Stores messages in order.
  *
- *   ARGV      queue, then ten of each message, see intake.ts
+ *   ARGV      queue, session, then ten of each message, see intake.ts
  *   answer    of each: its position, "=" and its position for a duplicate, or "!" and why not
  */
 export const enqueueScript: RedisScript = queueScript(
   "enqueue",
   `${intake}
 local q = open(ARGV[3])
+sender = ARGV[4]
 local answer = {}
-for i = 4, #ARGV, fieldsPerMessage do
+for i = 5, #ARGV, fieldsPerMessage do
   local m = messageAt(i)
   local before = storedBefore(q, m)
   local obstacle = not before and obstacleTo(q, m)

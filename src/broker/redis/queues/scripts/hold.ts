@@ -29,7 +29,7 @@ local function claim(position, fence)
     if not entry then return nil end
     call('ZREM', front(l, q), position)
     call('ZREM', at('later', q), l .. ':' .. position)
-    hold = { fence = fence, lane = l, key = entry.key, once = entry.guarantee == 'at-most-once' }
+    hold = { fence = fence, lane = l, key = entry.key, once = entry.guarantee == 'at-most-once', from = entry.from }
   else
     return nil
   end

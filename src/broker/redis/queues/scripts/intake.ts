@@ -4,17 +4,20 @@
  */
 export const intake: string = `
 local dayMs = 86400000
-local senders = {}
+local lives = {}
 
-local function senderOf(life)
-  local sender = senders[life]
-  if sender then return sender end
-  sender = { key = base .. 'sender:' .. life }
-  sender.from = tonumber(call('HGET', sender.key, 'from') or '0')
-  sender.before = sender.from
-  senders[life] = sender
-  return sender
+local function lifeOf(life)
+  local memory = lives[life]
+  if memory then return memory end
+  memory = { key = base .. 'sender:' .. life }
+  memory.from = tonumber(call('HGET', memory.key, 'from') or '0')
+  memory.before = memory.from
+  lives[life] = memory
+  return memory
 end
+
+-- Who stores: told how its messages end, as long as it is there.
+local sender
 
 -- m = { frame, lane, guarantee, id, key, notBefore, expires, life, sequence, repeatsFrom }, all texts;
 -- '' stands for what is not there.
@@ -31,7 +34,7 @@ local function onceKey(q, m) return base .. 'ids:' .. #m.id .. ':' .. m.id .. ':
 
 -- The position under which it was stored before.
 local function storedBefore(q, m)
-  local position = m.life ~= '' and call('HGET', senderOf(m.life).key, m.sequence)
+  local position = m.life ~= '' and call('HGET', lifeOf(m.life).key, m.sequence)
   if position then return position end
   return q.declared and m.guarantee == 'exactly-once' and call('GET', onceKey(q, m))
 end
@@ -40,7 +43,7 @@ end
 local function obstacleTo(q, m)
   if not q.declared then return 'undeclared' end
   if m.life == '' then return nil end
-  local from = math.max(tonumber(m.repeatsFrom), senderOf(m.life).from)
+  local from = math.max(tonumber(m.repeatsFrom), lifeOf(m.life).from)
   if tonumber(m.sequence) < from then return 'origin' end
 end
 
@@ -49,10 +52,11 @@ local function store(q, m)
   q.next = q.next + 1
   q.grown = true
   useLane(q, m.lane)
+  local from = sender or '-'
   if m.key == '' and m.notBefore == '' and m.expires == '' then
-    call('XADD', lane(m.lane, q), id(position), 'frame', m.frame, 'id', m.id, 'guarantee', m.guarantee)
+    call('XADD', lane(m.lane, q), id(position), 'frame', m.frame, 'id', m.id, 'guarantee', m.guarantee, 'from', from)
   else
-    local fields = { 'frame', m.frame, 'id', m.id, 'guarantee', m.guarantee }
+    local fields = { 'frame', m.frame, 'id', m.id, 'guarantee', m.guarantee, 'from', from }
     for _, name in ipairs({ 'key', 'notBefore', 'expires' }) do
       if m[name] ~= '' then
         fields[#fields + 1] = name
@@ -70,26 +74,26 @@ local function store(q, m)
   end
   if m.guarantee == 'exactly-once' then call('SET', onceKey(q, m), position, 'PX', dayMs) end
   if m.life ~= '' then
-    local sender = senderOf(m.life)
-    call('HSET', sender.key, m.sequence, position)
-    sender.from = math.max(sender.from, tonumber(m.repeatsFrom))
-    sender.used = true
+    local memory = lifeOf(m.life)
+    call('HSET', memory.key, m.sequence, position)
+    memory.from = math.max(memory.from, tonumber(m.repeatsFrom))
+    memory.used = true
   end
   return position
 end
 
 -- What senders have had acknowledged is dropped: from 'before' up to 'from'.
-local function trim(sender)
-  local first, last = sender.before, sender.from - 1
+local function trim(memory)
+  local first, last = memory.before, memory.from - 1
   if last - first < 4096 then
-    for sequence = first, last do call('HDEL', sender.key, text(sequence)) end
+    for sequence = first, last do call('HDEL', memory.key, text(sequence)) end
   else
-    for _, sequence in ipairs(call('HKEYS', sender.key)) do
+    for _, sequence in ipairs(call('HKEYS', memory.key)) do
       local number = tonumber(sequence)
-      if number and number <= last then call('HDEL', sender.key, sequence) end
+      if number and number <= last then call('HDEL', memory.key, sequence) end
     end
   end
-  call('HSET', sender.key, 'from', text(sender.from))
+  call('HSET', memory.key, 'from', text(memory.from))
 end
 
 -- After everything was stored.
@@ -97,10 +101,10 @@ local function stored()
   for _, q in pairs(queues) do
     if q.grown then call('HSET', at('info', q), 'next', text(q.next)) end
   end
-  for _, sender in pairs(senders) do
-    if sender.used then
-      if sender.from > sender.before then trim(sender) end
-      call('PEXPIRE', sender.key, dayMs)
+  for _, memory in pairs(lives) do
+    if memory.used then
+      if memory.from > memory.before then trim(memory) end
+      call('PEXPIRE', memory.key, dayMs)
     end
   end
   wakeAll()

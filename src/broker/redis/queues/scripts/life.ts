@@ -12,17 +12,17 @@ local rescinded = 'W' .. [==[${rescindedJson}]==]
 local cancelled = 'C' .. [==[${cancelledJson}]==]
 local lostOnce = 'F' .. [==[${lostOnceJson}]==]
 
--- Who holds the message at a position: { fence, lane, receiver, once, key }.
+-- Who holds the message at a position: { fence, lane, receiver, once, from, key }.
 local function parseHold(text)
-  local fence, l, receiver, once, key = string.match(text, '^(%d+) (%d) (%S+) (%d)(.*)$')
+  local fence, l, receiver, once, from, key = string.match(text, '^(%d+) (%d) (%S+) (%d) (%S+) (.*)$')
   return {
-    fence = fence, lane = l, receiver = receiver, once = once == '1',
+    fence = fence, lane = l, receiver = receiver, once = once == '1', from = from,
     key = key ~= '' and string.sub(key, 2) or nil,
   }
 end
 local function holdText(hold)
-  local key = hold.key and '=' .. hold.key or ''
-  return hold.fence .. ' ' .. hold.lane .. ' ' .. hold.receiver .. ' ' .. (hold.once and 1 or 0) .. key
+  local key = hold.key and ' =' .. hold.key or ' '
+  return hold.fence .. ' ' .. hold.lane .. ' ' .. hold.receiver .. (hold.once and ' 1 ' or ' 0 ') .. (hold.from or '-') .. key
 end
 local function heldAt(q, position)
   local text = call('HGET', at('held', q), position)
@@ -65,7 +65,7 @@ local function liveState(q, position, record, isHeld)
 end
 
 local function tellFollowers(q, position, record, isHeld)
-  local sessions = call('HGET', at('follow', q), position)
+  local sessions = watched('follow', q) and call('HGET', at('follow', q), position)
   if not sessions then return end
   local state = liveState(q, position, record, isHeld)
   eachSession(sessions, function(session)
@@ -118,7 +118,7 @@ local function forgetEnds(q)
   if old[1] then call('HSET', at('info', q), 'forgotten', text(q.forgotten)) end
 end
 
--- Makes the message final. hold = { lane, key }; it stays with its holder where it lingers.
+-- Makes the message final. hold = { lane, from, key }; it stays with its holder where it lingers.
 local function finish(q, position, hold, state, record, lingers)
   local key = lane(hold.lane, q)
   call('XACK', key, group, id(position))
@@ -134,7 +134,7 @@ local function finish(q, position, hold, state, record, lingers)
     call('ZADD', at('endtimes', q), time, position)
     forgetEnds(q)
   end
-  tellEnd(q, position, state)
+  tellEnd(q, position, state, hold.from)
   if lingers then
     call('HSET', at('linger', q), position, holdText(hold))
   elseif hold.key then

@@ -44,9 +44,10 @@ for i = 3, #ARGV do
     end
     for l = 0, 3 do call('UNLINK', lane(l, q), front(l, q)) end
     call('SREM', base .. 'names', q.name)
-    q.declared = false
+    q.declared, q.ready = false, 0
   end
 end
+wakeAll()
 call('HSET', base .. 'count', 'positions', text(used))
 return 'removed'
 `,

@@ -20,7 +20,16 @@ local function wake(q, messages)
   end
 end
 
+local dones
+local function tellDones()
+  for session, ofSession in pairs(dones) do
+    for name, positions in pairs(ofSession) do tell(session, { t = 'done', q = name, p = positions }) end
+  end
+end
+
+-- At the end of every script that moves messages.
 local function wakeAll()
+  tellDones()
   for _, q in pairs(queues) do
     if q.ready > 0 then wake(q, q.ready) end
     if q.due then
@@ -47,28 +56,53 @@ local function consumerOf(q, receiver)
   return receiving and string.match(receiving, '^%d+ %d (.*)$') or ''
 end
 
+-- Whether anybody waits for, or follows, messages of the queue without having sent them.
+local function watched(part, q)
+  if q[part] == nil then q[part] = call('EXISTS', at(part, q)) == 1 end
+  return q[part]
+end
+
 local function eachSession(sessions, what)
   for session in string.gmatch(sessions or '', '%S+') do what(session) end
 end
 
--- Adds a session to the field of a hash of them.
-local function join(key, position, session)
+-- Adds a session to those that wait for, or follow, a message.
+local function join(q, part, position, session)
+  local key = at(part, q)
+  q[part] = true
   local there = call('HGET', key, position) or ''
   if string.find(' ' .. there .. ' ', ' ' .. session .. ' ', 1, true) then return end
   call('HSET', key, position, there == '' and session or there .. ' ' .. session)
 end
 
--- Those who wait for the end of a message, and those who follow it, are told once.
-local function tellEnd(q, position, state)
+-- Who sent a message, who waits for its end and who follows it are told, once each; those that are
+-- done without a result all together, at the end of the script.
+dones = {}
+local function tellEndTo(session, q, position, state)
+  if state ~= 'D' then
+    tell(session, { t = 'end', q = q.name, p = position }, state)
+    return
+  end
+  local ofSession = dones[session] or {}
+  dones[session] = ofSession
+  local positions = ofSession[q.name] or {}
+  ofSession[q.name] = positions
+  positions[#positions + 1] = position
+end
+local function tellEnd(q, position, state, from)
   local told = {}
+  if from and from ~= '-' then
+    told[from] = true
+    tellEndTo(from, q, position, state)
+  end
   for _, part in ipairs({ 'track', 'follow' }) do
-    local sessions = call('HGET', at(part, q), position)
+    local sessions = watched(part, q) and call('HGET', at(part, q), position)
     if sessions then
       call('HDEL', at(part, q), position)
       eachSession(sessions, function(session)
         if told[session] then return end
         told[session] = true
-        tell(session, { t = 'end', q = q.name, p = position }, state)
+        tellEndTo(session, q, position, state)
       end)
     end
   end

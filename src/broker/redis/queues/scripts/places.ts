@@ -15,7 +15,7 @@
  *   record:QUEUE       hash: position → what happened to it so far; plain messages have none
  *   ends:QUEUE         hash: position → how it ended, where there is something to tell
  *   endtimes:QUEUE     zset: the same positions by time, to be forgotten
- *   track:QUEUE        hash: position → sessions that wait for its end
+ *   track:QUEUE        hash: position → sessions that wait for its end and have not sent it
  *   follow:QUEUE       hash: position → sessions that are told every change
  *   receiving:QUEUE    hash: receiver, called SESSION.NUMBER → GENERATION HEARS CONSUMER
  *   waiting:QUEUE      set: receivers that have room and found nothing

@@ -25,6 +25,7 @@ putConflict, putAll, nextOf, appendAll = storeConflict, storeWriteAll, logNext, 
 end
 
 local session = ARGV[3]
+sender = session
 -- Ends of states that settlements lead to, by their outcome.
 local letters = { failed = 'F', expired = 'E', rescinded = 'W', cancelled = 'C' }
 
@@ -36,7 +37,7 @@ local function regain(q, position, fence)
   if not entry then return nil end
   call('ZREM', front(l, q), position)
   call('ZREM', at('later', q), l .. ':' .. position)
-  return { fence = fence, lane = l, receiver = '-', once = false, key = entry.key }, record
+  return { fence = fence, lane = l, receiver = '-', once = false, from = entry.from, key = entry.key }, record
 end
 
 -- The handler of a cancelled message has ended.

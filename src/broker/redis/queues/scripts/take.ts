@@ -26,7 +26,7 @@ if not known or string.match(known, '^%d+') ~= generation then return { 'gone' }
 local scanned, scansMax = 0, 2048
 local offers, bytes = {}, 0
 local cursors = {}
-local observed = call('EXISTS', at('follow', q)) == 1
+local observed = watched('follow', q)
 
 -- What has become due goes to the front; what the stream has not come to yet has its place there.
 local function ripen()
@@ -42,15 +42,17 @@ end
 local function consider(l, entryId, fields, isBack)
   scanned = scanned + 1
   local position = string.sub(entryId, 1, -3)
-  local frame, key, once = fields[2], nil, false
+  local frame, key, once, from = fields[2], nil, false, nil
   for i = 3, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
     if name == 'key' then
       key = value
+    elseif name == 'from' then
+      from = value
     elseif name == 'guarantee' then
       once = value == 'at-most-once'
     elseif name == 'expires' and tonumber(value) <= time then
-      finish(q, position, { lane = l, key = fields[7] == 'key' and fields[8] or nil }, expired, recordOf(q, position))
+      finish(q, position, { lane = l, key = key, from = from }, expired, recordOf(q, position))
       return
     elseif name == 'notBefore' and not isBack then
       if tonumber(value) > time then
@@ -67,7 +69,7 @@ local function consider(l, entryId, fields, isBack)
     return
   end
   bytes = bytes + #frame
-  offers[#offers + 1] = { position = position, frame = frame, lane = l, key = key, once = once, back = isBack }
+  offers[#offers + 1] = { position = position, frame = frame, lane = l, key = key, once = once, from = from, back = isBack }
 end
 
 -- Takes up to count messages of a lane. @returns whether there may be more in it.
@@ -139,7 +141,7 @@ if #offers > 0 then
   answer[3] = text(fence + 1)
   local holds = {}
   for i, offer in ipairs(offers) do
-    local hold = { fence = text(fence + i), lane = offer.lane, receiver = receiver, once = offer.once, key = offer.key }
+    local hold = { fence = text(fence + i), lane = offer.lane, receiver = receiver, once = offer.once, from = offer.from, key = offer.key }
     holds[#holds + 1] = offer.position
     holds[#holds + 1] = holdText(hold)
     if #holds >= 2000 then

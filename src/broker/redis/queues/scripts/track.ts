@@ -1,50 +1,61 @@
 /** Looking at messages: what became of one, and what waits. */
 import type { RedisScript } from "../../script.ts";
-import { endingScript, lookingScript, repeatableScript } from "./script.ts";
+import { lookingScript, repeatableScript } from "./script.ts";
 
 /**
- * The state of one message. One whose time has passed while nobody holds it expires now.
+ * The state of messages. One whose time has passed while nobody holds it expires now. Who has sent a
+ * message is told its end anyway.
  *
- *   ARGV      queue, position, session, "" to look, "wait" to be told the end, "follow" every change
- *   answer    { final state } or { state now, "1" if that is all that can be known, ms until it expires or -1 }
+ *   ARGV      session, then of each: queue, position, "" to look, "wait" to be told the end, "follow"
+ *             to be told every change
+ *   answer    of each { final state } or { state now, "1" if that is all that can be known, ms until it
+ *             expires or -1 }
  */
-export const trackScript: RedisScript = endingScript(
+export const trackScript: RedisScript = repeatableScript(
   "track",
   `
-local q, position, session, how = open(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
-local number = tonumber(position)
-if not q.declared or number < 1 or number >= q.next then return { 'U' } end
-local hold = heldAt(q, position)
-local entry, l = find(q, position)
-if not entry then
-  return { call('HGET', at('ends', q), position) or (number > q.forgotten and 'D' or 'U') }
-end
-local record = recordOf(q, position)
-local expires = not hold and entry.expires and tonumber(entry.expires)
-if expires and expires <= time then
-  call('ZREM', front(l, q), position)
-  call('ZREM', at('later', q), l .. ':' .. position)
-  if entry.key then call('ZREM', at('parked', q), parkedName(l, entry.key, position)) end
-  finish(q, position, { lane = l, key = entry.key }, expired, record)
-  wakeAll()
-  return { expired }
-end
-if how == 'wait' then join(at('track', q), position, session) end
-local known = true
-if how ~= 'wait' then
-  known = not hold or record and (record.followed or record.phase) and true or false
-  if how == 'follow' or not known then join(at('follow', q), position, session) end
-  if not known then
-    record = record or freshRecord()
-    if notify(q, position, hold, 'follow') then
-      record.followed = true
-      keep(q, position, record)
-    else
-      known = true
+local session = ARGV[1]
+
+local function track(q, position, how)
+  local number = tonumber(position)
+  if not q.declared or number < 1 or number >= q.next then return { 'U' } end
+  local hold = heldAt(q, position)
+  local entry, l = find(q, position)
+  if not entry then
+    return { call('HGET', at('ends', q), position) or (number > q.forgotten and 'D' or 'U') }
+  end
+  local record = recordOf(q, position)
+  local expires = not hold and entry.expires and tonumber(entry.expires)
+  if expires and expires <= time then
+    call('ZREM', front(l, q), position)
+    call('ZREM', at('later', q), l .. ':' .. position)
+    if entry.key then call('ZREM', at('parked', q), parkedName(l, entry.key, position)) end
+    finish(q, position, { lane = l, key = entry.key, from = entry.from }, expired, record)
+    return { expired }
+  end
+  local known = true
+  if how == 'wait' then
+    if entry.from ~= session then join(q, 'track', position, session) end
+  else
+    known = not hold or record and (record.followed or record.phase) and true or false
+    if how == 'follow' or not known then join(q, 'follow', position, session) end
+    if not known then
+      record = record or freshRecord()
+      if notify(q, position, hold, 'follow') then
+        record.followed = true
+        keep(q, position, record)
+      else
+        known = true
+      end
     end
   end
+  return { liveState(q, position, record, hold), known and '1' or '0', expires and text(expires - time) or '-1' }
 end
-return { liveState(q, position, record, hold), known and '1' or '0', expires and text(expires - time) or '-1' }
+
+local answer = {}
+for i = 2, #ARGV, 3 do answer[#answer + 1] = track(open(ARGV[i]), ARGV[i + 1], ARGV[i + 2]) end
+wakeAll()
+return answer
 `,
 );
 

@@ -72,7 +72,7 @@ const refusals: Readonly<Record<string, Meaning>> = {
   NOPERM: {
     code: "FORBIDDEN",
     retryable: false,
-    fix: "the user may not do this: it needs the keys ~{PREFIX}:*, all channels (&*, because the server takes patterns literally) and the commands of docs/brokers.md",
+    fix: "the user may not do this: it needs the keys ~{PREFIX}:*, all channels (&*, because the server takes patterns literally) and the commands of docs/redis.md",
   },
   NOPROTO: { code: "UNSUPPORTED", retryable: false, fix: "RESP 3 is needed: Redis 6 or newer" },
 };

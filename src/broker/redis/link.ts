@@ -13,7 +13,7 @@ import {
   type RedisListener,
   type RedisReply,
 } from "./client.ts";
-import { lostInFlight, replyCode } from "./errors.ts";
+import { isReply, lostInFlight, replyCode } from "./errors.ts";
 import type { RedisScript } from "./script.ts";
 
 export interface LinkOptions extends ClientSettings {
@@ -28,7 +28,7 @@ const ticksPerSilence = 4;
 export class RedisLink {
   /** Resolves with the cause when the link is lost, or destroyed by its owner. */
   readonly lost: Promise<unknown>;
-  /** Whether WAITAOF may be used; set by whoever asked the server. */
+  /** Whether writes are to be confirmed by WAITAOF; set by whoever asked the server. */
   confirmsFlushes = false;
   readonly #lost = new Deferred<unknown>();
   readonly #commands: RedisClient;
@@ -141,11 +141,17 @@ export class RedisLink {
   }
 
   async #waitForFlush(): Promise<void> {
-    const { silenceMs } = this.#options;
-    const reply = await this.send(["WAITAOF", "1", "0", String(Math.ceil(silenceMs))]);
+    // Before the silence is taken for a lost link: nobody else is answered behind it meanwhile.
+    const waitMs = Math.ceil(this.#options.silenceMs / 2);
+    const reply = await this.send(["WAITAOF", "1", "0", String(waitMs)]).catch((cause) => {
+      if (!isReply(cause)) throw cause;
+      // It was set otherwise since this link began: the next one finds out how.
+      this.destroy(cause);
+      throw lostInFlight(cause, "WAITAOF: the server does not confirm it any more");
+    });
     const [local] = Array.isArray(reply) ? reply : [];
     if (Number(local) >= 1) return;
-    const message = `WAITAOF: the server has not flushed it to its disk within ${silenceMs} ms`;
+    const message = `WAITAOF: the server has not flushed it to its disk within ${waitMs} ms`;
     throw lostInFlight(new ColloquyError("DURABILITY_UNAVAILABLE", message), message);
   }
 

@@ -1,9 +1,11 @@
 /** What is found out of real servers that are set well or badly, and what is claimed of them. */
 import { createClient } from "@redis/client";
 import { test as anyTest, expect, onTestFinished } from "vitest";
-import { RedisBroker } from "../../../src/broker/redis/broker.ts";
-import type { RedisBrokerOptions } from "../../../src/broker/redis/options.ts";
-import { NullBroker } from "../../../src/testing/index.ts";
+import {
+  type OpenRedisBroker,
+  openRedisBroker,
+  type RedisBrokerOptions,
+} from "../../../src/broker/redis/index.ts";
 import { missingServer } from "../../support/brokers.ts";
 import { RedisServer, type RedisSettings } from "../../support/servers/redis.ts";
 
@@ -15,14 +17,14 @@ async function start(settings: RedisSettings = {}): Promise<RedisServer> {
   return server;
 }
 
-async function open(options: RedisBrokerOptions): Promise<RedisBroker> {
-  const broker = await RedisBroker.open(options, () => new NullBroker().queues);
+async function open(options: RedisBrokerOptions): Promise<OpenRedisBroker> {
+  const broker = await openRedisBroker(options);
   onTestFinished(() => broker.close());
   return broker;
 }
 
 /** Names of the checks that are not ok. */
-function failed({ checks }: RedisBroker): readonly string[] {
+function failed({ checks }: OpenRedisBroker): readonly string[] {
   return checks.filter(({ ok }) => ok === false).map(({ name }) => name);
 }
 
@@ -54,6 +56,7 @@ test("a server that is set as it should be claims os, and says why", async () =>
 const badly: readonly (readonly [check: string, settings: RedisSettings, level: string])[] = [
   ["appendonly", { appendonly: "no" }, "none"],
   ["appendfsync", { appendfsync: "everysec" }, "process"],
+  ["appendfsync", { appendfsync: "no" }, "process"],
   ["no-appendfsync-on-rewrite", { "no-appendfsync-on-rewrite": "yes" }, "process"],
   ["maxmemory-policy", { "maxmemory-policy": "allkeys-lru" }, "none"],
   ["WAITAOF", { "rename-command": 'WAITAOF ""' }, "process"],
@@ -83,11 +86,45 @@ for (const [check, settings, level] of badly) {
       expect(durability.evidence["not os, because of"]).toContain(`${check} (`);
     }
     // Whatever it claims, it works.
-    expect(await broker.store.put([{ key: "a", value: Buffer.from("1") }])).toMatchObject({
+    expect(await broker.store?.put([{ key: "a", value: Buffer.from("1") }])).toMatchObject({
       kind: "stored",
     });
   });
 }
+
+test("what is acknowledged was confirmed to be on the disk, where os is claimed and only there", async () => {
+  for (const [appendfsync, confirmed] of [
+    ["always", true],
+    ["everysec", false],
+  ] as const) {
+    const server = await start({ appendfsync });
+    const broker = await open({ url: server.url });
+    for (let count = 0; count < 3; count++) {
+      await broker.store?.put([{ key: "a", value: Buffer.from("1") }]);
+    }
+    const admin = createClient({ url: server.url });
+    admin.on("error", () => {});
+    await admin.connect();
+    onTestFinished(() => admin.destroy());
+    const calls = /cmdstat_waitaof:calls=(\d+)/.exec(await admin.info("commandstats"))?.[1];
+    expect(Number(calls ?? 0) >= 3).toBe(confirmed);
+  }
+});
+
+test("a server that stops to keep anything while it is used is found out", async () => {
+  const server = await start();
+  const broker = await open({ url: server.url });
+  const admin = createClient({ url: server.url });
+  admin.on("error", () => {});
+  await admin.connect();
+  onTestFinished(() => admin.destroy());
+  await admin.configSet("appendonly", "no");
+  const put = () => broker.store?.put([{ key: "a", value: Buffer.from("1") }]);
+  expect(await put()).toMatchObject({ kind: "indeterminate", error: { code: "INDETERMINATE" } });
+  // By the next connection.
+  expect(await put()).toMatchObject({ kind: "stored" });
+  expect(broker.capabilities.durability).toMatchObject({ level: "none", verified: true });
+});
 
 test("a server that may not be asked claims what is certain, unverified", async () => {
   const server = await start();
@@ -133,14 +170,32 @@ test("a user of its own needs no more than its prefix, and is told what is missi
     ...["ACL", "SETUSER", "app", "on", ">secret", "~{mine}:*", "&*"],
     ...["+@all", "-@dangerous", "+info", "+config|get"],
   ]);
-  const options = { url: server.url, username: "app", password: "secret" };
-  const broker = await open({ ...options, prefix: "mine" });
+  const user = { url: server.url, username: "app", password: "secret" };
+  const broker = await open({ ...user, prefix: "mine" });
   expect(broker.capabilities.durability.level).toBe("os");
-  expect(await broker.store.put([{ key: "a", value: Buffer.from("1") }])).toMatchObject({
+  expect(await broker.store?.put([{ key: "a", value: Buffer.from("1") }])).toMatchObject({
     kind: "stored",
   });
   await broker.topics.subscribe("a.>", () => {}, new AbortController().signal);
-  await expect(open({ ...options, prefix: "other" })).rejects.toMatchObject({
+  const { queues } = broker;
+  await queues.declare(["q"]);
+  const frame = Buffer.from("x");
+  const stored = await queues.enqueue("q", [
+    { frame, lane: 2, guarantee: "at-least-once", id: "1", notBeforeMs: Date.now() + 1 },
+    { frame, lane: 1, guarantee: "exactly-once", id: "2", key: "k" },
+  ]);
+  expect(stored).toMatchObject([{ kind: "stored" }, { kind: "stored" }]);
+  const receiving = new AbortController();
+  let settled = 0;
+  const options = { credit: 10, consumer: "app" };
+  for await (const batch of queues.receive("q", options, receiving.signal)) {
+    const outcome = { kind: "done" } as const;
+    const effects = [{ kind: "append", stream: "s", entries: [frame] } as const];
+    await queues.settle(batch.map((delivery) => ({ ...delivery, outcome, effects })));
+    settled += batch.length;
+    if (settled === 2) receiving.abort();
+  }
+  await expect(open({ ...user, prefix: "other" })).rejects.toMatchObject({
     code: "FORBIDDEN",
     message: expect.stringContaining("~{PREFIX}:*"),
   });

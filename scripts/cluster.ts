@@ -68,12 +68,17 @@ interface Given {
 
 async function runOver(
   cluster: NatsCluster,
-  { kills, calmMs, senders }: ClusterOptions,
+  { kills, calmMs, senders, requestTimeoutMs }: ClusterOptions,
   given: Given,
 ): Promise<{ readonly text: string; readonly isRight: boolean }> {
   const prefix = "colloquy";
-  const sender = await openNatsBroker({ servers: cluster.urls, prefix });
-  const receiver = await openNatsBroker({ servers: cluster.urls, prefix });
+  const options = {
+    servers: cluster.urls,
+    prefix,
+    ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+  };
+  const sender = await openNatsBroker(options);
+  const receiver = await openNatsBroker(options);
   try {
     const { level } = sender.capabilities.durability;
     say(`three servers ${given.version}; durability: ${level}`);

@@ -6,6 +6,8 @@ export interface ClusterOptions {
   /** Work that goes on between the return of one server and the death of the next, milliseconds. */
   readonly calmMs: number;
   readonly senders: number;
+  /** The broker's option of that name, milliseconds; undefined for its default. */
+  readonly requestTimeoutMs: number | undefined;
   readonly save: boolean;
 }
 
@@ -17,6 +19,7 @@ is acknowledged), works over it, kills the leader of a stream with SIGKILL, star
   --kills N     leaders to kill; default 10
   --calm MS     work between the return of one and the death of the next; default 2000
   --senders N   messages on their way at a time; default 16
+  --timeout MS  how long the broker waits for an answer before it asks again; default: its own
   --save        write docs/results/cluster.md
   --help
 
@@ -31,6 +34,7 @@ export function parseOptions(args: readonly string[]): ClusterOptions | undefine
       kills: { type: "string", default: "10" },
       calm: { type: "string", default: "2000" },
       senders: { type: "string", default: "16" },
+      timeout: { type: "string" },
       save: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -40,6 +44,8 @@ export function parseOptions(args: readonly string[]): ClusterOptions | undefine
     kills: whole("kills", values.kills, 1),
     calmMs: whole("calm", values.calm, 0),
     senders: whole("senders", values.senders, 1),
+    requestTimeoutMs:
+      values.timeout === undefined ? undefined : whole("timeout", values.timeout, 1),
     save: values.save,
   };
 }

@@ -124,11 +124,7 @@ test("a server that ends instead of taking work is told with the end of its log"
 
 test("what is too old is passed over, and without a way to install another the lack is named", async () => {
   script("redis-server", 'echo "Redis server v=7.0.15"');
-  const environment = {
-    PATH: directory,
-    XDG_CACHE_HOME: join(directory, "cache"),
-    GOPATH: directory,
-  };
+  const environment = nothingInstalled();
   const { code, stderr, stdout } = await brokers(["up", "redis"], environment);
   expect(code).toBe(1);
   expect(stderr).toContain("no redis-server of at least 7.2.0 here: without apt-get");
@@ -141,11 +137,7 @@ test("where only a container engine runs, compose.yaml is used", async () => {
     "docker",
     `echo "$*" >> ${join(directory, "calls")}; case "$*" in *" ps "*) echo id;; esac`,
   );
-  const environment = {
-    PATH: directory,
-    XDG_CACHE_HOME: join(directory, "cache"),
-    GOPATH: directory,
-  };
+  const environment = nothingInstalled();
   const up = await brokers(["up", "nats", "--json"], environment);
   expect(onlyStatus(up)).toMatchObject({ by: "compose", url: "nats://127.0.0.1:4222" });
   await brokers(["down", "nats"], environment);
@@ -259,7 +251,19 @@ interface Run {
   readonly stderr: string;
 }
 
-function brokers(args: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
+/** As on a machine that has neither servers nor a way to get them; the directory of the test is the PATH. */
+function nothingInstalled(): NodeJS.ProcessEnv {
+  return {
+    PATH: directory,
+    XDG_CACHE_HOME: join(directory, "cache"),
+    GOPATH: directory,
+    GOBIN: undefined,
+    COLLOQUY_NATS_SERVER: undefined,
+    COLLOQUY_REDIS_SERVER: undefined,
+  };
+}
+
+function brokers(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Run> {
   const home = args.length > 0 ? ["--directory", directory] : [];
   const parameters = [absolute("scripts/brokers.ts"), ...args, ...home];
   const env = { ...process.env, ...environment };

@@ -120,6 +120,7 @@ test("options are checked", () => {
     ["--kills", "0"],
     ["--calm", "-1"],
     ["--senders", "x"],
+    ["--timeout", "0"],
   ]) {
     expect(() => parseOptions(args)).toThrow(args[0]);
   }

@@ -1,4 +1,8 @@
 /** One broker object's session with a real server, over connections that break. */
+import { once } from "node:events";
+import { type AddressInfo, createConnection } from "node:net";
+import { pipeline } from "node:stream";
+import { createServer as createTlsServer } from "node:tls";
 import { createClient, ErrorReply } from "@redis/client";
 import { afterAll, afterEach, test as anyTest, beforeAll, expect, onTestFinished } from "vitest";
 import type { BrokerStatus } from "../../../src/broker/broker.ts";
@@ -8,6 +12,7 @@ import { checkOptions, type RedisBrokerOptions } from "../../../src/broker/redis
 import { onceScript, readScript } from "../../../src/broker/redis/script.ts";
 import { FaultProxy, SeededRandom } from "../../../src/testing/index.ts";
 import { missingServer } from "../../support/brokers.ts";
+import { authority, hubCertificate } from "../../support/certificates.ts";
 import { RedisServer } from "../../support/servers/redis.ts";
 
 const test = anyTest.skipIf(missingServer("redis"));
@@ -196,6 +201,22 @@ test("a password that is missing or wrong is told as that", async () => {
   await expect(wrong).rejects.toMatchObject({ code: "UNAUTHORIZED" });
   const connection = await connect({ url: own.url, password: "secret" });
   expect(await connection.command(["PING"])).toBe("PONG");
+});
+
+test("TLS goes by the authority that is given, and refuses others", async () => {
+  const front = createTlsServer(hubCertificate);
+  front.on("secureConnection", (client) => {
+    const upstream = createConnection({ port: server.port, host: "127.0.0.1" });
+    pipeline(client, upstream, client, () => {});
+  });
+  front.listen(0, "127.0.0.1");
+  await once(front, "listening");
+  onTestFinished(() => void front.close());
+  const { port } = front.address() as AddressInfo;
+  const url = `rediss://127.0.0.1:${port}`;
+  const connection = await connect({ url, tls: { ca: authority } });
+  expect(await connection.command(["PING"])).toBe("PONG");
+  await expect(connect({ url })).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
 });
 
 test("a full server refuses what makes it fuller, and takes what makes room", async () => {

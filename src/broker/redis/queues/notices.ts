@@ -5,6 +5,7 @@ import { decodeError } from "./states.ts";
 export type Head =
   /** A receiver that waits may find something: now, or in so many milliseconds. */
   | { readonly t: "wake"; readonly r: string }
+  | OfferHead
   | { readonly t: "due"; readonly r: string; readonly ms: number }
   | { readonly t: "removed"; readonly q: string }
   /** What somebody here waits for. */
@@ -12,6 +13,20 @@ export type Head =
   | { readonly t: "done"; readonly q: string; readonly p: readonly string[] }
   | { readonly t: "withdrawn"; readonly n: string }
   | HolderHead;
+
+/** Messages that a receiver has not asked for; their frames follow, one after the other. */
+export interface OfferHead {
+  readonly t: "offer";
+  readonly r: string;
+  readonly g: string;
+  /** 1 where the server does not know any more that it has room. */
+  readonly more: number;
+  readonly due: number;
+  /** Fence of the first. */
+  readonly f: string;
+  /** Of each: position, bytes, and its attempts where there were any. */
+  readonly m: readonly (readonly [position: string, bytes: number, ...attempts: number[]])[];
+}
 
 /** About a message in a receiver's hands. "gone": somebody else has settled it. */
 export interface HolderHead {

@@ -18,7 +18,7 @@ export interface Taken {
   readonly more: boolean;
   /** Milliseconds until something becomes due; -1 where nothing will. */
   readonly dueMs: number;
-  readonly deliveries: readonly Delivery[];
+  readonly deliveries: readonly Omit<Delivery, "queue">[];
 }
 
 /** How a claim stands. */
@@ -59,6 +59,8 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
   readonly consumer: string;
   /** Rises with every link: a take of an earlier one comes to nothing. */
   generation = 0;
+  /** Messages that this generation was offered without having asked. */
+  offers = 0;
   readonly #owner: ReceiverOwner;
   readonly #credit: number;
   readonly #onNotice: ((notice: Notice) => void) | undefined;
@@ -133,6 +135,12 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
   /** Until the first link has answered, it only claims: what is somebody else's it does not hold. */
   #isClaimOnly = true;
 
+  /** A new generation: what the server offers to an older one comes to nothing. */
+  begin(): number {
+    this.offers = 0;
+    return ++this.generation;
+  }
+
   lost(): void {
     this.#ready = false;
   }
@@ -147,6 +155,14 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
   wakeAfter(dueMs: number): void {
     this.#due?.cancel();
     this.#due = this.#owner.clock.setTimer(dueMs + 1, () => this.wake());
+  }
+
+  /** The server has offered messages by itself. */
+  offered(generation: number, taken: Omit<Taken, "gone">): void {
+    if (this.#ended || generation !== this.generation) return;
+    this.offers += taken.deliveries.length;
+    this.#took(taken);
+    if (taken.more) this.wake();
   }
 
   notify(notice: Notice): void {
@@ -252,7 +268,8 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
       const taken = await this.#owner.take(this, room, bytes);
       if (this.#ended || generation !== this.generation) return;
       if (taken.gone) return this.#owner.gone(this);
-      this.#took(taken, room, bytes);
+      this.#took(taken);
+      if (taken.more) this.#wanted = true;
     } catch {
       // The link was lost, and the receiver is resumed with the next one.
     } finally {
@@ -261,15 +278,13 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
     }
   }
 
-  #took({ more, dueMs, deliveries }: Taken, room: number, bytes: number): void {
-    let taken = 0;
-    for (const delivery of deliveries) {
-      this.#hold(delivery.fence, delivery.position);
-      this.#pending.push(delivery);
-      taken += delivery.frame.length;
+  #took({ dueMs, deliveries }: Omit<Taken, "gone">): void {
+    const { queue } = this;
+    for (const { position, fence, frame, attempts } of deliveries) {
+      this.#hold(fence, position);
+      this.#pending.push({ queue, position, fence, frame, attempts });
+      this.#pendingBytes += frame.length;
     }
-    this.#pendingBytes += taken;
-    if (more || deliveries.length >= room || taken >= bytes) this.#wanted = true;
     if (dueMs >= 0) this.wakeAfter(dueMs);
     const reader = this.#reader;
     if (reader === undefined || this.#pending.length === 0) return;

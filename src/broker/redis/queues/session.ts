@@ -5,13 +5,13 @@
 import type { ColloquyError } from "../../../errors.ts";
 import type { Clock, Timer } from "../../../runtime/clock.ts";
 import { Deferred } from "../../../runtime/deferred.ts";
-import type { CancelOutcome, Delivery, ReceiveOptions } from "../../broker.ts";
+import type { CancelOutcome, ReceiveOptions } from "../../broker.ts";
 import type { RedisArgument, RedisReply } from "../client.ts";
 import type { LinkPart, RedisConnection } from "../connection.ts";
 import { isReply, replyError } from "../errors.ts";
 import type { RedisLink } from "../link.ts";
 import type { Subscriptions } from "../subscriptions.ts";
-import { type Head, noticeOf } from "./notices.ts";
+import { type Head, noticeOf, type OfferHead } from "./notices.ts";
 import { type ClaimAnswer, type ReceiverOwner, RedisReceiver, type Taken } from "./receiver.ts";
 import { holdScript } from "./scripts/hold.ts";
 import { beatScript, leaveLastScript, leaveScript } from "./scripts/leave.ts";
@@ -112,8 +112,9 @@ export class QueueSession implements LinkPart, ReceiverOwner {
   async take(receiver: RedisReceiver, room: number, bytes: number): Promise<Taken> {
     const { link } = this.#connection;
     if (link === undefined) throw new Error("the link is lost");
-    const { queue, id, generation } = receiver;
-    const parameters = [queue, id, String(generation), String(room), String(bytes)];
+    const { queue, id, generation, offers } = receiver;
+    const numbers = [generation, room, bytes, offers].map(String);
+    const parameters = [queue, id, ...numbers];
     let reply: RedisReply;
     try {
       reply = await link.evaluate(takeScript, [this.key], parameters);
@@ -121,7 +122,7 @@ export class QueueSession implements LinkPart, ReceiverOwner {
       if (isReply(cause)) receiver.fail(replyError(cause, "take"));
       throw cause;
     }
-    return decodeTaken(queue, reply as readonly RedisReply[]);
+    return decodeTaken(reply as readonly RedisReply[]);
   }
 
   holds(receiver: RedisReceiver, fence: number, held: boolean): void {
@@ -194,7 +195,7 @@ export class QueueSession implements LinkPart, ReceiverOwner {
   /** Tells the server what the receiver holds, on a link that has just begun or is there. */
   async #resume(receiver: RedisReceiver, link: RedisLink): Promise<void> {
     const { session, limits } = this.#connection;
-    const generation = ++receiver.generation;
+    const generation = receiver.begin();
     const { claims, queue, id, consumer } = receiver;
     const parameters = [queue, id, String(generation), receiver.hearsNotices ? "1" : "0", session];
     parameters.push(String(Math.ceil(limits.leaseMs)), consumer);
@@ -240,6 +241,9 @@ export class QueueSession implements LinkPart, ReceiverOwner {
       case "wake":
         this.#receivers.get(head.r)?.wake();
         break;
+      case "offer":
+        this.#receivers.get(head.r)?.offered(Number(head.g), decodeOffer(head, data));
+        break;
       case "due":
         this.#receivers.get(head.r)?.wakeAfter(head.ms);
         break;
@@ -280,18 +284,29 @@ function trackerName(queue: string, position: number | string): string {
 const done = Object.freeze({ state: "done" });
 const fresh = Object.freeze({ failures: 0, pickups: 0, crashes: 0 });
 
+function decodeOffer({ more, due, f, m }: OfferHead, frames: Buffer): Omit<Taken, "gone"> {
+  let fence = Number(f);
+  let from = 0;
+  const deliveries = m.map(([position, bytes, failures, pickups = 0, crashes = 0]) => {
+    const frame = frames.subarray(from, from + bytes);
+    from += bytes;
+    const attempts = failures === undefined ? fresh : { failures, pickups, crashes };
+    return { position: Number(position), fence: fence++, frame, attempts };
+  });
+  return { more: more === 1, dueMs: due, deliveries };
+}
+
 type TakenMessage = readonly [position: Buffer, frame: Buffer, ...attempts: number[]];
 
-function decodeTaken(queue: string, reply: readonly RedisReply[]): Taken {
+function decodeTaken(reply: readonly RedisReply[]): Taken {
   const [more, due, first, ...messages] = reply;
   if (typeof more !== "number") return { gone: true, more: false, dueMs: -1, deliveries: [] };
   let fence = Number(String(first));
-  const deliveries: Delivery[] = [];
+  const deliveries: Taken["deliveries"][number][] = [];
   for (const message of messages as readonly unknown[] as readonly TakenMessage[]) {
     const [position, frame, failures, pickups = 0, crashes = 0] = message;
     const attempts = failures === undefined ? fresh : { failures, pickups, crashes };
     deliveries.push({
-      queue,
       position: Number(position.toString()),
       fence: fence++,
       frame,

@@ -1,5 +1,6 @@
 import type { RedisScript } from "../../script.ts";
 import { intake } from "./intake.ts";
+import { offers } from "./offers.ts";
 import { queueScript } from "./script.ts";
 
 /**
@@ -10,7 +11,7 @@ import { queueScript } from "./script.ts";
  */
 export const enqueueScript: RedisScript = queueScript(
   "enqueue",
-  `${intake}
+  `${intake}${offers}
 local q = open(ARGV[3])
 sender = ARGV[4]
 local answer = {}

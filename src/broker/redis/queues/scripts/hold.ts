@@ -17,6 +17,8 @@ local q = open(ARGV[1])
 local receiver, session = ARGV[2], ARGV[5]
 call('ZADD', base .. 'sessions', time + tonumber(ARGV[6]), session)
 call('HSET', base .. 'session:' .. session, receiver, q.name)
+call('HDEL', at('waiting', q), receiver)
+call('HDEL', at('pushed', q), receiver)
 call('HSET', at('receiving', q), receiver, ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. ARGV[7])
 
 local function claim(position, fence)

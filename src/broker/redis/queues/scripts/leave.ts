@@ -33,7 +33,8 @@ local function endReceiver(q, receiver, crashed, seen)
   end
   endLingeringOf(q, receiver)
   call('HDEL', at('receiving', q), receiver)
-  call('SREM', at('waiting', q), receiver)
+  call('HDEL', at('waiting', q), receiver)
+  call('HDEL', at('pushed', q), receiver)
 end
 
 local function endSession(session, crashed)

@@ -11,12 +11,23 @@ end
 -- Receivers are called SESSION.NUMBER.
 local function sessionOf(receiver) return string.match(receiver, '^[^.]+') end
 
--- Who has room and found nothing looks again: as many receivers as there are messages.
+-- Set in scripts that can offer at once, see offers.ts.
+local pushTo
+
+-- Who has room and found nothing gets something, or looks again: as many receivers as it takes.
 local function wake(q, messages)
   while messages > 0 do
-    local receiver = call('SPOP', at('waiting', q))
+    local receiver = call('HRANDFIELD', at('waiting', q))
     if not receiver then return end
-    if tell(sessionOf(receiver), { t = 'wake', r = receiver }) then messages = messages - 1 end
+    local registered = call('HGET', at('waiting', q), receiver)
+    call('HDEL', at('waiting', q), receiver)
+    if pushTo then
+      local pushed = pushTo(q, receiver, registered)
+      if pushed == 0 then return end
+      messages = messages - (pushed or 0)
+    elseif tell(sessionOf(receiver), { t = 'wake', r = receiver }) then
+      messages = messages - 1
+    end
   end
 end
 
@@ -29,16 +40,21 @@ end
 
 -- At the end of every script that moves messages.
 local function wakeAll()
-  tellDones()
   for _, q in pairs(queues) do
-    if q.ready > 0 then wake(q, q.ready) end
+    -- What is offered may expire, and so set free what waits behind it.
+    for _ = 1, 3 do
+      local ready = q.ready
+      q.ready = 0
+      if ready > 0 then wake(q, ready) end
+    end
     if q.due then
       -- Everybody who waits: whoever has room then takes it.
-      for _, receiver in ipairs(call('SMEMBERS', at('waiting', q))) do
+      for _, receiver in ipairs(call('HKEYS', at('waiting', q))) do
         tell(sessionOf(receiver), { t = 'due', r = receiver, ms = math.max(0, q.due - time) })
       end
     end
   end
+  tellDones()
 end
 
 -- A receiver is told about what it holds. @returns whether it hears notices.

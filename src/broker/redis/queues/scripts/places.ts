@@ -18,7 +18,8 @@
  *   track:QUEUE        hash: position → sessions that wait for its end and have not sent it
  *   follow:QUEUE       hash: position → sessions that are told every change
  *   receiving:QUEUE    hash: receiver, called SESSION.NUMBER → GENERATION HEARS CONSUMER
- *   waiting:QUEUE      set: receivers that have room and found nothing
+ *   waiting:QUEUE      hash: receivers that have room and found nothing → GENERATION ROOM
+ *   pushed:QUEUE       hash: receiver → how many messages it was offered without having asked
  *   dead               stream of dead letters, id NUMBER-0
  *   ids:ID:QUEUE       string: position of an exactly-once message of that id
  *   sender:LIFE        hash: sequence → position of what a life of a sender may repeat

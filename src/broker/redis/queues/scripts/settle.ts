@@ -2,6 +2,7 @@ import { logLibrary } from "../../log-script.ts";
 import type { RedisScript } from "../../script.ts";
 import { storeLibrary } from "../../store-script.ts";
 import { intake } from "./intake.ts";
+import { offers } from "./offers.ts";
 import { endingScript } from "./script.ts";
 
 /**
@@ -14,7 +15,7 @@ import { endingScript } from "./script.ts";
  */
 export const settleScript: RedisScript = endingScript(
   "settle",
-  `${intake}
+  `${intake}${offers}
 -- What the store and the log can do: they have a base of their own, without the part of the queues.
 local putConflict, putAll, nextOf, appendAll
 do

@@ -178,10 +178,14 @@ export class RedisQueues implements Queues {
   async report(reports: readonly Report[]): Promise<readonly ReportOutcome[]> {
     if (reports.length === 0) return [];
     const parameters: RedisArgument[] = [];
+    // The question that is open as the report is made: what is asked afterwards it says nothing of.
+    const questions: number[] = [];
     for (const report of reports) {
       const { queue, position, fence, kind } = report;
       const asks = kind === "waiting-input";
-      if (asks) this.#session.holderOf(fence)?.asks(fence, report.number);
+      const holder = this.#session.holderOf(fence);
+      if (asks) holder?.asks(fence, report.number);
+      questions.push(holder?.questionOf(fence) ?? 0);
       const data = asks ? report.question : kind === "progress" ? report.data : undefined;
       parameters.push(queue, String(position), String(fence), kind);
       parameters.push(asks ? String(report.number) : "");
@@ -189,7 +193,9 @@ export class RedisQueues implements Queues {
     }
     try {
       const answers = (await this.#once(reportScript, parameters)) as readonly Buffer[];
-      return reports.map((report, index) => this.#reported(report, String(answers[index])));
+      return reports.map((report, index) =>
+        this.#reported(report, questions[index] ?? 0, String(answers[index])),
+      );
     } catch (error) {
       const outcome = refusedOutcome(error);
       return reports.map(() => outcome);
@@ -353,12 +359,12 @@ export class RedisQueues implements Queues {
     return outcomes;
   }
 
-  #reported(report: Report, answer: string): ReportOutcome {
+  #reported(report: Report, question: number, answer: string): ReportOutcome {
     const { fence, kind } = report;
     const holder = this.#session.holderOf(fence);
     if (answer === "taken") {
       if (kind === "waiting-input") holder?.asked(fence, report.number);
-      else if (kind !== "unstarted") holder?.started(fence);
+      else if (kind !== "unstarted") holder?.started(fence, question);
       return { kind: "taken" };
     }
     if (answer === "stale" || kind !== "waiting-input") return { kind: "stale" };

@@ -187,10 +187,15 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
     if (hold !== undefined && hold.asked === number) this.#count(hold, false);
   }
 
-  /** Its handler runs. */
-  started(fence: number): void {
+  /** The question whose answer its handler waits for; 0 for none. */
+  questionOf(fence: number): number {
+    return this.#holds.get(fence)?.asked ?? 0;
+  }
+
+  /** Its handler runs. @param question - that was open when that was said: it may have asked since. */
+  started(fence: number, question: number): void {
     const hold = this.#holds.get(fence);
-    if (hold === undefined) return;
+    if (hold === undefined || hold.asked !== question) return;
     hold.asked = 0;
     this.#count(hold, true);
   }

@@ -1,5 +1,9 @@
 /** The embedded broker as it is used: the owner's hub in its thread, everybody a client of it. */
+import { extent } from "../support/extent.ts";
 import { conform } from "./support/conform.ts";
 import { testedBroker } from "./support/tested-brokers.ts";
 
-await conform(testedBroker("embedded"));
+/** Each case starts a thread, some several. What is below it, a store and hubs, has all of them in every run. */
+const every = extent({ ci: 1, here: 3 });
+
+await conform(testedBroker("embedded"), every);

@@ -38,6 +38,7 @@ local function claim(position, fence)
   hold.receiver = receiver
   call('XCLAIM', lane(hold.lane, q), group, receiver, 0, id(position), 'FORCE', 'JUSTID')
   call('HSET', at('held', q), position, holdText(hold))
+  q.holds[position] = nil
   return hold, record
 end
 

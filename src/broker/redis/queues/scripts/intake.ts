@@ -10,8 +10,10 @@ local function lifeOf(life)
   local memory = lives[life]
   if memory then return memory end
   memory = { key = base .. 'sender:' .. life }
-  memory.from = tonumber(call('HGET', memory.key, 'from') or '0')
-  memory.before = memory.from
+  local known = call('HMGET', memory.key, 'from', 'top')
+  memory.from = tonumber(known[1] or '0')
+  memory.top = tonumber(known[2] or '0')
+  memory.before, memory.new, memory.fields = memory.from, {}, {}
   lives[life] = memory
   return memory
 end
@@ -34,8 +36,13 @@ local function onceKey(q, m) return base .. 'ids:' .. #m.id .. ':' .. m.id .. ':
 
 -- The position under which it was stored before.
 local function storedBefore(q, m)
-  local position = m.life ~= '' and call('HGET', lifeOf(m.life).key, m.sequence)
-  if position then return position end
+  if m.life ~= '' then
+    local memory = lifeOf(m.life)
+    local position = memory.new[m.sequence]
+    -- What is above the highest sequence so far is new.
+    if not position and tonumber(m.sequence) <= memory.top then position = call('HGET', memory.key, m.sequence) end
+    if position then return position end
+  end
   return q.declared and m.guarantee == 'exactly-once' and call('GET', onceKey(q, m))
 end
 
@@ -75,7 +82,10 @@ local function store(q, m)
   if m.guarantee == 'exactly-once' then call('SET', onceKey(q, m), position, 'PX', dayMs) end
   if m.life ~= '' then
     local memory = lifeOf(m.life)
-    call('HSET', memory.key, m.sequence, position)
+    memory.new[m.sequence] = position
+    memory.fields[#memory.fields + 1] = m.sequence
+    memory.fields[#memory.fields + 1] = position
+    memory.highest = math.max(memory.highest or memory.top, tonumber(m.sequence))
     memory.from = math.max(memory.from, tonumber(m.repeatsFrom))
     memory.used = true
   end
@@ -86,14 +96,15 @@ end
 local function trim(memory)
   local first, last = memory.before, memory.from - 1
   if last - first < 4096 then
-    for sequence = first, last do call('HDEL', memory.key, text(sequence)) end
+    local old = {}
+    for sequence = first, last do old[#old + 1] = text(sequence) end
+    call('HDEL', memory.key, unpack(old))
   else
     for _, sequence in ipairs(call('HKEYS', memory.key)) do
       local number = tonumber(sequence)
       if number and number <= last then call('HDEL', memory.key, sequence) end
     end
   end
-  call('HSET', memory.key, 'from', text(memory.from))
 end
 
 -- After everything was stored.
@@ -103,6 +114,11 @@ local function stored()
   end
   for _, memory in pairs(lives) do
     if memory.used then
+      local fields = memory.fields
+      for from = 1, #fields, 1024 do
+        call('HSET', memory.key, unpack(fields, from, math.min(#fields, from + 1023)))
+      end
+      call('HSET', memory.key, 'from', text(memory.from), 'top', text(memory.highest))
       if memory.from > memory.before then trim(memory) end
       call('PEXPIRE', memory.key, dayMs)
     end

@@ -25,15 +25,29 @@ local function holdText(hold)
   return hold.fence .. ' ' .. hold.lane .. ' ' .. hold.receiver .. (hold.once and ' 1 ' or ' 0 ') .. (hold.from or '-') .. key
 end
 local function heldAt(q, position)
-  local text = call('HGET', at('held', q), position)
-  return text and parseHold(text)
+  local known = q.holds[position]
+  local text = known == nil and call('HGET', at('held', q), position) or known
+  return text and parseHold(text) or nil
+end
+-- Reads at once who holds many messages.
+local function lookUp(q, positions)
+  for from = 1, #positions, 512 do
+    local last = math.min(#positions, from + 511)
+    local texts = call('HMGET', at('held', q), unpack(positions, from, last))
+    for i = from, last do q.holds[positions[i]] = texts[i - from + 1] end
+  end
+end
+local function letGo(q, position)
+  q.holds[position] = false
 end
 
 local function recordOf(q, position)
+  if not watched('record', q) then return nil end
   local packed = call('HGET', at('record', q), position)
-  return packed and cmsgpack.unpack(packed)
+  return packed and cmsgpack.unpack(packed) or nil
 end
 local function keep(q, position, record)
+  q.record = true
   call('HSET', at('record', q), position, cmsgpack.pack(record))
 end
 local function freshRecord()
@@ -120,10 +134,10 @@ end
 
 -- Makes the message final. hold = { lane, from, key }; it stays with its holder where it lingers.
 local function finish(q, position, hold, state, record, lingers)
-  local key = lane(hold.lane, q)
-  call('XACK', key, group, id(position))
-  call('XDEL', key, id(position))
-  call('HDEL', at('held', q), position)
+  local ended = endedIn(q, hold.lane)
+  ended[#ended + 1] = position
+  q.ended[position] = true
+  letGo(q, position)
   if record then
     call('HDEL', at('record', q), position)
     local letter = string.sub(state, 1, 1)
@@ -146,6 +160,7 @@ end
 local function giveBack(q, position, hold, record, due)
   call('XACK', lane(hold.lane, q), group, id(position))
   call('HDEL', at('held', q), position)
+  letGo(q, position)
   record.phase, record.progress, record.followed = nil, nil, nil
   endWithdrawals(record, 'too-late')
   record.due = due
@@ -164,6 +179,7 @@ end
 local function putBack(q, position, hold)
   call('XACK', lane(hold.lane, q), group, id(position))
   call('HDEL', at('held', q), position)
+  letGo(q, position)
   call('ZADD', front(hold.lane, q), position, position)
   q.ready = q.ready + 1
 end

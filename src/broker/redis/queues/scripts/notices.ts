@@ -38,8 +38,32 @@ local function tellDones()
   end
 end
 
+-- Messages that became final in this script, of one lane: they are taken away together.
+local function endedIn(q, l)
+  q.lists = q.lists or {}
+  local list = q.lists[l] or {}
+  q.lists[l] = list
+  return list
+end
+local function takeAway()
+  for _, q in pairs(queues) do
+    for l, positions in pairs(q.lists or {}) do
+      for from = 1, #positions, 512 do
+        local last = math.min(#positions, from + 511)
+        local ids = {}
+        for i = from, last do ids[#ids + 1] = id(positions[i]) end
+        call('XACK', lane(l, q), group, unpack(ids))
+        call('XDEL', lane(l, q), unpack(ids))
+        call('HDEL', at('held', q), unpack(positions, from, last))
+      end
+    end
+    q.lists = nil
+  end
+end
+
 -- At the end of every script that moves messages.
 local function wakeAll()
+  takeAway()
   for _, q in pairs(queues) do
     -- What is offered may expire, and so set free what waits behind it.
     for _ = 1, 3 do
@@ -54,6 +78,7 @@ local function wakeAll()
       end
     end
   end
+  takeAway()
   tellDones()
 end
 
@@ -72,7 +97,7 @@ local function consumerOf(q, receiver)
   return receiving and string.match(receiving, '^%d+ %d (.*)$') or ''
 end
 
--- Whether anybody waits for, or follows, messages of the queue without having sent them.
+-- Whether the queue has any such thing: most have not.
 local function watched(part, q)
   if q[part] == nil then q[part] = call('EXISTS', at(part, q)) == 1 end
   return q[part]

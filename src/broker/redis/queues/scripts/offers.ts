@@ -150,6 +150,7 @@ local function offer(q, receiver, generation, room, bytesMax, chunk)
       answer[#answer + 1] = told
     end
     if #holds > 0 then call('HSET', at('held', q), unpack(holds)) end
+    q.holds = {}
     for _, offer in ipairs(offers) do
       local position, record = offer.position, offer.record
       if record and record.lapsed then

@@ -22,7 +22,8 @@
  *   pushed:QUEUE       hash: receiver → how many messages it was offered without having asked
  *   dead               stream of dead letters, id NUMBER-0
  *   ids:ID:QUEUE       string: position of an exactly-once message of that id
- *   sender:LIFE        hash: sequence → position of what a life of a sender may repeat
+ *   sender:LIFE        hash: sequence → position of what a life of a sender may repeat;
+ *                      from: the lowest of them, top: the highest that was stored
  *   sessions           zset of sessions by the end of their lease
  *   session:SESSION    hash: receiver → its queue
  *   count              hash: fence, dead, positions; beat: when a session has shown itself last
@@ -45,7 +46,7 @@ local queues = {}
 local function open(name)
   local q = queues[name]
   if q then return q end
-  q = { name = name, ready = 0 }
+  q = { name = name, ready = 0, ended = {}, holds = {} }
   local info = call('HMGET', at('info', q), 'next', 'lanes', 'forgotten')
   q.declared = info[1] ~= false
   q.next = tonumber(info[1] or '1')
@@ -72,6 +73,7 @@ end
 
 -- The message, if it is not final, and its lane.
 local function find(q, position)
+  if q.ended[position] then return nil end
   for l in string.gmatch(q.lanes, '%d') do
     local found = call('XRANGE', lane(l, q), id(position), id(position))
     if found[1] then return entryOf(found[1][2]), l end

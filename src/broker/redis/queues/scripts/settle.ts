@@ -145,13 +145,20 @@ local function settle(i, effects)
   return 'settled'
 end
 
-local answer = {}
+-- Where each settlement begins, and what it has as effects.
+local settlements, positions = {}, {}
 local i = 6
 while i <= #ARGV do
   local effects, after = effectsAt(i + 8, tonumber(ARGV[i + 7]))
-  answer[#answer + 1] = settle(i, effects)
+  settlements[#settlements + 1] = { at = i, effects = effects }
+  local ofQueue = positions[ARGV[i]] or {}
+  positions[ARGV[i]] = ofQueue
+  ofQueue[#ofQueue + 1] = ARGV[i + 1]
   i = after
 end
+for name, ofQueue in pairs(positions) do lookUp(open(name), ofQueue) end
+local answer = {}
+for index, each in ipairs(settlements) do answer[index] = settle(each.at, each.effects) end
 announce(ARGV[4], ARGV[5])
 stored()
 return answer

@@ -17,6 +17,7 @@ import type { Random } from "../../runtime/random.ts";
 import { sleep } from "../../runtime/sleep.ts";
 import { ulidSource } from "../../runtime/ulid.ts";
 import { StatusFeed } from "../hub/status-feed.ts";
+import { CallRoom } from "./call-room.ts";
 import type { RedisArgument, RedisClient, RedisReply } from "./client.ts";
 import { isReply, lostInFlight, replyError, unreachable } from "./errors.ts";
 import { RedisLink } from "./link.ts";
@@ -65,7 +66,7 @@ export class RedisConnection {
   /** Calls whose answers came, and which the server need not remember. */
   #answered: number[] = [];
   #calls = 0;
-  #waitingBytes = 0;
+  readonly #room: CallRoom;
   readonly #inFlight = new Set<Promise<unknown>>();
   #link: RedisLink | undefined;
   #ready = new Deferred();
@@ -83,6 +84,7 @@ export class RedisConnection {
     this.session = ulidSource(clock, random)();
     this.#prototype = prototype;
     this.#where = where;
+    this.#room = new CallRoom(limits.callBytesMax);
     this.#name = `colloquy:${name.replaceAll(unshownCharacters, "_")}`;
     this.#callsKey = this.names.key("c", this.session);
     this.#ready.promise.catch(() => {});
@@ -151,10 +153,11 @@ export class RedisConnection {
 
   /**
    * Runs a script made by `onceScript`, once, whatever becomes of links meanwhile, and resolves when
-   * what it wrote is on the server's disk, as far as the server can tell.
+   * what it wrote is on the server's disk, as far as the server can tell. Where too much waits already it
+   * waits itself: what is to be kept is not refused for want of room here.
    *
    * @param keys - after those that are the call's own; `parameters` likewise.
-   * @throws as `command`; INDETERMINATE when the server was away for too long, or does not flush.
+   * @throws as `command`, but not QUEUE_FULL; INDETERMINATE when the server was away for too long, or does not flush.
    */
   once(
     script: RedisScript,
@@ -163,17 +166,21 @@ export class RedisConnection {
     options: CallOptions = {},
   ): Promise<RedisReply> {
     const number = ++this.#calls;
-    return this.#counted(parameters, () => {
-      const answer = this.#repeat(
-        script.name,
-        (link) => this.#evaluateOnce(link, script, number, keys, parameters),
-        { ...options, writes: true },
-      );
-      // Also after a failure: it will not be asked again.
-      const done = () => void this.#answered.push(number);
-      answer.then(done, done);
-      return answer;
-    });
+    return this.#counted(
+      parameters,
+      () => {
+        const answer = this.#repeat(
+          script.name,
+          (link) => this.#evaluateOnce(link, script, number, keys, parameters),
+          { ...options, writes: true },
+        );
+        // Also after a failure: it will not be asked again.
+        const done = () => void this.#answered.push(number);
+        answer.then(done, done);
+        return answer;
+      },
+      { ...options, waits: true },
+    );
   }
 
   async #evaluateOnce(
@@ -237,27 +244,28 @@ export class RedisConnection {
     }
   }
 
+  /** @param waits - for room, where there is none. */
   async #counted(
     parts: readonly RedisArgument[],
     call: () => Promise<RedisReply>,
+    { signal, waits = false }: CallOptions & { readonly waits?: boolean } = {},
   ): Promise<RedisReply> {
     if (this.#failure !== undefined) throw this.#failure;
     let bytes = 0;
     for (const part of parts) bytes += part.length;
-    const { callBytesMax } = this.limits;
-    // One alone may have more: what is large must not be refused for ever.
-    if (this.#waitingBytes > 0 && this.#waitingBytes + bytes > callBytesMax) {
-      throw new ColloquyError("QUEUE_FULL", `callBytesMax ${callBytesMax} is reached`, {
-        details: { limit: "callBytesMax", value: callBytesMax },
-      });
+    if (waits) {
+      // Called at once where there is room: calls keep their order.
+      const room = this.#room.enter(bytes, signal);
+      if (room !== undefined) await room;
+    } else {
+      this.#room.enterNow(bytes);
     }
-    this.#waitingBytes += bytes;
     const answer = call();
     this.#inFlight.add(answer);
     try {
       return await answer;
     } finally {
-      this.#waitingBytes -= bytes;
+      this.#room.leave(bytes);
       this.#inFlight.delete(answer);
     }
   }
@@ -358,6 +366,7 @@ export class RedisConnection {
     this.#failure = error;
     this.#link = undefined;
     this.#ready.reject(error);
+    this.#room.close(error);
     for (const part of this.#parts) part.closed?.(error);
     this.statuses.push({ kind: "closed" });
     this.#letGo();

@@ -40,7 +40,7 @@ export interface RedisBrokerLimits {
   readonly backoffMaxMs: number;
   /** Bytes of publications that may wait for the server; beyond them they are lost. Default: 128 MiB. */
   readonly waitingBytesMax: number;
-  /** Bytes of calls that may wait for an answer; more are refused with QUEUE_FULL. Default: 64 MiB. */
+  /** Bytes of calls that may wait for an answer; what writes waits for room then, the rest is refused with QUEUE_FULL. Default: 64 MiB. */
   readonly callBytesMax: number;
 }
 

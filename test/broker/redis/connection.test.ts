@@ -233,19 +233,51 @@ test("a full server refuses what makes it fuller, and takes what makes room", as
   expect(await connection.once(increase, [connection.names.key("n")], ["1"])).toBe(1);
 });
 
-test("calls may not wait without bound", async () => {
+test("calls may not wait without bound; what writes waits for room, in order", async () => {
   const proxy = await proxied();
   const url = `redis://127.0.0.1:${proxy.port}`;
   const connection = await connect({ url, callBytesMax: 1_000 });
   proxy.admission = "refuse";
   proxy.cut();
   await connection.link?.lost;
-  const key = connection.names.key("x");
-  const large = connection.command(["SET", key, Buffer.alloc(5_000)]);
-  const more = connection.command(["SET", key, "y"]);
+  const { names } = connection;
+  const large = connection.command(["SET", names.key("x"), Buffer.alloc(5_000)]);
+  const more = connection.command(["SET", names.key("x"), "y"]);
   await expect(more).rejects.toMatchObject({ code: "QUEUE_FULL" });
+  const given = new AbortController();
+  const calls = [100, 600, 100, 2_000, 100, 600].map((bytes, at) => {
+    const { signal } = at === 2 ? given : new AbortController();
+    const parameters = ["1", Buffer.alloc(bytes)];
+    return connection.once(increase, [names.key("n")], parameters, { signal });
+  });
+  const settling = Promise.allSettled(calls);
+  given.abort();
   proxy.admission = "open";
   expect(await large).toBe("OK");
+  const settled = await settling;
+  expect(settled.map((each) => (each.status === "fulfilled" ? each.value : "given up"))).toEqual([
+    1,
+    2,
+    "given up",
+    3,
+    4,
+    5,
+  ]);
+  // Nothing is left of them.
+  expect(await connection.command(["SET", names.key("x"), Buffer.alloc(900)])).toBe("OK");
+});
+
+test("who waits for room when the broker is closed is told so", async () => {
+  const proxy = await proxied();
+  const connection = await connect({ url: `redis://127.0.0.1:${proxy.port}`, callBytesMax: 100 });
+  proxy.admission = "refuse";
+  proxy.cut();
+  await connection.link?.lost;
+  const key = connection.names.key("n");
+  const calls = [1, 2].map(() => connection.once(increase, [key], ["1", Buffer.alloc(200)]));
+  const refused = calls.map((call) => expect(call).rejects.toMatchObject({ code: "CLOSED" }));
+  await connection.close();
+  await Promise.all(refused);
 });
 
 test("a client that is handed in is left as it is", async () => {

@@ -345,8 +345,9 @@ export async function readPage(
   filter: string,
   from: number,
   signal?: AbortSignal,
+  messagesMax: number = pageMessages,
 ): Promise<Page> {
-  const question = { seq: from, next_by_subj: filter, batch: pageMessages, max_bytes: pageBytes };
+  const question = { seq: from, next_by_subj: filter, batch: messagesMax, max_bytes: pageBytes };
   return await getDirectly(link, kind, question, signal);
 }
 

@@ -7,6 +7,7 @@
  *   PREFIX.m.>                 stream PREFIX_state: records of the queues
  *   PREFIX.w.>                 stream PREFIX_work: what waits in the queues
  *   PREFIX.v.KEY               stream PREFIX_volatile: volatile entries of the store
+ *   PREFIX.r.>                 stream PREFIX_volatile: who receives from which queue
  *   PREFIX.n.>                 notices between the broker objects of a fabric; nothing of them is stored
  *
  * A topic is a subject already, but for the rule that no wildcard matches a token that begins with

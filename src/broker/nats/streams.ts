@@ -98,8 +98,8 @@ function configs(
     volatile: {
       ...common,
       name: streams.volatile,
-      description: "colloquy: volatile entries of the store",
-      subjects: [`${prefix}.v.>`],
+      description: "colloquy: volatile entries of the store, who receives",
+      subjects: [`${prefix}.v.>`, `${prefix}.r.>`],
       retention: "limits",
       storage: "memory",
       max_msgs_per_subject: 1,

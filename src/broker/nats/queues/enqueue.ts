@@ -1,0 +1,88 @@
+/** Puts messages into queues: each is one publication, and its position is the sequence it gets. */
+import { ColloquyError, errorInfo, isColloquyError } from "../../../errors.ts";
+import { withAbort } from "../../../runtime/abort.ts";
+import type { EnqueueOutcome, QueuedMessage } from "../../broker.ts";
+import type { HeaderPairs } from "../client.ts";
+import type { NatsLink } from "../connection.ts";
+import { clientError } from "../errors.ts";
+import { jsHeaders } from "../jetstream.ts";
+import type { Mailboxes } from "./mailboxes.ts";
+import type { Publisher } from "./publisher.ts";
+import type { QueueSubjects } from "./subjects.ts";
+import { headersOf, storageId } from "./work-message.ts";
+
+/** How often a mailbox may change under one message. */
+const mailboxesMax = 5;
+
+/** A message as it is to be stored, whoever made it. */
+export interface Parcel {
+  readonly queue: string;
+  readonly subject: string;
+  readonly frame: Uint8Array;
+  readonly headers: HeaderPairs;
+}
+
+export class Enqueue {
+  readonly #link: NatsLink;
+  readonly #subjects: QueueSubjects;
+  readonly #mailboxes: Mailboxes;
+  readonly #publisher: Publisher;
+
+  constructor(link: NatsLink, subjects: QueueSubjects, mailboxes: Mailboxes, publisher: Publisher) {
+    this.#link = link;
+    this.#subjects = subjects;
+    this.#mailboxes = mailboxes;
+    this.#publisher = publisher;
+  }
+
+  async enqueue(
+    queue: string,
+    messages: readonly QueuedMessage[],
+    signal?: AbortSignal,
+  ): Promise<readonly EnqueueOutcome[]> {
+    const sequence = await this.#mailboxes.sequence(queue, signal);
+    const storing = messages.map((message) => this.store(this.parcel(queue, message), sequence));
+    return await withAbort(Promise.all(storing), signal);
+  }
+
+  parcel(queue: string, message: QueuedMessage): Parcel {
+    const { lane, key, frame, notBeforeMs } = message;
+    const headers = headersOf(message);
+    headers[jsHeaders.messageId] = storageId(queue, message, this.#link.newId);
+    const subject = this.#subjects.message(queue, lane, key, notBeforeMs !== undefined);
+    return { queue, subject, frame, headers };
+  }
+
+  /**
+   * @param sequence - of the mailbox; undefined: there is none.
+   * @throws CLOSED.
+   */
+  async store(parcel: Parcel, sequence: number | undefined): Promise<EnqueueOutcome> {
+    const { queue, subject, frame } = parcel;
+    for (let attempt = 1; sequence !== undefined; attempt++) {
+      const headers = { ...parcel.headers, ...this.#mailboxes.condition(queue, sequence) };
+      try {
+        const message = { subject, payload: frame, headers };
+        const { seq, duplicate } = await this.#publisher.publish(message, "queues.enqueue");
+        return { kind: "stored", position: seq, duplicate };
+      } catch (thrown) {
+        const error = clientError(thrown, "queues.enqueue");
+        if (error.code === "CLOSED") throw error;
+        if (!isColloquyError(error, "CONFLICT") || attempt === mailboxesMax) return refused(error);
+      }
+      sequence = (await this.#mailboxes.look([queue])).get(queue);
+    }
+    return { kind: "rejected", error: errorInfo(undeclared(queue)) };
+  }
+}
+
+export function undeclared(queue: string): ColloquyError<"NO_ELIGIBLE_AGENT"> {
+  return new ColloquyError("NO_ELIGIBLE_AGENT", `nobody has declared the mailbox ${queue}`, {
+    details: { queue },
+  });
+}
+
+function refused(error: ColloquyError): EnqueueOutcome {
+  const kind = error.code === "INDETERMINATE" ? "indeterminate" : "rejected";
+  return { kind, error: errorInfo(error) };
+}

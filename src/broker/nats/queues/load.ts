@@ -1,0 +1,31 @@
+/** A message that this client does not hold, as the streams have it. */
+import { isColloquyError } from "../../../errors.ts";
+import { readPage } from "../jetstream.ts";
+import type { QueueHub } from "./hub.ts";
+import { Item } from "./item.ts";
+import { workMessage } from "./work-message.ts";
+
+/** Undefined when nothing waits there. Its record is read after it, so that an end is never missed. */
+export async function loadItem(
+  hub: QueueHub,
+  queue: string,
+  position: number,
+  signal?: AbortSignal,
+): Promise<Item | undefined> {
+  const { subjects, link, records } = hub;
+  if (!(position >= 1)) return undefined;
+  try {
+    const page = await readPage(link, "work", subjects.waiting(queue), position, signal, 1);
+    const [message] = page.messages;
+    if (message?.seq !== position) return undefined;
+    const { subject, data, header } = message;
+    const work = workMessage(position, subject, subjects.place(subject), data, header);
+    const reply = subjects.acknowledgement(queue, work.lane, position);
+    const item = new Item(queue, work, reply);
+    item.record = await records.readOne(queue, position, signal);
+    return item;
+  } catch (error) {
+    if (isColloquyError(error, "NOT_FOUND")) return undefined;
+    throw error;
+  }
+}

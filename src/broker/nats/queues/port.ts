@@ -1,0 +1,211 @@
+/** The queues of a NATS broker, natively on JetStream: see docs/decisions/026-nats-queues.md. */
+import { throwIfAborted } from "../../../runtime/abort.ts";
+import type {
+  Answer,
+  AnswerOutcome,
+  BrowseRange,
+  CancelOptions,
+  CancelOutcome,
+  Claim,
+  DeadLetter,
+  Delivery,
+  EnqueueOutcome,
+  MailboxInfo,
+  MessageState,
+  QueuedMessage,
+  Queues,
+  ReceiveOptions,
+  Report,
+  ReportOutcome,
+  Settlement,
+  SettleOutcome,
+  StoredMessage,
+  Topics,
+  TrackOptions,
+} from "../../broker.ts";
+import type { LinkPart, NatsLink } from "../connection.ts";
+import { giveAnswer } from "./answer.ts";
+import { browse, mailboxes } from "./browse.ts";
+import { cancel, tellHolder } from "./cancel.ts";
+import { takeClaims } from "./claims.ts";
+import { deadLetters, purge, replay } from "./dead-letters.ts";
+import { Effects, type PlanStored } from "./effects.ts";
+import { Enqueue } from "./enqueue.ts";
+import { QueueHub } from "./hub.ts";
+import { endedErrors } from "./judge.ts";
+import { brief } from "./notices.ts";
+import { answerPeer, tellFollowers } from "./peer-answers.ts";
+import { report } from "./report.ts";
+import { Settle } from "./settle.ts";
+import { Tracks } from "./tracks.ts";
+
+export class NatsQueues implements Queues, LinkPart {
+  readonly #link: NatsLink;
+  readonly #hub: QueueHub;
+  readonly #enqueue: Enqueue;
+  readonly #settle: Settle;
+  readonly #effects: Effects;
+  readonly #tracks: Tracks;
+
+  /** @param planStored - what puts and appends of settlements come to. */
+  constructor(link: NatsLink, topics: Topics, planStored: PlanStored) {
+    this.#link = link;
+    this.#tracks = new Tracks(() => this.#hub);
+    const tracks = this.#tracks;
+    this.#hub = new QueueHub(link, topics, {
+      abandon: (item) => this.#settle.abandon(item),
+      answer: (question) => answerPeer(this.#hub, tracks, question),
+      offered: (item) => brief(this.#hub, tracks, item),
+      written: (queue, position, at) => tracks.written(queue, position, at),
+      changed: (queue, position) => {
+        tracks.changed(queue, position);
+        tellFollowers(this.#hub, queue, position);
+      },
+      heard: (queue, notice) => {
+        if (notice.op === "moved") this.#hub.queues.get(queue)?.keyMoved(notice.name);
+        else tracks.receiverBegan(queue);
+      },
+    });
+    const { subjects, publisher } = this.#hub;
+    this.#enqueue = new Enqueue(link, subjects, this.#hub.mailboxes, publisher);
+    this.#effects = new Effects(this.#hub, this.#enqueue, topics, planStored);
+    this.#settle = new Settle(this.#hub, this.#effects);
+    link.add(tracks);
+    link.add(this);
+  }
+
+  async declare(queues: readonly string[], signal?: AbortSignal): Promise<void> {
+    await this.#enter(signal);
+    await this.#hub.mailboxes.declare(queues, signal);
+  }
+
+  async remove(queues: readonly string[], signal?: AbortSignal): Promise<void> {
+    await this.#enter(signal);
+    for (const queue of new Set(queues)) {
+      await this.#hub.mailboxes.remove(queue, signal);
+      for (const item of [...(this.#hub.queues.get(queue)?.items ?? [])]) {
+        await tellHolder(this.#hub, item, endedErrors.removed);
+      }
+      await this.#hub.askOthers(queue, { op: "removed", queue });
+    }
+  }
+
+  async mailboxes(signal?: AbortSignal): Promise<readonly MailboxInfo[]> {
+    await this.#enter(signal);
+    return await mailboxes(this.#hub, signal);
+  }
+
+  async enqueue(
+    queue: string,
+    messages: readonly QueuedMessage[],
+    signal?: AbortSignal,
+  ): Promise<readonly EnqueueOutcome[]> {
+    if (messages.length === 0) return [];
+    if (signal !== undefined || !this.#link.isReady) await this.#enter(signal);
+    return await this.#enqueue.enqueue(queue, messages, signal);
+  }
+
+  async *receive(
+    queue: string,
+    options: ReceiveOptions,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly Delivery[], void, undefined> {
+    this.#link.assertOpen();
+    if (signal.aborted) return;
+    const receiver = this.#hub.receive(queue, options);
+    const leave = () => void this.#hub.leave(queue, receiver).catch(() => {});
+    signal.addEventListener("abort", leave, { once: true });
+    if (options.claims !== undefined) void this.#claim(queue, receiver, options.claims);
+    try {
+      yield* receiver.batches;
+    } finally {
+      signal.removeEventListener("abort", leave);
+      leave();
+    }
+  }
+
+  async settle(settlements: readonly Settlement[]): Promise<readonly SettleOutcome[]> {
+    if (settlements.length === 0) return [];
+    this.#link.assertOpen();
+    return await this.#settle.settle(settlements);
+  }
+
+  async report(reports: readonly Report[]): Promise<readonly ReportOutcome[]> {
+    this.#link.assertOpen();
+    return await report(this.#hub, reports);
+  }
+
+  async cancel(
+    queue: string,
+    position: number,
+    options: CancelOptions = {},
+  ): Promise<CancelOutcome> {
+    await this.#enter(options.signal);
+    return await cancel(this.#hub, queue, position, options);
+  }
+
+  async answer(
+    queue: string,
+    position: number,
+    answer: Answer,
+    signal?: AbortSignal,
+  ): Promise<AnswerOutcome> {
+    await this.#enter(signal);
+    return await giveAnswer(this.#hub, queue, position, answer, signal);
+  }
+
+  async track(queue: string, position: number, options: TrackOptions = {}): Promise<MessageState> {
+    await this.#enter(options.signal);
+    return await this.#tracks.track(queue, position, options);
+  }
+
+  async *browse(
+    queue: string,
+    range: BrowseRange,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly StoredMessage[], void, undefined> {
+    await this.#enter(signal);
+    yield* browse(this.#hub, queue, range, signal);
+  }
+
+  async *deadLetters(
+    range: BrowseRange,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly DeadLetter[], void, undefined> {
+    await this.#enter(signal);
+    yield* deadLetters(this.#hub, range, signal);
+  }
+
+  async replay(letters: readonly number[], signal?: AbortSignal): Promise<number> {
+    await this.#enter(signal);
+    return await replay(this.#hub, this.#enqueue, letters, signal);
+  }
+
+  async purge(letters: readonly number[], signal?: AbortSignal): Promise<number> {
+    await this.#enter(signal);
+    return await purge(this.#hub, letters, signal);
+  }
+
+  begun(): void {
+    this.#forward();
+  }
+
+  #forward(): void {
+    void this.#effects.forwardLeft().catch(() => {});
+  }
+
+  async #claim(
+    queue: string,
+    receiver: ReturnType<QueueHub["receive"]>,
+    claims: readonly Claim[],
+  ): Promise<void> {
+    await takeClaims(this.#hub, queue, receiver, claims).catch(() => {});
+  }
+
+  /** @throws CLOSED; CANCELLED. */
+  async #enter(signal: AbortSignal | undefined): Promise<void> {
+    this.#link.assertOpen();
+    throwIfAborted(signal);
+    await this.#link.whenReady(signal);
+  }
+}

@@ -1,10 +1,10 @@
 /** `colloquy/nats`: a broker over NATS with JetStream. Needs the package `@nats-io/transport-node`. */
 import type { Broker } from "../broker.ts";
 import type { ProbeCheck } from "../probe.ts";
-import { absentQueues } from "./absent-queues.ts";
 import { NatsBroker } from "./broker.ts";
 import { NatsLink } from "./connection.ts";
 import { type NatsBrokerOptions, natsSettings } from "./options.ts";
+import { openQueues } from "./queues/open.ts";
 
 export type { ProbeCheck } from "../probe.ts";
 export type { NatsClient } from "./client.ts";
@@ -25,5 +25,5 @@ export interface OpenNatsBroker extends Broker {
  */
 export async function openNatsBroker(given: string | NatsBrokerOptions): Promise<OpenNatsBroker> {
   const link = await NatsLink.open(natsSettings(given));
-  return await NatsBroker.open(link, absentQueues);
+  return await NatsBroker.open(link, openQueues);
 }

@@ -16,6 +16,8 @@ export async function openNats(): Promise<Subject> {
       servers: `nats://127.0.0.1:${proxy.port}`,
       system: { monitor: server.monitorUrl },
       name: "nats",
+      // What a process had that was killed comes back after that.
+      leaseMs: 3_000,
     });
     proxies.set(broker, proxy);
     return broker;

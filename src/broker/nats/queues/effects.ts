@@ -21,11 +21,13 @@ export interface EffectsPlan {
 
 export type Planned = EffectsPlan | { readonly kind: "refused"; readonly error: ErrorInfo };
 
-/** What a put or an append of a settlement comes to, see store-effects.ts. */
-export type PlanStored = (effects: readonly Effect[]) => Promise<{
+export interface StoredPlan {
   readonly messages: readonly StreamMessage[];
-  readonly committed: () => Promise<void>;
-}>;
+  committed(): Promise<void>;
+}
+
+/** What the puts and appends among effects come to, see stored-effects.ts. */
+export type PlanStored = (effects: readonly Effect[]) => Promise<StoredPlan>;
 
 const outboxHeaders = {
   queue: "Colloquy-Queue",
@@ -62,7 +64,7 @@ export class Effects {
     const outbox = parcels.map((parcel, index) =>
       outboxMessage(subjects.outbox(`${id}.${index}`), parcel),
     );
-    let stored: Awaited<ReturnType<PlanStored>>;
+    let stored: StoredPlan;
     try {
       stored = await this.#planStored(effects);
     } catch (error) {

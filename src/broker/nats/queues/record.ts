@@ -75,7 +75,7 @@ export const firstLife: LiveRecord = {
 const stateHeader = "Colloquy-State";
 const attemptHeader = "Colloquy-Attempt";
 const byHeader = "Colloquy-Client";
-const writeHeader = "Colloquy-Write";
+const writeHeader = "Colloquy-Record";
 const resultHeader = "Colloquy-Result";
 
 const encoder = new TextEncoder();

@@ -33,6 +33,8 @@ export class NatsTopics implements Topics, LinkPart {
   /** Publications whose publisher wants to know, by number, until the server has come past them. */
   readonly #unheard = new Map<number, Publication>();
   readonly #subjects = new Map<string, string>();
+  /** By pattern: for what this broker object announces itself. */
+  readonly #own = new Map<string, Set<{ readonly receive: ReceivePublication }>>();
   #numbers = 0;
   /** Bytes that the server has not told to have taken. */
   #waitingBytes = 0;
@@ -56,6 +58,12 @@ export class NatsTopics implements Topics, LinkPart {
     this.#askIfNeeded();
   }
 
+  /** Publishes what the broker itself has to say: also to the subscriptions of this same broker object. */
+  announce(topic: string, frame: Uint8Array): void {
+    this.publish([{ topic, frame }]);
+    for (const { receive } of this.#own.get(topic) ?? []) receive(topic, frame);
+  }
+
   hasRoom(): boolean {
     return this.#waitingBytes < waitingBytesMax;
   }
@@ -73,6 +81,9 @@ export class NatsTopics implements Topics, LinkPart {
     await link.whenReady(signal);
     let refusal: ColloquyError | undefined;
     let inForce = false;
+    const own = this.#ownSubscriptions(pattern);
+    const entry = { receive };
+    own.add(entry);
     const subscription = link.client.subscribe(link.names.topic(pattern), {
       callback: (error, message) => {
         if (error === null) {
@@ -84,6 +95,8 @@ export class NatsTopics implements Topics, LinkPart {
       },
     });
     const forget = onAbort(signal, () => {
+      own.delete(entry);
+      if (own.size === 0) this.#own.delete(pattern);
       if (link.failure === undefined) subscription.unsubscribe();
     });
     try {
@@ -92,6 +105,7 @@ export class NatsTopics implements Topics, LinkPart {
       inForce = true;
     } catch (error) {
       forget();
+      own.delete(entry);
       if (link.failure === undefined) subscription.unsubscribe();
       throw error;
     }
@@ -105,6 +119,14 @@ export class NatsTopics implements Topics, LinkPart {
 
   closed(): void {
     this.lost();
+  }
+
+  #ownSubscriptions(pattern: string): Set<{ readonly receive: ReceivePublication }> {
+    const known = this.#own.get(pattern);
+    if (known !== undefined) return known;
+    const made = new Set<{ readonly receive: ReceivePublication }>();
+    this.#own.set(pattern, made);
+    return made;
   }
 
   #publish(publication: Publication): void {

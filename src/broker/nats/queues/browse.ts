@@ -53,7 +53,7 @@ async function heldPositions(
   queue: string,
   signal: AbortSignal,
 ): Promise<ReadonlySet<number>> {
-  const answers = await hub.askOthers(queue, { op: "holding", queue }, undefined, signal);
+  const answers = await hub.askOthers(queue, { op: "holding", queue }, { signal });
   const held = new Set(answers.flatMap(({ positions }) => positions ?? []));
   for (const item of hub.queues.get(queue)?.items ?? []) if (item.isHeld) held.add(item.position);
   return held;

@@ -102,7 +102,7 @@ async function withdraw(
   }
   if (hub.queues.get(queue)?.find(position) === item) return "unheld";
   const question = { op: "withdraw", queue, position } as const;
-  const answers = await hub.askOthers(queue, question, withdrawalMs, signal);
+  const answers = await hub.askOthers(queue, question, { timeoutMs: withdrawalMs, signal });
   const decided = answers.find(({ decision }) => decision !== undefined)?.decision;
   if (decided === undefined) {
     const holders = await hub.askOthers(queue, { op: "held", queue, positions: [position] });

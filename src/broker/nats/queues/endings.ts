@@ -1,10 +1,10 @@
 /** How messages leave the stream of work, or go back into it: the record first, always. */
 import { type ErrorInfo, isColloquyError } from "../../../errors.ts";
-import type { Topics } from "../../broker.ts";
 import { deadLetterTopic } from "../../dead-letter-topic.ts";
 import type { NatsLink } from "../connection.ts";
 import { apiCodeOf } from "../errors.ts";
 import { publishBatch, type StreamMessage } from "../jetstream.ts";
+import type { NatsTopics } from "../topics.ts";
 import { encodeLetter } from "./letters.ts";
 import type { FinalRecord, LiveRecord, MessageRecord, RecordAt } from "./record.ts";
 import type { Records } from "./records.ts";
@@ -24,9 +24,9 @@ export class Endings {
   readonly #link: NatsLink;
   readonly #subjects: QueueSubjects;
   readonly #records: Records;
-  readonly #topics: Topics;
+  readonly #topics: NatsTopics;
 
-  constructor(link: NatsLink, subjects: QueueSubjects, records: Records, topics: Topics) {
+  constructor(link: NatsLink, subjects: QueueSubjects, records: Records, topics: NatsTopics) {
     this.#link = link;
     this.#subjects = subjects;
     this.#records = records;
@@ -91,7 +91,7 @@ export class Endings {
     const subject = this.#subjects.letter(queue, position);
     const letter = encodeLetter(subject, queue, message, life, error);
     const at = await this.writeBatch(queue, position, final, expected, [letter, ...more]);
-    this.#topics.publish([{ topic: deadLetterTopic, frame: nothing }]);
+    this.#topics.announce(deadLetterTopic, nothing);
     return at;
   }
 

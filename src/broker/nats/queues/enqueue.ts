@@ -6,6 +6,7 @@ import type { HeaderPairs } from "../client.ts";
 import type { NatsLink } from "../connection.ts";
 import { clientError } from "../errors.ts";
 import { jsHeaders } from "../jetstream.ts";
+import { frameBytesMax } from "../probe.ts";
 import type { Mailboxes } from "./mailboxes.ts";
 import type { Publisher } from "./publisher.ts";
 import type { QueueSubjects } from "./subjects.ts";
@@ -40,6 +41,9 @@ export class Enqueue {
     messages: readonly QueuedMessage[],
     signal?: AbortSignal,
   ): Promise<readonly EnqueueOutcome[]> {
+    const bytesMax = frameBytesMax(this.#link.facts.server);
+    const tooLong = messages.find(({ frame }) => frame.length > bytesMax);
+    if (tooLong !== undefined) throw tooLarge(tooLong.frame.length, bytesMax);
     const sequence = await this.#mailboxes.sequence(queue, signal);
     const storing = messages.map((message) => this.store(this.parcel(queue, message), sequence));
     return await withAbort(Promise.all(storing), signal);
@@ -79,6 +83,13 @@ export class Enqueue {
 export function undeclared(queue: string): ColloquyError<"NO_ELIGIBLE_AGENT"> {
   return new ColloquyError("NO_ELIGIBLE_AGENT", `nobody has declared the mailbox ${queue}`, {
     details: { queue },
+  });
+}
+
+function tooLarge(bytes: number, bytesMax: number): ColloquyError<"MESSAGE_TOO_LARGE"> {
+  const message = `frame: ${bytes} bytes, the limit is ${bytesMax}`;
+  return new ColloquyError("MESSAGE_TOO_LARGE", message, {
+    details: { field: "frame", bytes, bytesMax },
   });
 }
 

@@ -1,8 +1,9 @@
 /** All queues of this client: who receives, what is in hand, and what others ask about it. */
 import type { ColloquyError } from "../../../errors.ts";
 import type { Timer } from "../../../runtime/clock.ts";
-import type { Notice, ReceiveOptions, Topics } from "../../broker.ts";
+import type { Notice, ReceiveOptions } from "../../broker.ts";
 import type { LinkPart, NatsLink } from "../connection.ts";
+import type { NatsTopics } from "../topics.ts";
 import type { QueueContext } from "./context.ts";
 import { Endings } from "./endings.ts";
 import type { Item } from "./item.ts";
@@ -33,7 +34,14 @@ export interface HubParts {
 /** To everybody who receives from a queue, or looks at it. */
 export type QueueNotice =
   | { readonly op: "moved"; readonly name: string }
-  | { readonly op: "began" };
+  | { readonly op: "began" | "removed" };
+
+export interface AskOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Who receives from the queue, where that is being looked up already. */
+  readonly clients?: Promise<readonly string[]> | undefined;
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -54,7 +62,7 @@ export class QueueHub implements QueueContext, LinkPart {
   #renewal: Timer | undefined;
   #isClosing = false;
 
-  constructor(link: NatsLink, topics: Topics, parts: HubParts) {
+  constructor(link: NatsLink, topics: NatsTopics, parts: HubParts) {
     this.link = link;
     this.#parts = parts;
     this.clientId = link.newId();
@@ -158,10 +166,10 @@ export class QueueHub implements QueueContext, LinkPart {
   async askOthers(
     queue: string,
     question: PeerQuestion,
-    timeoutMs: number = peerMs,
-    signal?: AbortSignal,
+    options: AskOptions = {},
   ): Promise<readonly PeerAnswer[]> {
-    const clients = await this.registry.clients(queue, signal);
+    const { timeoutMs = peerMs, signal } = options;
+    const clients = await (options.clients ?? this.registry.clients(queue, signal));
     const others = clients.filter((client) => client !== this.clientId);
     const answers = await Promise.all(
       others.map((client) => this.peers.ask(client, question, timeoutMs, signal)),

@@ -138,9 +138,8 @@ export class LocalQueue {
     for (const receiver of this.receivers) room += receiver.room;
     if (room <= 0) return;
     const wanted = [0, 0, 0, 0];
-    let outstanding = 0;
-    for (const pulls of this.#pulls) outstanding += Math.max(0, pulls.outstanding - 1);
-    room -= outstanding;
+    // One message of each lane may come beyond what there is room for, and goes back if it has to wait.
+    for (const pulls of this.#pulls) room -= Math.max(0, pulls.outstanding - 1);
     const left = this.#pulls.map((pulls) =>
       pulls.isOpen ? Math.max(0, pulls.waiting - pulls.outstanding) : 0,
     );
@@ -155,7 +154,7 @@ export class LocalQueue {
       const count = wanted[lane] as number;
       if (count > 0) pulls.pull(count, false);
       else if (pulls.isOpen && pulls.waiting === 0 && pulls.outstanding === 0) {
-        pulls.pull(Math.max(1, room >> 2), true);
+        pulls.pull(1, true);
       }
     }
   }
@@ -310,6 +309,10 @@ export class LocalQueue {
   /** The attempt is this client's: at once where it is the first, else once its record is written. */
   async #begin(item: Item): Promise<void> {
     const { past } = item;
+    if (isExpired(item, this.#context.link.clock.nowMs())) {
+      await this.finish(item, "expired");
+      return;
+    }
     if (past === undefined) {
       this.#makeReady(item);
       return;
@@ -443,6 +446,11 @@ export class LocalQueue {
     }
     this.leave(item);
   }
+}
+
+/** It may have waited for others of its key since it came. */
+function isExpired({ message: { expiresAtMs } }: Item, nowMs: number): boolean {
+  return expiresAtMs !== 0 && expiresAtMs <= nowMs;
 }
 
 const none: ReadonlySet<number> = new Set();

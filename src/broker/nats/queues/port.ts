@@ -20,10 +20,10 @@ import type {
   Settlement,
   SettleOutcome,
   StoredMessage,
-  Topics,
   TrackOptions,
 } from "../../broker.ts";
 import type { LinkPart, NatsLink } from "../connection.ts";
+import type { NatsTopics } from "../topics.ts";
 import { giveAnswer } from "./answer.ts";
 import { browse, mailboxes } from "./browse.ts";
 import { cancel, tellHolder } from "./cancel.ts";
@@ -48,7 +48,7 @@ export class NatsQueues implements Queues, LinkPart {
   readonly #tracks: Tracks;
 
   /** @param planStored - what puts and appends of settlements come to. */
-  constructor(link: NatsLink, topics: Topics, planStored: PlanStored) {
+  constructor(link: NatsLink, topics: NatsTopics, planStored: PlanStored) {
     this.#link = link;
     this.#tracks = new Tracks(() => this.#hub);
     const tracks = this.#tracks;
@@ -63,7 +63,8 @@ export class NatsQueues implements Queues, LinkPart {
       },
       heard: (queue, notice) => {
         if (notice.op === "moved") this.#hub.queues.get(queue)?.keyMoved(notice.name);
-        else tracks.receiverBegan(queue);
+        else if (notice.op === "began") tracks.receiverBegan(queue);
+        else tracks.removed(queue);
       },
     });
     const { subjects, publisher } = this.#hub;
@@ -87,6 +88,8 @@ export class NatsQueues implements Queues, LinkPart {
         await tellHolder(this.#hub, item, endedErrors.removed);
       }
       await this.#hub.askOthers(queue, { op: "removed", queue });
+      this.#hub.tellQueue(queue, { op: "removed" });
+      this.#tracks.removed(queue);
     }
   }
 

@@ -84,7 +84,7 @@ export class Settle {
     const outcome = await this.#settleItem(item, settlement);
     if (outcome.kind === "settled") {
       const reason = endedErrors.stale;
-      void this.#hub.askOthers(queue, { op: "cancelled", queue, position, reason }).catch(() => {});
+      await this.#hub.askOthers(queue, { op: "cancelled", queue, position, reason });
     }
     return outcome;
   }

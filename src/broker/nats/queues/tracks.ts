@@ -33,6 +33,16 @@ interface Wait {
   told: string | undefined;
 }
 
+interface Asking {
+  /** Who is to be told what becomes of the message. */
+  readonly follower?: string | undefined;
+  /** The holder is asked whether it has started. */
+  readonly look: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Who receives from the queue, where that is being looked up already. */
+  readonly clients?: Promise<readonly string[]>;
+}
+
 interface Tracked {
   readonly waits: Map<number, Set<Wait>>;
   readonly stop: () => void;
@@ -57,7 +67,7 @@ export class Tracks implements LinkPart {
     position: number,
     { wait = false, onChange, signal }: TrackOptions,
   ): Promise<MessageState> {
-    if (!wait) return await this.#stateNow(queue, position, undefined, signal);
+    if (!wait) return await this.#stateNow(queue, position, signal);
     const waiting: Wait = { onChange, ended: new Deferred(), told: undefined };
     const tracked = this.#add(queue, position, waiting);
     const forget = onAbort(signal, () =>
@@ -65,16 +75,22 @@ export class Tracks implements LinkPart {
     );
     let expiry: (() => void) | undefined;
     try {
-      const { link } = this.#hub();
-      await Promise.race([link.flush(signal), waiting.ended.promise]);
+      const hub = this.#hub();
       const { news } = tracked;
-      const item =
-        this.#hub().held(queue, position) ?? (await loadItem(this.#hub(), queue, position, signal));
+      // All at once: what comes next from this client comes after the state of now.
+      const inForce = hub.link.flush(signal);
+      inForce.catch(() => {});
+      const clients = hub.registry.clients(queue, signal);
+      clients.catch(() => {});
+      const item = hub.held(queue, position) ?? (await loadItem(hub, queue, position, signal));
       expiry = this.#expireInTime(queue, item);
-      const follower = onChange === undefined ? undefined : this.#hub().clientId;
-      const state = await this.#stateOf(queue, position, item, follower, signal, false);
+      const follower = onChange === undefined ? undefined : hub.clientId;
+      const asking = { follower, signal, look: false, clients };
+      const state = await this.#stateOf(queue, position, item, asking);
       if (isEnd(state)) return state;
       if (tracked.news === news) this.#tell(waiting, state);
+      await Promise.race([inForce, waiting.ended.promise]);
+      this.#hear(queue, tracked, position);
       return await waiting.ended.promise;
     } finally {
       forget();
@@ -144,9 +160,20 @@ export class Tracks implements LinkPart {
     if (tracked === undefined) return;
     for (const position of tracked.waits.keys()) {
       if (!this.follows(queue, position)) continue;
-      void this.#askHolders(queue, position, this.#hub().clientId, undefined, false)
+      void this.#askHolders(queue, position, { follower: this.#hub().clientId, look: false })
         .then((state) => {
           if (state !== undefined) this.news(queue, position, state);
+        })
+        .catch(() => {});
+    }
+  }
+
+  /** The mailbox was removed, with everything in it. */
+  removed(queue: string): void {
+    for (const [position, waits] of this.#queues.get(queue)?.waits ?? []) {
+      void this.#stateNow(queue, position)
+        .then((state) => {
+          if (isEnd(state)) for (const { ended } of waits) ended.resolve(state);
         })
         .catch(() => {});
     }
@@ -166,17 +193,12 @@ export class Tracks implements LinkPart {
     for (const item of [...this.#looks.keys()]) this.#looked(item);
   }
 
-  async #stateNow(
-    queue: string,
-    position: number,
-    follower?: string,
-    signal?: AbortSignal,
-  ): Promise<MessageState> {
+  async #stateNow(queue: string, position: number, signal?: AbortSignal): Promise<MessageState> {
     const held = this.#hub().held(queue, position);
     if (held !== undefined && held.over === undefined && held.stage === "held")
       return await this.look(held);
     const item = await loadItem(this.#hub(), queue, position, signal);
-    return await this.#stateOf(queue, position, item, follower, signal, true);
+    return await this.#stateOf(queue, position, item, { signal, look: true });
   }
 
   /** @param item - undefined: nothing waits there. */
@@ -184,10 +206,9 @@ export class Tracks implements LinkPart {
     queue: string,
     position: number,
     item: Item | undefined,
-    follower: string | undefined,
-    signal: AbortSignal | undefined,
-    look: boolean,
+    asking: Asking,
   ): Promise<MessageState> {
+    const { follower, signal } = asking;
     const at = item?.record ?? (await this.#hub().records.readOne(queue, position, signal));
     if (at !== undefined && isFinal(at.record)) return finalStateOf(at.record);
     if (item === undefined) return { state: "unknown" };
@@ -196,22 +217,21 @@ export class Tracks implements LinkPart {
         notifyHolder(item, { kind: "follow", claim: item.claim });
       return item.state;
     }
-    const told = await this.#askHolders(queue, position, follower, signal, look);
+    const told = await this.#askHolders(queue, position, asking);
     return told ?? waitingState(at?.record);
   }
 
   async #askHolders(
     queue: string,
     position: number,
-    follower: string | undefined,
-    signal: AbortSignal | undefined,
-    look: boolean,
+    { follower, look, signal, clients }: Asking,
   ): Promise<MessageState | undefined> {
     const question: PeerQuestion = {
       ...{ op: "state" as const, queue, position, look },
       ...(follower === undefined ? {} : { follower }),
     };
-    const answers = await this.#hub().askOthers(queue, question, peerMs, signal);
+    const options = { timeoutMs: peerMs, signal, clients };
+    const answers = await this.#hub().askOthers(queue, question, options);
     return stateOfPeer(answers.find(({ state }) => state !== undefined)?.state);
   }
 

@@ -5,7 +5,7 @@ import type { Answer, AnswerOutcome } from "../../broker.ts";
 import { notifyHolder, type QueueHub } from "./hub.ts";
 import type { Item } from "./item.ts";
 import { loadItem } from "./load.ts";
-import { isFinal, type LiveRecord, openQuestion } from "./record.ts";
+import { isFinal, type LiveRecord, type MessageRecord, openQuestion } from "./record.ts";
 import { enter, refresh } from "./report.ts";
 
 export async function giveAnswer(
@@ -22,16 +22,10 @@ export async function giveAnswer(
     const held = hub.held(queue, position);
     const item = held ?? (await loadItem(hub, queue, position, signal));
     const at = item?.record ?? (await hub.records.readOne(queue, position, signal));
-    if (at !== undefined && isFinal(at.record)) return "too-late";
+    const next = answered(at?.record, number, data);
+    if (typeof next === "string") return next;
     if (item === undefined) return "unknown";
-    const record = at?.record as LiveRecord | undefined;
-    const questions = record?.questions ?? [];
-    const question = questions[number - 1];
-    if (record === undefined || question === undefined) return "unknown";
-    if (question.answer !== undefined) return question.answer === data ? "accepted" : "too-late";
-    const answered = questions.with(number - 1, { ...question, answer: data });
     try {
-      const next = { ...record, questions: answered };
       item.record = await hub.endings.write(queue, position, next, at?.seq ?? 0);
     } catch (error) {
       if (!isColloquyError(error, "CONFLICT")) throw error;
@@ -41,6 +35,21 @@ export async function giveAnswer(
     await pass(hub, item, held !== undefined, answer, data);
     return "accepted";
   }
+}
+
+/** The record with one more answer, or why there can be none. */
+function answered(
+  record: MessageRecord | undefined,
+  number: number,
+  data: string,
+): LiveRecord | AnswerOutcome {
+  if (record === undefined) return "unknown";
+  if (isFinal(record)) return "too-late";
+  const { questions = [] } = record;
+  const question = questions[number - 1];
+  if (question === undefined) return "unknown";
+  if (question.answer !== undefined) return question.answer === data ? "accepted" : "too-late";
+  return { ...record, questions: questions.with(number - 1, { ...question, answer: data }) };
 }
 
 async function pass(

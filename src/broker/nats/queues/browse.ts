@@ -1,10 +1,10 @@
 /** Looks at queues without touching them. */
 import { throwIfAborted } from "../../../runtime/abort.ts";
 import type { BrowseRange, MailboxInfo, StoredMessage } from "../../broker.ts";
-import { readPage } from "../jetstream.ts";
+import { readPage, type StoredMessage as StreamedMessage } from "../jetstream.ts";
 import { boundedToken } from "../names.ts";
 import type { QueueHub } from "./hub.ts";
-import { isFinal, noAttempts } from "./record.ts";
+import { isFinal, type LiveRecord, noAttempts } from "./record.ts";
 import { workMessage } from "./work-message.ts";
 
 export async function* browse(
@@ -25,27 +25,37 @@ export async function* browse(
       heldPositions(hub, queue, signal),
     ]);
     const nowMs = link.clock.nowMs();
-    const batch: StoredMessage[] = [];
-    for (const [index, { seq, subject, data, header }] of page.messages.entries()) {
-      from = seq + 1;
+    const batch = page.messages.flatMap((message, index) => {
       const record = found[index]?.record;
-      if (record !== undefined && isFinal(record)) continue;
-      const message = workMessage(seq, subject, subjects.place(subject), data, header);
-      const notBeforeMs = Math.max(message.notBeforeMs, record?.dueMs ?? 0);
-      batch.push({
-        position: seq,
-        lane: message.lane,
-        state: held.has(seq) ? "offered" : notBeforeMs > nowMs ? "scheduled" : "queued",
-        frame: data,
-        attempts: record?.attempts ?? noAttempts,
-        ...(notBeforeMs > nowMs ? { notBeforeMs } : {}),
-      });
-    }
+      if (record !== undefined && isFinal(record)) return [];
+      return [shown(hub, message, record, held.has(message.seq), nowMs)];
+    });
+    from = (positions.at(-1) ?? 0) + 1;
     pending = page.messages.length === 0 ? 0 : page.pending;
-    const shown = batch.slice(0, left);
-    left -= shown.length;
-    if (shown.length > 0) yield shown;
+    const wanted = batch.slice(0, left);
+    left -= wanted.length;
+    if (wanted.length > 0) yield wanted;
   }
+}
+
+function shown(
+  { subjects }: QueueHub,
+  { seq, subject, data, header }: StreamedMessage,
+  record: LiveRecord | undefined,
+  isHeld: boolean,
+  nowMs: number,
+): StoredMessage {
+  const message = workMessage(seq, subject, subjects.place(subject), data, header);
+  const notBeforeMs = Math.max(message.notBeforeMs, record?.dueMs ?? 0);
+  const isScheduled = notBeforeMs > nowMs;
+  return {
+    position: seq,
+    lane: message.lane,
+    state: isHeld ? "offered" : isScheduled ? "scheduled" : "queued",
+    frame: data,
+    attempts: record?.attempts ?? noAttempts,
+    ...(isScheduled ? { notBeforeMs } : {}),
+  };
 }
 
 async function heldPositions(

@@ -35,15 +35,22 @@ export async function cancel(
       await end(hub, item, ifUnstarted, options.reason);
       return ifUnstarted ? "rescinded" : "cancelled";
     } catch (error) {
-      // Somebody else has decided meanwhile.
       if (!isColloquyError(error, "CONFLICT")) throw error;
-      const at = await hub.records.readOne(queue, position, signal);
-      if (at !== undefined && isFinal(at.record)) return endedAs(at);
-      if (hub.queues.get(queue)?.find(position) === item && at?.record.state === "open") {
-        item.record = at;
-      }
+      const outcome = await afterConflict(hub, item);
+      if (outcome !== undefined) return outcome;
     }
   }
+}
+
+/** Somebody else has decided meanwhile. @returns what it came to; undefined: try again. */
+async function afterConflict(hub: QueueHub, item: Item): Promise<CancelOutcome | undefined> {
+  const { queue, position } = item;
+  const at = await hub.records.readOne(queue, position);
+  if (at !== undefined && isFinal(at.record)) return endedAs(at);
+  if (hub.queues.get(queue)?.find(position) === item && at?.record.state === "open") {
+    item.record = at;
+  }
+  return undefined;
 }
 
 async function end(

@@ -20,6 +20,14 @@ const repeatMs = 60_000;
 const absentCodes: ReadonlySet<number | undefined> = new Set([10_037, 10_043, 10_057]);
 const batchTriesMax = 5;
 
+export interface Burial {
+  readonly message: WorkMessage;
+  readonly life: LiveRecord;
+  /** With its error. */
+  readonly record: FinalRecord;
+  readonly expected: number;
+}
+
 export class Endings {
   readonly #link: NatsLink;
   readonly #subjects: QueueSubjects;
@@ -80,17 +88,14 @@ export class Endings {
    */
   async bury(
     queue: string,
-    message: WorkMessage,
-    life: LiveRecord,
-    error: ErrorInfo,
-    final: FinalRecord,
-    expected: number,
+    { message, life, record, expected }: Burial,
     more: readonly StreamMessage[] = [],
   ): Promise<RecordAt> {
     const { position } = message;
+    const error = record.error as ErrorInfo;
     const subject = this.#subjects.letter(queue, position);
     const letter = encodeLetter(subject, queue, message, life, error);
-    const at = await this.writeBatch(queue, position, final, expected, [letter, ...more]);
+    const at = await this.writeBatch(queue, position, record, expected, [letter, ...more]);
     this.#topics.announce(deadLetterTopic, nothing);
     return at;
   }

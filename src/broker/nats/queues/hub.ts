@@ -87,7 +87,9 @@ export class QueueHub implements QueueContext, LinkPart {
 
   /** A new receiver; what it is given comes in `batches`. */
   receive(queue: string, options: ReceiveOptions): QueueReceiver {
-    const receiver: QueueReceiver = new QueueReceiver(options, () => this.leave(queue, receiver));
+    const receiver: QueueReceiver = new QueueReceiver(options, () => {
+      void this.leave(queue, receiver).catch(() => {});
+    });
     let local = this.queues.get(queue);
     if (local === undefined) {
       local = new LocalQueue(this, queue);

@@ -41,20 +41,26 @@ export function judge({ message, deliveries, record: at, nowMs, isSuspect }: Fac
   const untilMs = expiresAtMs === 0 ? dueMs : Math.min(dueMs, expiresAtMs);
   if (dueMs > nowMs) return { kind: "later", delayMs: Math.max(1, untilMs - nowMs) };
   const isFirst = record === undefined && deliveries === 1 && !isSuspect;
-  if (guarantee === "at-most-once") {
-    if (isFirst) return isPlain(message) ? { kind: "first" } : { kind: "again", ask: false };
-    if (record === undefined) {
-      // One that can be put back unseen is never offered without a record.
-      return isPlain(message) ? { kind: "lost" } : { kind: "again", ask: false };
-    }
-    const untouched = record.attempt < 0 || (record.state === "free" && record.unstarted === true);
-    return untouched ? { kind: "again", ask: false } : { kind: "lost" };
-  }
+  if (guarantee === "at-most-once") return judgeOnce(message, isFirst, record);
   if (isFirst) return { kind: "first" };
   if (record === undefined) return { kind: "again", ask: true };
   if (record.state === "open") return { kind: "again", ask: true };
   if (openQuestion(record) > 0) return { kind: "later", delayMs: questionMs };
   return { kind: "again", ask: false };
+}
+
+/** Sent at most once. One that can be put back unseen is never offered without a record. */
+function judgeOnce(
+  message: WorkMessage,
+  isFirst: boolean,
+  record: LiveRecord | undefined,
+): Verdict {
+  if (record === undefined) {
+    if (!isPlain(message)) return { kind: "again", ask: false };
+    return { kind: isFirst ? "first" : "lost" };
+  }
+  const isUntouched = record.attempt < 0 || (record.state === "free" && record.unstarted === true);
+  return isUntouched ? { kind: "again", ask: false } : { kind: "lost" };
 }
 
 /** The server offers it at once, and to nobody who does not want it. */

@@ -424,8 +424,8 @@ export class LocalQueue {
     await this.#end(item, async () => {
       if (death !== undefined) {
         const { error, life } = death;
-        const final = { state: "dead", attempt, by, error } as const;
-        await endings.bury(this.name, message, life, error, final, item.expected);
+        const record = { state: "dead", attempt, by, error } as const;
+        await endings.bury(this.name, { message, life, record, expected: item.expected });
       } else {
         const state = why === "lost" ? "failed" : "expired";
         const error = endedErrors[why === "lost" ? "lost" : "expired"];

@@ -38,8 +38,7 @@ async function take(hub: QueueHub, told: Report): Promise<ReportOutcome> {
 }
 
 async function ask(hub: QueueHub, item: Item, told: Asked): Promise<ReportOutcome> {
-  const { number, question } = told;
-  const { queue, position } = item;
+  const { number } = told;
   for (let tries = 1; ; tries++) {
     const questions = item.live?.questions ?? [];
     const answer = questions[number - 1]?.answer;
@@ -48,35 +47,42 @@ async function ask(hub: QueueHub, item: Item, told: Asked): Promise<ReportOutcom
       notifyHolder(item, { kind: "input", claim: item.claim, answer: { number, data } });
       return taken;
     }
-    if (number > questions.length) {
-      const problem = numberProblem(number, questions.length);
-      if (problem !== undefined) return { kind: "refused", error: errorInfo(problem) };
-      const life = item.live ?? firstLife;
-      const record: LiveRecord = {
-        ...life,
-        ...{ state: "open", attempt: item.attempt, by: hub.clientId },
-        consumer: item.receiver?.consumer ?? life.consumer,
-        questions: [...questions, { question: Buffer.from(question).toString("base64") }],
-      };
-      try {
-        item.record = await hub.endings.write(queue, position, record, item.expected);
-      } catch (thrown) {
-        const error = clientError(thrown, "queues.report");
-        if (error.code === "CLOSED") throw error;
-        if (!isColloquyError(error, "CONFLICT")) {
-          const kind = error.code === "INDETERMINATE" ? "indeterminate" : "refused";
-          return { kind, error: errorInfo(error) };
-        }
-        if (tries === triesMax || !(await refresh(hub, item))) return stale;
-        continue;
-      }
+    const problem = number > questions.length ? numberProblem(number, questions.length) : undefined;
+    if (problem !== undefined) return { kind: "refused", error: errorInfo(problem) };
+    try {
+      if (number > questions.length) await writeQuestion(hub, item, told);
+      break;
+    } catch (thrown) {
+      if (!isColloquyError(thrown, "CONFLICT")) return failure(thrown);
+      if (tries === triesMax || !(await refresh(hub, item))) return stale;
     }
-    enter(item, "waiting-input");
-    item.answerWithdrawals("too-late");
-    hub.changed(queue, position);
-    hub.queues.get(queue)?.pump();
-    return taken;
   }
+  enter(item, "waiting-input");
+  item.answerWithdrawals("too-late");
+  hub.changed(item.queue, item.position);
+  hub.queues.get(item.queue)?.pump();
+  return taken;
+}
+
+/** @throws CLOSED. */
+function failure(thrown: unknown): ReportOutcome {
+  const error = clientError(thrown, "queues.report");
+  if (error.code === "CLOSED") throw error;
+  const kind = error.code === "INDETERMINATE" ? "indeterminate" : "refused";
+  return { kind, error: errorInfo(error) };
+}
+
+/** @throws CONFLICT. */
+async function writeQuestion(hub: QueueHub, item: Item, { question }: Asked): Promise<void> {
+  const life = item.live ?? firstLife;
+  const asked = { question: Buffer.from(question).toString("base64") };
+  const record: LiveRecord = {
+    ...life,
+    ...{ state: "open", attempt: item.attempt, by: hub.clientId },
+    consumer: item.receiver?.consumer ?? life.consumer,
+    questions: [...(life.questions ?? []), asked],
+  };
+  item.record = await hub.endings.write(item.queue, item.position, record, item.expected);
 }
 
 /** Takes over the latest record of the item. @returns false where that is not of this attempt. */

@@ -155,8 +155,7 @@ export class Settle {
       }
       case "bury": {
         const { record, life } = decision;
-        const error = record.error as NonNullable<typeof record.error>;
-        item.record = await endings.bury(queue, message, life, error, record, expected, more);
+        item.record = await endings.bury(queue, { message, life, record, expected }, more);
         break;
       }
       case "return":

@@ -126,7 +126,7 @@ export class Tracks implements LinkPart {
   /** Something about a message in this client's hands has changed. */
   changed(queue: string, position: number): void {
     const item = this.#hub().held(queue, position);
-    if (item !== undefined && item.hasReported) this.#looked(item);
+    if (item?.hasReported === true) this.#looked(item);
     const tracked = this.#queues.get(queue);
     const waits = tracked?.waits.get(position);
     if (item === undefined || item.over !== undefined || waits === undefined) return;

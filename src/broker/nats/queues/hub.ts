@@ -87,9 +87,7 @@ export class QueueHub implements QueueContext, LinkPart {
 
   /** A new receiver; what it is given comes in `batches`. */
   receive(queue: string, options: ReceiveOptions): QueueReceiver {
-    const receiver: QueueReceiver = new QueueReceiver(options, () => {
-      void this.leave(queue, receiver).catch(() => {});
-    });
+    const receiver = new QueueReceiver(options);
     let local = this.queues.get(queue);
     if (local === undefined) {
       local = new LocalQueue(this, queue);
@@ -105,8 +103,7 @@ export class QueueHub implements QueueContext, LinkPart {
   async leave(queue: string, receiver: QueueReceiver): Promise<void> {
     const local = this.queues.get(queue);
     if (local?.receivers.delete(receiver) !== true) return;
-    receiver.batches.end();
-    receiver.batches.takeAll();
+    receiver.end();
     const items = [...receiver.items];
     const ending = Promise.all(items.map((item) => this.#parts.abandon(item)));
     if (local.receivers.size > 0) {
@@ -209,7 +206,7 @@ export class QueueHub implements QueueContext, LinkPart {
   closed(error: ColloquyError): void {
     this.#renewal?.cancel();
     for (const { receivers } of this.queues.values()) {
-      for (const { batches } of receivers) batches.fail(error);
+      for (const receiver of receivers) receiver.fail(error);
     }
     this.queues.clear();
   }

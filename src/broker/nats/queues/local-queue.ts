@@ -4,14 +4,14 @@
  */
 import { isColloquyError } from "../../../errors.ts";
 import type { Timer } from "../../../runtime/clock.ts";
-import type { Delivery, Lane } from "../../broker.ts";
+import type { Lane } from "../../broker.ts";
 import type { QueueContext } from "./context.ts";
 import { Item, nameOf } from "./item.ts";
 import { endedErrors, exhausted, type Facts, judge, pastOf } from "./judge.ts";
 import { isFirstOfKey } from "./key-head.ts";
 import { Keys } from "./keys.ts";
 import { type Pulled, Pulls } from "./pulls.ts";
-import { deliveryOf, type QueueReceiver } from "./receiver.ts";
+import type { QueueReceiver } from "./receiver.ts";
 import { type FinalRecord, firstLife, type LiveRecord } from "./record.ts";
 import { lanes } from "./subjects.ts";
 import { Turns } from "./turns.ts";
@@ -212,7 +212,8 @@ export class LocalQueue {
       return;
     }
     this.#arrived.push(pulled);
-    if (this.#arrived.length === 1) queueMicrotask(() => void this.#arrive());
+    // What the same reading of the socket brings comes together.
+    if (this.#arrived.length === 1) this.#context.link.clock.defer(() => void this.#arrive());
   }
 
   async #arrive(): Promise<void> {
@@ -362,22 +363,14 @@ export class LocalQueue {
 
   /** Ready items go to receivers with room, lane by lane and receiver by receiver in turn. */
   #dispatch(): void {
-    let batches: Map<QueueReceiver, Delivery[]> | undefined;
     while (this.#readyCount > 0) {
       const receiver = this.#nextReceiver();
       if (receiver === undefined) break;
       const lane = this.#offering.next((each) => (this.#ready[each]?.length ?? 0) > 0) as Lane;
       const item = this.#ready[lane]?.shift() as Item;
       item.stage = "held";
-      receiver.add(item);
-      batches ??= new Map();
-      const batch = batches.get(receiver);
-      if (batch === undefined) batches.set(receiver, [deliveryOf(item)]);
-      else batch.push(deliveryOf(item));
+      receiver.deliver(item);
       this.#context.offered(item);
-    }
-    if (batches !== undefined) {
-      for (const [receiver, batch] of batches) receiver.batches.push(batch);
     }
     if (this.#readyCount > 0) {
       this.#surplus ??= this.#context.link.clock.setTimer(surplusMs, () => this.#returnSurplus());

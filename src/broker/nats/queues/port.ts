@@ -120,7 +120,7 @@ export class NatsQueues implements Queues, LinkPart {
     signal.addEventListener("abort", leave, { once: true });
     if (options.claims !== undefined) void this.#claim(queue, receiver, options.claims);
     try {
-      yield* receiver.batches;
+      yield* receiver.batches();
     } finally {
       signal.removeEventListener("abort", leave);
       leave();

@@ -1,24 +1,37 @@
 /** One loop that receives from a queue: its credit, and what it has in hand. */
-import { AsyncQueue } from "../../../runtime/async-queue.ts";
+import { Deferred } from "../../../runtime/deferred.ts";
 import type { Delivery, Notice, ReceiveOptions } from "../../broker.ts";
 import type { Holder, Item, Phase } from "./item.ts";
 
 export class QueueReceiver implements Holder {
   readonly options: ReceiveOptions;
-  readonly batches: AsyncQueue<readonly Delivery[]>;
   readonly items: Set<Item> = new Set();
-
-  constructor(options: ReceiveOptions, onStop: () => void) {
-    this.options = options;
-    this.batches = new AsyncQueue({ onStop });
-  }
-
+  /** Deliveries that its loop has not come for yet. */
+  #unread: Delivery[] = [];
+  #news = new Deferred();
+  #end: { readonly error?: unknown } | undefined;
   /** Items of which the handler waits for somebody's input. */
   #waiting = 0;
+
+  constructor(options: ReceiveOptions) {
+    this.options = options;
+  }
 
   /** Deliveries that it may still be given. */
   get room(): number {
     return this.options.credit - this.items.size + this.#waiting;
+  }
+
+  get consumer(): string {
+    return this.options.consumer;
+  }
+
+  get hearsNotices(): boolean {
+    return this.options.onNotice !== undefined;
+  }
+
+  notify(notice: Notice): void {
+    this.options.onNotice?.(notice);
   }
 
   add(item: Item): void {
@@ -38,19 +51,39 @@ export class QueueReceiver implements Holder {
     item.phase = phase;
   }
 
-  notify(notice: Notice): void {
-    this.options.onNotice?.(notice);
+  deliver(item: Item): void {
+    this.add(item);
+    const { claim, message, attempts } = item;
+    this.#unread.push({ ...claim, frame: message.frame, attempts });
+    this.#news.resolve();
   }
 
-  get consumer(): string {
-    return this.options.consumer;
+  /** What it was given, as much at a time as has come meanwhile. @throws what it has failed with. */
+  async *batches(): AsyncGenerator<readonly Delivery[], void, undefined> {
+    for (;;) {
+      await this.#news.promise;
+      if (this.#end !== undefined) {
+        if ("error" in this.#end) throw this.#end.error;
+        return;
+      }
+      this.#news = new Deferred();
+      yield this.#unread.splice(0);
+    }
   }
 
-  get hearsNotices(): boolean {
-    return this.options.onNotice !== undefined;
+  /** Whatever was not read is not any more. */
+  end(): void {
+    this.#finish({});
   }
-}
 
-export function deliveryOf(item: Item): Delivery {
-  return { ...item.claim, frame: item.message.frame, attempts: item.attempts };
+  fail(error: unknown): void {
+    this.#finish({ error });
+  }
+
+  #finish(end: { readonly error?: unknown }): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#unread = [];
+    this.#news.resolve();
+  }
 }

@@ -114,6 +114,7 @@ export interface ClientSettings {
 }
 
 const pingMs = 10_000;
+/** A server that is silent this often in a row is taken for gone. */
 const silencesMax = 3;
 
 /**
@@ -137,7 +138,6 @@ export async function connectClient(settings: ClientSettings): Promise<NatsClien
       maxReconnectAttempts: -1,
       reconnectDelayHandler: delayMs,
       timeout: timeoutMs,
-      // A server that is silent this often in a row is taken for gone.
       pingInterval: pingMs,
       maxPingOut: silencesMax,
       noAsyncTraces: true,

@@ -202,15 +202,17 @@ const conflictMsMax = 200;
 
 interface BatchSending {
   readonly what: string;
-  readonly id: string;
-  readonly guard: number | undefined;
-  readonly signal: AbortSignal | undefined;
+  /** By which `guard`, the index of a message, can be found again. */
+  readonly id?: string;
+  readonly guard?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-async function sendBatch(
+/** As `publishBatch`, once, over the connection that there is now. */
+export async function sendBatch(
   link: NatsLink,
   messages: readonly StreamMessage[],
-  { what, id, guard, signal }: BatchSending,
+  { what, id = "", guard, signal }: BatchSending,
 ): Promise<PublishAcknowledgement> {
   // Another one each time: of the last the server may still have a part.
   const batch = link.newId();

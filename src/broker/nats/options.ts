@@ -39,7 +39,10 @@ export interface NatsBrokerOptions {
   readonly leaseMs?: number;
   /** How long an answer of the server may take, milliseconds. Default: 10,000. */
   readonly requestTimeoutMs?: number;
-  /** How long a server may take to greet, milliseconds. Default: 10,000. */
+  /**
+   * How long a server may take to greet, milliseconds. A connection that breaks just then is noticed by
+   * the client only after this time. Default: 5,000.
+   */
   readonly connectTimeoutMs?: number;
   /** The wait before connecting again is drawn from 0 up to this, which doubles. Default: 50. */
   readonly backoffMinMs?: number;
@@ -136,7 +139,7 @@ function connectOptions(options: NatsBrokerOptions) {
   const tls = options.tls ?? (secure ? {} : undefined);
   const connect = {
     servers: list.map(({ address }) => address),
-    timeoutMs: milliseconds("connectTimeoutMs", options.connectTimeoutMs ?? 10_000),
+    timeoutMs: milliseconds("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
     ...first.credentials,
     ...defined({ user, pass, token, creds, nkeySeed, authenticator, tls }),
   } as ConnectOptions;

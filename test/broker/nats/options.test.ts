@@ -4,7 +4,7 @@ import { type NatsBrokerOptions, natsSettings } from "../../../src/broker/nats/o
 test("a URL says where, and who", () => {
   expect(natsSettings("nats://one").connect).toEqual({
     servers: ["one:4222"],
-    timeoutMs: 10_000,
+    timeoutMs: 5_000,
   });
   expect(natsSettings("nats://user:p%40ss@one:1,two:2, nats://[::1]:3").connect).toMatchObject({
     servers: ["one:1", "two:2", "[::1]:3"],

@@ -21,7 +21,12 @@ async function openAll(server: NatsServer, count: number) {
     const proxy = await FaultProxy.open({ target: { port: server.port }, random });
     onTestFinished(() => proxy.close());
     const servers = `nats://127.0.0.1:${proxy.port}`;
-    const broker = await openNatsBroker({ servers, backoffMinMs: 5, backoffMaxMs: 50 });
+    const broker = await openNatsBroker({
+      servers,
+      backoffMinMs: 5,
+      backoffMaxMs: 50,
+      connectTimeoutMs: 1_000,
+    });
     onTestFinished(() => broker.close());
     proxies.push(proxy);
     brokers.push(broker);

@@ -209,6 +209,8 @@ export class LocalQueue {
     if (known !== undefined) {
       // The lease has run out and nobody else has it: it is still this client's.
       known.reply = pulled.reply;
+      // It has used up what was asked for others.
+      this.pump();
       return;
     }
     this.#arrived.push(pulled);

@@ -3,11 +3,13 @@ import type { Broker } from "../../../src/broker/broker.ts";
 import { openNatsBroker } from "../../../src/broker/nats/index.ts";
 import { systemRandom } from "../../../src/runtime/random.ts";
 import { FaultProxy } from "../../../src/testing/fault-proxy.ts";
-import type { Subject } from "../../../src/testing/index.ts";
+import type { Feature, Subject } from "../../../src/testing/index.ts";
 import { NatsServer } from "../../support/servers/nats.ts";
 
-export async function openNats(): Promise<Subject> {
-  const server = await NatsServer.start();
+/** @param needs - of the case: without "durability" it need not wait for a disk. */
+export async function openNats(needs: readonly Feature[] = []): Promise<Subject> {
+  const settings = needs.includes("durability") ? {} : { syncInterval: "1s" };
+  const server = await NatsServer.start(settings);
   const proxies = new Map<Broker, FaultProxy>();
   const connect = async (): Promise<Broker> => {
     // Each client through a proxy of its own, which can cut its connection.

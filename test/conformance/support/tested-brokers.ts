@@ -15,6 +15,7 @@ import type { Abilities, Feature, Subject } from "../../../src/testing/index.ts"
 import { RedisServer } from "../../support/servers/redis.ts";
 import type { BrokerName } from "./differences.ts";
 import { Directories } from "./directory.ts";
+import { openNats } from "./nats.ts";
 import { redisSubject, redisSubjectAlone } from "./redis-subject.ts";
 
 export interface TestedBroker {
@@ -34,6 +35,7 @@ export const testedBrokers: readonly TestedBroker[] = [
   { name: "memory", title: "memory", open: openMemory, abilities: { unheard: true } },
   { name: "embedded", title: "embedded", open: openDirectory, abilities: { unheard: true } },
   { name: "hub", title: "a hub over TCP", open: openHub, abilities: linked },
+  { name: "nats", title: "NATS", open: openNats, abilities: linked },
   redis(),
 ];
 

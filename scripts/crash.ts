@@ -4,7 +4,7 @@
  *
  *   npm run crash -- --kills 1000 --messages 1000000 --save
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -12,6 +12,7 @@ import { broken } from "../test/crash/audit.ts";
 import { type CampaignResult, campaign, type Tally } from "../test/crash/campaign.ts";
 import { buildFailingFlushes } from "../test/crash/failing-flushes.ts";
 import { mountSmallDisk, type SmallDisk } from "../test/crash/small-disk.ts";
+import { saveMeasured } from "./results/measured.ts";
 
 const usage = `Usage: npm run crash -- [options]
 
@@ -23,13 +24,21 @@ const usage = `Usage: npm run crash -- [options]
   --disk MIB          keep the store on a disk of this size, which fills up (needs the right to mount)
   --no-flush-errors   let every flush succeed; else, with a C compiler, one fails in a process of three
   --seed N            who is struck, and when (default: a new one)
-  --save              write docs/results/crash.md
+  --save              write the measured part of docs/results/crash.md
   --help
 
 Exits with 0 when every promise was kept, 1 when one was broken, 2 for wrong usage.
 `;
 
 const page = "docs/results/crash.md";
+/** Of the page, where there is none yet. */
+const head = `# Crashes
+
+Two senders and two workers share a directory on the embedded broker. Processes are killed with
+SIGKILL and stopped with SIGSTOP, by a seed: whoever owns the store most of all, at random moments and
+at the points where it has done one thing and not yet the next. Messages are sent under all three
+guarantees, in four priorities, with keys and without; some fail at first. A worker's effect is an entry
+in a log, staged. In the end the books are kept.`;
 
 const { values } = parseArgs({
   options: {
@@ -79,8 +88,7 @@ try {
     process.stdout.write(`${promise}: ${ids.slice(0, 20).join(" ")}\n`);
   }
   if (values.save) {
-    mkdirSync("docs/results", { recursive: true });
-    writeFileSync(page, document(lines));
+    saveMeasured(page, { command: "npm run crash -- --save", head, text: measured(lines) });
   }
   process.exitCode = Object.keys(failures).length === 0 ? 0 : 1;
 } finally {
@@ -125,7 +133,7 @@ function summary({ tally, audit, ...counts }: CampaignResult): readonly string[]
   ];
 }
 
-function document(lines: readonly string[]): string {
+function measured(lines: readonly string[]): string {
   const command = [
     ["kills", kills],
     ["messages", messages],
@@ -138,15 +146,7 @@ function document(lines: readonly string[]): string {
     .map(([option, value]) => `--${option} ${value}`)
     .join(" ");
   const processor = `${cpus().length} processors (${cpus()[0]?.model ?? "unknown"})`;
-  return `# Crashes
-
-Two senders and two workers share a directory on the embedded broker. Processes are killed with
-SIGKILL and stopped with SIGSTOP, by a seed: whoever owns the store most of all, at random moments and
-at the points where it has done one thing and not yet the next. Messages are sent under all three
-guarantees, in four priorities, with keys and without; some fail at first. A worker's effect is an entry
-in a log, staged. In the end the books are kept.
-
-- ${lines.join("\n- ")}
+  return `- ${lines.join("\n- ")}
 
 \`npm run crash -- ${command}\`, ${new Date().toISOString().slice(0, 10)}, ${processor},
 ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.version}, ${process.platform}, load average before it began ${loadBefore.toFixed(1)}.

@@ -8,7 +8,6 @@
  * is at work for more than 50 ms in one turn, or the client is not served. How long the hub's event loop
  * stood still is written down as well; a busy machine adds to it. --patience is the hub's, in milliseconds; --out is another folder.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
@@ -17,6 +16,7 @@ import { upgradeRequest } from "../test/hub/support/stranger.ts";
 import { type Attack, attacks } from "./hostile/attacks.ts";
 import type { Vitals } from "./hostile/hub.ts";
 import { Target } from "./hostile/target.ts";
+import { saveMeasured } from "./results/measured.ts";
 
 const { values } = parseArgs({
   options: {
@@ -136,12 +136,10 @@ function conclude(): void {
   if (wrong.length > 0) process.exitCode = 1;
   const sorted = latencies.toSorted((a, b) => a - b);
   const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
-  mkdirSync(values.out, { recursive: true });
-  writeFileSync(
-    join(values.out, "hostile.md"),
-    `# Hostile connections
-
-${verdict} The hub had ${inMib(highest)} MiB resident at most. Whoever did wrong was ended for it, and the others
+  saveMeasured(join(values.out, "hostile.md"), {
+    command: "npm run hostile",
+    head: "# Hostile connections",
+    text: `${verdict} The hub had ${inMib(highest)} MiB resident at most. Whoever did wrong was ended for it, and the others
 when its patience was over. A client beside them was served ${latencies.length} times, p99 ${p99.toFixed(1)} ms.
 
 What each cost is told of those that the hub keeps until then, as resident memory of a hub that had no
@@ -154,9 +152,8 @@ ${rows.join("\n")}
 - ${new Date().toISOString().slice(0, 10)}, \`npm run hostile -- --connections ${connections}\`, from sources; strangersMax 20,000 (default 256), helloTimeoutMs ${patienceMs} (default 5,000)
 - ${cpus().length} processors (${cpus()[0]?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.version}, ${process.platform}
 - load average when it ended: ${(loadavg()[0] as number).toFixed(1)}; an idle machine has 0. A stall is the time between two turns of the hub's event loop, with that in which the system ran somebody else: compare the first row. Work is the hub's own time on a processor between two ticks of a millisecond that came when they could
-- The goal is 50 ms
-`,
-  );
+- The goal is 50 ms`,
+  });
 }
 
 /** Or its end: on a slow machine a hub may have lost its patience before. */

@@ -4,11 +4,12 @@
  *
  *   npm run schedule [-- --timers 60000 --kills 10 --overdue 100000 --save]
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { join as joinPath } from "node:path";
 import { parseArgs } from "node:util";
 import { join } from "colloquy";
+import { saveMeasured } from "./results/measured.ts";
 import { Crew, type Firing } from "./schedule/crew.ts";
 import { mailbox } from "./schedule/mailbox.ts";
 
@@ -18,7 +19,7 @@ const usage = `Usage: npm run schedule -- [options]
   --rate N        of them, sent in a second (default 1,000)
   --kills N       owners killed meanwhile (default 10)
   --overdue N     timers that fall due while nobody is there (default 100,000)
-  --save          write docs/results/schedule.md
+  --save          write the measured part of docs/results/schedule.md
   --help
 
 Exits with 0 when every goal was reached, 1 when one was missed, 2 for wrong usage.
@@ -29,6 +30,12 @@ const page = "docs/results/schedule.md";
 const lateMsMax = 100;
 const overdueMsMax = 5_000;
 const overduePer = 100_000;
+/** Of the page, where there is none yet. */
+const head = `# Schedule
+
+How late messages with \`deliverAt\` are, by the real clock: from their time to the start of their handler,
+in another process. [Promise G7](../promises.md#g7-schedule-in-part) has the goals: 99 of 100 at most ${lateMsMax} ms
+late while everything is up, what is overdue after a restart within ${overdueMsMax / 1_000} seconds for each ${overduePer.toLocaleString("en")}.`;
 
 const { values } = parseArgs({
   options: {
@@ -74,10 +81,7 @@ try {
   const keyed = await fallenDue("keyed", 1_000);
   const text = document(up, killed, plain, keyed);
   process.stdout.write(text);
-  if (values.save) {
-    mkdirSync("docs/results", { recursive: true });
-    writeFileSync(page, text);
-  }
+  if (values.save) saveMeasured(page, { command: "npm run schedule -- --save", head, text });
   for (const miss of misses) process.stdout.write(`MISSED: ${miss}\n`);
   process.exitCode = misses.length === 0 ? 0 : 1;
 } finally {
@@ -195,13 +199,7 @@ function document(up: Books, killed: Books, plain: Overdue, keyed: Overdue): str
     `| ${what} | ${firstMs} ms | ${lastMs} ms |`;
   const count = (number: number) => number.toLocaleString("en");
   const processor = `${cpus().length} processors (${cpus()[0]?.model ?? "unknown"})`;
-  return `# Schedule
-
-How late messages with \`deliverAt\` are, by the real clock: from their time to the start of their handler,
-in another process. [Promise G7](../promises.md#g7-schedule-in-part) has the goals: 99 of 100 at most ${lateMsMax} ms
-late while everything is up, what is overdue after a restart within ${overdueMsMax / 1_000} seconds for each ${count(overduePer)}.
-
-${count(timers)} timers, ${count(rate)} a second, due 50 ms to 10 seconds after they were sent; each leaves an effect. Three
+  return `${count(timers)} timers, ${count(rate)} a second, due 50 ms to 10 seconds after they were sent; each leaves an effect. Three
 workers and a sender share a directory.
 
 | | p50 | p99 | latest | early | lost | effects doubled |

@@ -8,7 +8,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { brokerCases } from "../src/testing/index.ts";
 import { differences } from "../test/conformance/support/differences.ts";
-import { type Finding, withTable } from "../test/conformance/support/table.ts";
+import {
+  type ConformanceTable,
+  type Finding,
+  readTable,
+  withTable,
+} from "../test/conformance/support/table.ts";
 import { type TestedBroker, testedBrokers } from "../test/conformance/support/tested-brokers.ts";
 import { type CaseResult, runCases } from "./conformance/run-cases.ts";
 
@@ -16,7 +21,7 @@ const usage = `Usage: npm run conformance -- [options]
 
   --brokers NAMES  only these: ${testedBrokers.map(({ name }) => name).join(", ")}
   --case TEXT      only cases with this in their names
-  --save           write the table into docs/brokers.md; with all brokers and cases alone
+  --save           write what was found into the table of docs/brokers.md; what was not run stays as it was
   --help
 
 Exits with 0 when every broker keeps every case but those of test/conformance/support/differences.ts,
@@ -35,8 +40,7 @@ const { values } = parseArgs({
 });
 const wanted = values.brokers?.split(",");
 const unknown = wanted?.find((name) => testedBrokers.every((broker) => broker.name !== name));
-const isPart = wanted !== undefined || values.case !== "";
-if (values.help || unknown !== undefined || (values.save && isPart)) {
+if (values.help || unknown !== undefined) {
   process.stdout.write(usage);
   process.exit(values.help ? 0 : 2);
 }
@@ -59,12 +63,9 @@ async function main(): Promise<number> {
   for (const line of wrong) process.stdout.write(`${line}\n`);
   if (wrong.length > 0) return 1;
   if (values.save) {
-    const rows = cases.map(({ name }) => ({
-      name,
-      findings: brokers.map((broker, index) => findingOf(broker, name, results[index]?.get(name))),
-    }));
-    const table = { brokers: brokers.map(({ title }) => title), rows };
-    writeFileSync(page, withTable(readFileSync(page, "utf8"), table));
+    const found = new Map(brokers.map(({ name }, index) => [name, results[index] ?? new Map()]));
+    const text = readFileSync(page, "utf8");
+    writeFileSync(page, withTable(text, tableOf(found, readTable(text))));
     process.stdout.write(`Written: ${page}\n`);
   }
   return 0;
@@ -88,7 +89,28 @@ function unexpected(
   }).filter((line) => line !== "");
 }
 
-function findingOf({ name: broker }: TestedBroker, name: string, result?: CaseResult): Finding {
-  if (result === undefined) return "–";
-  return result.kind === "passed" ? "yes" : { reason: differences[broker][name] ?? "" };
+/** @throws Error for a case that was neither run now nor is in the table. */
+function tableOf(
+  found: ReadonlyMap<string, ReadonlyMap<string, CaseResult>>,
+  before: ConformanceTable,
+): ConformanceTable {
+  const known = new Map(before.rows.map(({ name, findings }) => [name, findings]));
+  const findingOf = ({ name: broker, title }: TestedBroker, name: string): Finding => {
+    const ran = found.get(broker);
+    if (ran !== undefined && name.includes(values.case)) {
+      const result = ran.get(name);
+      if (result === undefined) return "–";
+      return result.kind === "passed" ? "yes" : { reason: differences[broker][name] ?? "" };
+    }
+    const finding = known.get(name)?.[before.brokers.indexOf(title)];
+    if (finding === undefined) throw new Error(`${title}: "${name}" was never run: run it too`);
+    return finding;
+  };
+  return {
+    brokers: testedBrokers.map(({ title }) => title),
+    rows: brokerCases.map(({ name }) => ({
+      name,
+      findings: testedBrokers.map((broker) => findingOf(broker, name)),
+    })),
+  };
 }

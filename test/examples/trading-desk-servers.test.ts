@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { missingServer } from "../support/brokers.ts";
 import { absolute } from "../support/repository.ts";
 import { sourceFlags } from "../support/run-node.ts";
+import { NatsServer } from "../support/servers/nats.ts";
 import { RedisServer } from "../support/servers/redis.ts";
 
 const main = absolute("examples/trading-desk/main.ts");
@@ -16,7 +17,13 @@ test.skipIf(missingServer("redis"))(
   timeoutMs,
 );
 
-async function runOver(server: RedisServer): Promise<void> {
+test.skipIf(missingServer("nats"))(
+  "over NATS every order is booked once, although a worker and the server are killed",
+  async () => runOver(await NatsServer.start()),
+  timeoutMs,
+);
+
+async function runOver(server: RedisServer | NatsServer): Promise<void> {
   onTestFinished(() => server.remove());
   const desk = startDesk("--days", "250", "--broker", server.url);
   await desk.until("Now killing");

@@ -1,6 +1,6 @@
 /** What commits together with a settlement. */
 import assert from "node:assert/strict";
-import type { Effect, SettleOutcome } from "../../broker/broker.ts";
+import type { Broker, Delivery, Effect, SettleOutcome } from "../../broker/broker.ts";
 import { type ErrorCode, errorInfo, isColloquyError } from "../../errors.ts";
 import { type ConformanceCase, conformanceCase } from "./case.ts";
 import {
@@ -250,6 +250,37 @@ const storeCases: readonly ConformanceCase[] = [
         entries.map(({ position, data }) => `${position} ${text(data)}`),
         ["1 a", "2 b", "3 c"],
       );
+    },
+    { needs: ["log"] },
+  ),
+
+  conformanceCase(
+    "settlements that append to one stream at once are all settled, and all appended, once",
+    async (trial) => {
+      const { log } = trial.broker;
+      assert.ok(log);
+      const queue = await trial.queue();
+      const inputs = Array.from({ length: 24 }, (_, index) => `input ${index}`);
+      for (const input of inputs) await enqueueOne(trial.broker, queue, input);
+      const hands: { readonly broker: Broker; readonly delivery: Delivery }[] = [];
+      for (const broker of [trial.broker, await trial.connect()]) {
+        const receiver = trial.receive(queue, { broker, credit: inputs.length / 2 });
+        for (let taken = 0; taken < inputs.length / 2; taken++) {
+          hands.push({ broker, delivery: await receiver.next() });
+        }
+      }
+      const settling = hands.map(({ broker, delivery }) =>
+        settle(broker, delivery, undefined, [
+          { kind: "append", stream: "history", entries: [delivery.frame] },
+        ]),
+      );
+      const outcomes = await Promise.all(settling);
+      assert.deepEqual(
+        outcomes,
+        inputs.map(() => ({ kind: "settled" })),
+      );
+      const read = await collect(log.read("history", 1, {}, trial.signal));
+      assert.deepEqual(read.map(({ data }) => text(data)).sort(), inputs.toSorted());
     },
     { needs: ["log"] },
   ),

@@ -2,6 +2,8 @@
 import { errorInfo, isColloquyError } from "../../../errors.ts";
 import type { Settlement, SettleOutcome } from "../../broker.ts";
 import { clientError } from "../errors.ts";
+import { afterConflict } from "../jetstream.ts";
+import { AppendTurns } from "./append-turns.ts";
 import { abandon, type Decision, decide } from "./decide.ts";
 import type { Effects, EffectsPlan } from "./effects.ts";
 import type { QueueHub } from "./hub.ts";
@@ -14,13 +16,15 @@ const settled: SettleOutcome = Object.freeze({ kind: "settled" });
 const stale: SettleOutcome = Object.freeze({ kind: "stale" });
 /** Settlements whose repetitions are recognised. */
 const recentMax = 4_096;
-/** How often others may be quicker. */
+/** How often others may be quicker. Where a settlement appends, each time somebody's has come about. */
 const triesMax = 10;
+const appendTriesMax = 200;
 
 export class Settle {
   readonly #hub: QueueHub;
   readonly #effects: Effects;
   readonly #recent = new Set<string>();
+  readonly #appendTurns = new AppendTurns();
 
   constructor(hub: QueueHub, effects: Effects) {
     this.#hub = hub;
@@ -102,8 +106,14 @@ export class Settle {
     return result;
   }
 
-  async #run(item: Item, { outcome, effects = [] }: Settlement): Promise<SettleOutcome> {
+  #run(item: Item, settlement: Settlement): Promise<SettleOutcome> {
+    const { effects = [] } = settlement;
+    return this.#appendTurns.run(effects, () => this.#tryUntilDone(item, settlement));
+  }
+
+  async #tryUntilDone(item: Item, { outcome, effects = [] }: Settlement): Promise<SettleOutcome> {
     const { clientId, link } = this.#hub;
+    const appends = effects.some(({ kind }) => kind === "append");
     for (let attempt = 1; ; attempt++) {
       const decision = decide(item, outcome, effects, clientId, link.clock.nowMs());
       if (decision.kind === "refuse") return { kind: "refused", error: decision.error };
@@ -122,7 +132,10 @@ export class Settle {
         }
         if (!(await this.#isStillPresent(item))) return stale;
         // An answer was given meanwhile, or an effect met another writer.
-        if (attempt === triesMax) return { kind: "refused", error: errorInfo(error) };
+        if (attempt >= (appends ? appendTriesMax : triesMax)) {
+          return { kind: "refused", error: errorInfo(error) };
+        }
+        await afterConflict(link, attempt, undefined);
       }
     }
   }

@@ -26,6 +26,8 @@ import {
 const reportMs = 250;
 /** How often all that is waited for is looked at, should word of it have been lost. */
 const sweepMs = 5_000;
+/** A record is heard of before it is stored, in a batch long before: when it is looked for again. */
+const againMs: readonly number[] = [5, 20, 50, 200, 1_000];
 
 interface Wait {
   readonly onChange: ((state: MessageState) => void) | undefined;
@@ -50,6 +52,8 @@ interface Tracked {
   news: number;
   /** Positions of which a record was heard, to be read together. */
   heard: Set<number>;
+  /** How often they were looked for in vain since they were heard of. */
+  tries: Map<number, number>;
 }
 
 export class Tracks implements LinkPart {
@@ -265,7 +269,9 @@ export class Tracks implements LinkPart {
         callback: (error, { subject }) => {
           const there = this.#queues.get(queue);
           if (error !== null || there === undefined) return;
-          this.#hear(queue, there, hub.subjects.positionOf(subject));
+          const position = hub.subjects.positionOf(subject);
+          if (there.waits.has(position)) there.tries.set(position, 0);
+          this.#hear(queue, there, position);
         },
       });
       hub.listen(queue);
@@ -273,7 +279,7 @@ export class Tracks implements LinkPart {
         hub.unlisten(queue);
         if (hub.link.failure === undefined) subscription.unsubscribe();
       };
-      tracked = { waits: new Map(), stop, news: 0, heard: new Set() };
+      tracked = { waits: new Map(), stop, news: 0, heard: new Set(), tries: new Map() };
       this.#queues.set(queue, tracked);
     }
     const waits = tracked.waits.get(position);
@@ -288,7 +294,10 @@ export class Tracks implements LinkPart {
     const waits = tracked?.waits.get(position);
     if (tracked === undefined || waits === undefined) return;
     waits.delete(wait);
-    if (waits.size === 0) tracked.waits.delete(position);
+    if (waits.size === 0) {
+      tracked.waits.delete(position);
+      tracked.tries.delete(position);
+    }
     if (tracked.waits.size > 0) return;
     tracked.stop();
     this.#queues.delete(queue);
@@ -310,14 +319,26 @@ export class Tracks implements LinkPart {
       const records = await this.#hub().records.read(queue, positions);
       for (const [index, position] of positions.entries()) {
         const record = records[index]?.record;
-        if (record === undefined) continue;
+        if (record === undefined) {
+          this.#hearAgain(queue, tracked, position);
+          continue;
+        }
         if (isFinal(record) || (tracked.news === news && !this.#isHere(queue, position))) {
           this.#apply(queue, position, record);
         }
+        if (!isFinal(record)) this.#hearAgain(queue, tracked, position);
       }
     } catch {
       // The next connection looks again, and the sweep does.
     }
+  }
+
+  #hearAgain(queue: string, tracked: Tracked, position: number): void {
+    const tries = tracked.tries.get(position);
+    const delayMs = tries === undefined ? undefined : againMs[tries];
+    if (tries === undefined || delayMs === undefined) return;
+    tracked.tries.set(position, tries + 1);
+    this.#hub().link.clock.setTimer(delayMs, () => this.#hear(queue, tracked, position));
   }
 
   #isHere(queue: string, position: number): boolean {

@@ -20,6 +20,8 @@ const open: Readonly<Record<ServerName, (url: string) => Promise<Broker>>> = {
   redis: openRedisBroker,
 };
 
+// What was started ends with this process, however it ends.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {

@@ -20,7 +20,13 @@ import { saveMeasured } from "./results/measured.ts";
 const exitCodes = { done: 0, failed: 1, wrongUsage: 2 } as const;
 const result = "docs/results/cluster.md";
 const silenceMs = 30_000;
+const head = `# A cluster that loses its leaders
 
+Three servers keep three copies of everything. The one that leads a stream is killed while agents work
+over it; the other two elect another. What was acknowledged has to be there, and the work has to go on.`;
+
+// What was started ends with this process, however it ends.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
@@ -54,11 +60,6 @@ async function main(args: readonly string[]): Promise<number> {
     await cluster.stop();
   }
 }
-
-const head = `# A cluster that loses its leaders
-
-Three servers keep three copies of everything. The one that leads a stream is killed while agents work
-over it; the other two elect another. What was acknowledged has to be there, and the work has to go on.`;
 
 interface Given {
   readonly command: string;

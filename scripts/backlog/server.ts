@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Daemon, startDaemon, stopDaemon } from "../brokers/daemon.ts";
+import { type Daemon, isAlive, startDaemon, stopDaemon } from "../brokers/daemon.ts";
 import { freePort } from "../brokers/greeting.ts";
 import { filesOf } from "../brokers/running.ts";
 import { type ServerName, servers, urlOf } from "../brokers/servers.ts";
@@ -15,11 +15,18 @@ export class MeasuredServer {
   readonly #home: string = mkdtempSync(join(tmpdir(), "colloquy-backlog-"));
   #daemon: Daemon | undefined;
 
+  readonly #kill = (): void => {
+    if (this.#daemon !== undefined && isAlive(this.#daemon))
+      process.kill(this.#daemon.pid, "SIGKILL");
+    rmSync(this.#home, { recursive: true, force: true });
+  };
+
   private constructor(name: ServerName, program: string, port: number) {
     this.#name = name;
     this.#program = program;
     this.#port = port;
     this.url = urlOf(name, port);
+    process.once("exit", this.#kill);
   }
 
   static async start(name: ServerName, program: string): Promise<MeasuredServer> {
@@ -46,6 +53,7 @@ export class MeasuredServer {
 
   async remove(): Promise<void> {
     await this.stop();
+    process.off("exit", this.#kill);
     rmSync(this.#home, { recursive: true, force: true });
   }
 

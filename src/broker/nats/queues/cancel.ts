@@ -5,7 +5,7 @@ import { throwIfAborted, withAbort } from "../../../runtime/abort.ts";
 import { Deferred } from "../../../runtime/deferred.ts";
 import type { CancelOptions, CancelOutcome } from "../../broker.ts";
 import { notifyHolder, type QueueHub } from "./hub.ts";
-import type { Item } from "./item.ts";
+import { type Item, nameOf } from "./item.ts";
 import { endedErrors } from "./judge.ts";
 import { loadItem } from "./load.ts";
 import { isFinal, noAttempts, type RecordAt } from "./record.ts";
@@ -76,8 +76,7 @@ async function end(
   // Whoever has it removes it when it has settled it, so that its key waits until then.
   if (!answers.some(({ held }) => held === true)) {
     await hub.endings.remove(position, undefined);
-    const { keyToken, lane } = item.message;
-    if (keyToken !== undefined) hub.tellKeyMoved(queue, `${lane}.${keyToken}`);
+    if (item.message.keyToken !== undefined) hub.tellKeyMoved(queue, nameOf(item));
   }
 }
 

@@ -14,8 +14,10 @@ export async function takeClaims(
 ): Promise<void> {
   await Promise.all(
     claims.map(async (claim) => {
-      if (await take(hub, queue, receiver, claim)) return;
-      receiver.notify({ kind: "cancel", claim, reason: endedErrors.stale });
+      const isTaken = await take(hub, queue, receiver, claim).catch(() => false);
+      receiver.claimAnswered();
+      hub.queues.get(queue)?.pump();
+      if (!isTaken) receiver.notify({ kind: "cancel", claim, reason: endedErrors.stale });
     }),
   );
 }

@@ -20,6 +20,10 @@ const repeatMs = 60_000;
 const absentCodes: ReadonlySet<number | undefined> = new Set([10_037, 10_043, 10_057]);
 const batchTriesMax = 5;
 
+interface ConsumerInfo {
+  readonly delivered: { readonly consumer_seq: number };
+}
+
 export interface Burial {
   readonly message: WorkMessage;
   readonly life: LiveRecord;
@@ -43,7 +47,7 @@ export class Endings {
 
   /** The message leaves the stream of work; resolves when it has. @param reply - of its delivery, where there was one. */
   async remove(position: number, reply: string | undefined): Promise<void> {
-    if (reply !== undefined) {
+    if (reply !== undefined && this.#subjects.madeUp(reply) === undefined) {
       try {
         await this.#link.request(reply, acknowledge, { what: "queues.acknowledge", repeatMs });
         return;
@@ -63,7 +67,20 @@ export class Endings {
   giveBack(reply: string, delayMs: number): void {
     if (!this.#link.isReady) return;
     const delay = Math.max(0, Math.ceil(delayMs)) * 1_000_000;
-    this.#link.publish(reply, encoder.encode(delay === 0 ? "-NAK" : `-NAK {"delay": ${delay}}`));
+    const payload = encoder.encode(delay === 0 ? "-NAK" : `-NAK {"delay": ${delay}}`);
+    const about = this.#subjects.madeUp(reply);
+    if (about === undefined) this.#link.publish(reply, payload);
+    else void this.#giveBackAnothers(about.consumer, about.position, payload).catch(() => {});
+  }
+
+  /** The number of any delivery that is not too old will do: the last one. */
+  async #giveBackAnothers(consumer: string, position: string, payload: Uint8Array): Promise<void> {
+    const { workStream } = this.#subjects;
+    const name = `CONSUMER.INFO.${workStream}.${consumer}`;
+    const { delivered } = await this.#link.api<ConsumerInfo>(name);
+    const { consumer_seq: last } = delivered;
+    if (!this.#link.isReady) return;
+    this.#link.publish(`$JS.ACK.${workStream}.${consumer}.1.${position}.${last}.1.0`, payload);
   }
 
   /** The lease begins anew. */

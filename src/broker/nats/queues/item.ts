@@ -96,6 +96,11 @@ export class Item {
     return this.record?.seq ?? 0;
   }
 
+  /** Its end is written. */
+  get isOver(): boolean {
+    return this.record !== undefined && this.live === undefined;
+  }
+
   get isHeld(): boolean {
     return this.stage === "held" || this.stage === "settling";
   }

@@ -23,13 +23,18 @@ export class Keys {
   readonly #keys = new Map<string, Key>();
   readonly #isFirst: IsFirst;
   readonly #admit: (item: Item) => void;
+  readonly #unfit: (item: Item) => void;
   #parked = 0;
   #parkedBytes = 0;
 
-  /** @param admit - the item may be offered; from then on it leads its key until it leaves. */
-  constructor(isFirst: IsFirst, admit: (item: Item) => void) {
+  /**
+   * @param admit - the item may be offered; from then on it leads its key until it leaves.
+   * @param unfit - the item was found not to be the first, and is parked.
+   */
+  constructor(isFirst: IsFirst, admit: (item: Item) => void, unfit: (item: Item) => void) {
     this.#isFirst = isFirst;
     this.#admit = admit;
+    this.#unfit = unfit;
   }
 
   get parked(): number {
@@ -92,6 +97,11 @@ export class Keys {
     }
   }
 
+  /** Whether a message of the lane and key is here. */
+  has(name: string): boolean {
+    return this.#keys.has(name);
+  }
+
   holds(name: string): boolean {
     const leader = this.#keys.get(name)?.leader;
     return leader !== undefined && leader.stage !== "parked";
@@ -130,6 +140,7 @@ export class Keys {
     }
     key.leader = undefined;
     if (!isStill || key.changed) this.#next(name, key);
+    else this.#unfit(item);
   }
 
   #park(key: Key, item: Item): void {

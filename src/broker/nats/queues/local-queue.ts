@@ -20,6 +20,7 @@ import { Turns } from "./turns.ts";
 const parkedMax = 10_000;
 const parkedBytesMax = 32 * 2 ** 20;
 const parkedDelayMs = 1_000;
+const retryMs = 1_000;
 /** How long more than there is room for is kept for the next that makes room. */
 const surplusMs = 100;
 const keyPollMs = 500;
@@ -51,6 +52,9 @@ export class LocalQueue {
     this.#keys = new Keys(
       (item) => isFirstOfKey(context, item),
       (item) => void this.#begin(item),
+      (item) => {
+        if (this.#isFull) this.#forget(item, parkedDelayMs);
+      },
     );
     const { link, subjects } = context;
     const take = (pulled: Pulled) => this.#take(pulled);
@@ -293,13 +297,18 @@ export class LocalQueue {
       void this.#begin(item);
       return;
     }
-    const { parked, parkedBytes } = this.#keys;
-    if (parked >= parkedMax || parkedBytes >= parkedBytesMax) {
+    // One whose key is not known here may be the first.
+    if (this.#isFull && this.#keys.has(nameOf(item))) {
       this.#forget(item, parkedDelayMs);
       return;
     }
     this.#keys.enter(item);
     this.#keyPoll ??= this.#context.link.clock.setTimer(keyPollMs, () => this.#pollKeys());
+  }
+
+  get #isFull(): boolean {
+    const { parked, parkedBytes } = this.#keys;
+    return parked >= parkedMax || parkedBytes >= parkedBytesMax;
   }
 
   #pollKeys(): void {
@@ -420,12 +429,17 @@ export class LocalQueue {
       if (death !== undefined) {
         const { error, life } = death;
         const record = { state: "dead", attempt, by, error } as const;
-        await endings.bury(this.name, { message, life, record, expected: item.expected });
+        item.record = await endings.bury(this.name, {
+          message,
+          life,
+          record,
+          expected: item.expected,
+        });
       } else {
         const state = why === "lost" ? "failed" : "expired";
         const error = endedErrors[why === "lost" ? "lost" : "expired"];
         const record = { state, attempt, by, error } as const;
-        await endings.write(this.name, item.position, record, item.expected);
+        item.record = await endings.write(this.name, item.position, record, item.expected);
       }
       await endings.remove(item.position, item.reply);
     });
@@ -437,7 +451,7 @@ export class LocalQueue {
     try {
       await act();
     } catch {
-      if (this.#context.link.isReady) this.#context.endings.giveBack(item.reply, parkedDelayMs);
+      if (this.#context.link.isReady) this.#context.endings.giveBack(item.reply, retryMs);
     }
     this.leave(item);
   }

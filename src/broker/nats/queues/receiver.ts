@@ -10,16 +10,19 @@ export class QueueReceiver implements Holder {
   #unread: Delivery[] = [];
   #news = new Deferred();
   #end: { readonly error?: unknown } | undefined;
+  /** Claims of which it is not known yet whether it has them. */
+  #claimed: number;
   /** Items of which the handler waits for somebody's input. */
   #waiting = 0;
 
   constructor(options: ReceiveOptions) {
     this.options = options;
+    this.#claimed = options.claims?.length ?? 0;
   }
 
   /** Deliveries that it may still be given. */
   get room(): number {
-    return this.options.credit - this.items.size + this.#waiting;
+    return this.options.credit - this.#claimed - this.items.size + this.#waiting;
   }
 
   get consumer(): string {
@@ -49,6 +52,11 @@ export class QueueReceiver implements Holder {
     const change = phase === "waiting-input" ? 1 : item.phase === "waiting-input" ? -1 : 0;
     if (this.items.has(item)) this.#waiting += change;
     item.phase = phase;
+  }
+
+  /** One claim less to wait for, whether it was granted or not. */
+  claimAnswered(): void {
+    this.#claimed--;
   }
 
   deliver(item: Item): void {

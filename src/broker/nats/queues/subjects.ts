@@ -26,6 +26,8 @@ export interface MessagePlace {
 
 export const lanes: readonly Lane[] = [0, 1, 2, 3];
 
+const madeUp = ".0.0.0";
+
 export class QueueSubjects {
   readonly #prefix: string;
   readonly workStream: string;
@@ -138,8 +140,18 @@ export class QueueSubjects {
     return `${readable}-${digest}-${lane}`;
   }
 
-  /** Where acknowledgements of a message go, whoever has it. */
+  /**
+   * Where acknowledgements of a message go that somebody else has, or nobody: only its lease can be
+   * extended there, as the server demands the number of a delivery for all else.
+   */
   acknowledgement(queue: string, lane: Lane, position: number): string {
-    return `$JS.ACK.${this.workStream}.${this.consumer(queue, lane)}.1.${position}.1.1.0`;
+    return `$JS.ACK.${this.workStream}.${this.consumer(queue, lane)}.1.${position}${madeUp}`;
+  }
+
+  /** What a subject made by `acknowledgement` is about; undefined for one that came with a delivery. */
+  madeUp(reply: string): { readonly consumer: string; readonly position: string } | undefined {
+    if (!reply.endsWith(madeUp)) return undefined;
+    const [, , , consumer = "", , position = ""] = reply.split(".");
+    return { consumer, position };
   }
 }

@@ -52,8 +52,7 @@ import {
   settlementParameters,
   settleOutcome,
 } from "./settlements.ts";
-import { decodeState } from "./states.ts";
-import { type Tracked, Tracker } from "./tracker.ts";
+import { decodeTracked, type Tracked, Tracker } from "./tracker.ts";
 
 const scripts: readonly RedisScript[] = [
   enqueueScript,
@@ -431,13 +430,4 @@ function refusedOutcome(error: unknown): {
 } {
   const { kind, error: info } = failedOutcome(error);
   return { kind: kind === "rejected" ? "refused" : kind, error: info };
-}
-
-function decodeTracked(reply: RedisReply): Tracked {
-  const [state, known, expires] = reply as readonly Buffer[];
-  return {
-    state: decodeState(state ?? Buffer.from("U")),
-    known: String(known ?? "1") === "1",
-    expiresMs: Number(String(expires ?? "-1")),
-  };
 }

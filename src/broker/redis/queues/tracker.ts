@@ -2,7 +2,8 @@
 import type { Clock } from "../../../runtime/clock.ts";
 import { Deferred } from "../../../runtime/deferred.ts";
 import type { MessageState } from "../../broker.ts";
-import { isFinal } from "./states.ts";
+import type { RedisReply } from "../client.ts";
+import { decodeState, isFinal } from "./states.ts";
 
 /** What the server knows of a message. */
 export interface Tracked {
@@ -102,4 +103,14 @@ export class Tracker {
   #after(delayMs: number, run: () => void): void {
     this.#timers.push(this.#options.clock.setTimer(delayMs, run));
   }
+}
+
+/** As scripts/track.ts answers. */
+export function decodeTracked(reply: RedisReply): Tracked {
+  const [state, known, expires] = reply as readonly Buffer[];
+  return {
+    state: decodeState(state ?? Buffer.from("U")),
+    known: String(known ?? "1") === "1",
+    expiresMs: Number(String(expires ?? "-1")),
+  };
 }

@@ -2,7 +2,7 @@
 import { test } from "vitest";
 import { missingServer } from "../support/brokers.ts";
 import { conform } from "./support/conform.ts";
-import { natsTested } from "./support/tested-brokers.ts";
+import { testedBroker } from "./support/tested-brokers.ts";
 
 if (missingServer("nats")) test.skip("every case, as there is no nats-server", () => {});
-else await conform(natsTested);
+else await conform(testedBroker("nats"));

@@ -35,16 +35,9 @@ export const testedBrokers: readonly TestedBroker[] = [
   { name: "memory", title: "memory", open: openMemory, abilities: { unheard: true } },
   { name: "embedded", title: "embedded", open: openDirectory, abilities: { unheard: true } },
   { name: "hub", title: "a hub over TCP", open: openHub, abilities: linked },
+  { name: "nats", title: "NATS", open: openNats, abilities: linked },
   redis(),
 ];
-
-/** Not in the table of docs/brokers.md yet. */
-export const natsTested: TestedBroker = {
-  name: "nats",
-  title: "NATS",
-  open: openNats,
-  abilities: linked,
-};
 
 function redis(): TestedBroker {
   // Short, because after a crash some cases wait for it; long enough for a busy machine.

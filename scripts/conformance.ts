@@ -21,6 +21,7 @@ const usage = `Usage: npm run conformance -- [options]
 
   --brokers NAMES  only these: ${testedBrokers.map(({ name }) => name).join(", ")}
   --case TEXT      only cases with this in their names
+  --missing        only what the table of docs/brokers.md does not have yet
   --save           write what was found into the table of docs/brokers.md; what was not run stays as it was
   --help
 
@@ -34,6 +35,7 @@ const { values } = parseArgs({
   options: {
     brokers: { type: "string" },
     case: { type: "string", default: "" },
+    missing: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -49,12 +51,20 @@ process.exit(await main());
 
 async function main(): Promise<number> {
   const brokers = testedBrokers.filter(({ name }) => wanted?.includes(name) ?? true);
-  const cases = brokerCases.filter(({ name }) => name.includes(values.case));
-  const results: ReadonlyMap<string, CaseResult>[] = [];
+  const before = readTable(readFileSync(page, "utf8"));
+  const results = new Map<string, ReadonlyMap<string, CaseResult>>();
+  const ran = new Map<string, ReadonlySet<string>>();
   const wrong: string[] = [];
   for (const broker of brokers) {
+    const cases = brokerCases.filter(
+      ({ name }) =>
+        name.includes(values.case) &&
+        !(values.missing && knownFinding(before, broker, name) !== undefined),
+    );
+    if (cases.length === 0) continue;
     const found = await runCases(broker, cases, progress);
-    results.push(found);
+    results.set(broker.name, found);
+    ran.set(broker.name, new Set(cases.map(({ name }) => name)));
     wrong.push(...unexpected(broker, found));
     const passed = [...found.values()].filter(({ kind }) => kind === "passed").length;
     const failed = [...found.values()].filter(({ kind }) => kind === "failed").length;
@@ -63,9 +73,22 @@ async function main(): Promise<number> {
   for (const line of wrong) process.stdout.write(`${line}\n`);
   if (wrong.length > 0) return 1;
   if (values.save) {
-    const found = new Map(brokers.map(({ name }, index) => [name, results[index] ?? new Map()]));
-    const text = readFileSync(page, "utf8");
-    writeFileSync(page, withTable(text, tableOf(found, readTable(text))));
+    const findingOf = (broker: TestedBroker, name: string): Finding => {
+      if (ran.get(broker.name)?.has(name) === true) {
+        const result = results.get(broker.name)?.get(name);
+        if (result === undefined) return "–";
+        return result.kind === "passed" ? "yes" : { reason: differences[broker.name][name] ?? "" };
+      }
+      const finding = knownFinding(before, broker, name);
+      if (finding === undefined) throw new Error(`${broker.title}: "${name}" was never run`);
+      return finding;
+    };
+    const rows = brokerCases.map(({ name }) => ({
+      name,
+      findings: testedBrokers.map((broker) => findingOf(broker, name)),
+    }));
+    const table = { brokers: testedBrokers.map(({ title }) => title), rows };
+    writeFileSync(page, withTable(readFileSync(page, "utf8"), table));
     process.stdout.write(`Written: ${page}\n`);
   }
   return 0;
@@ -89,28 +112,11 @@ function unexpected(
   }).filter((line) => line !== "");
 }
 
-/** @throws Error for a case that was neither run now nor is in the table. */
-function tableOf(
-  found: ReadonlyMap<string, ReadonlyMap<string, CaseResult>>,
-  before: ConformanceTable,
-): ConformanceTable {
-  const known = new Map(before.rows.map(({ name, findings }) => [name, findings]));
-  const findingOf = ({ name: broker, title }: TestedBroker, name: string): Finding => {
-    const ran = found.get(broker);
-    if (ran !== undefined && name.includes(values.case)) {
-      const result = ran.get(name);
-      if (result === undefined) return "–";
-      return result.kind === "passed" ? "yes" : { reason: differences[broker][name] ?? "" };
-    }
-    const finding = known.get(name)?.[before.brokers.indexOf(title)];
-    if (finding === undefined) throw new Error(`${title}: "${name}" was never run: run it too`);
-    return finding;
-  };
-  return {
-    brokers: testedBrokers.map(({ title }) => title),
-    rows: brokerCases.map(({ name }) => ({
-      name,
-      findings: testedBrokers.map((broker) => findingOf(broker, name)),
-    })),
-  };
+/** What the table says by now; undefined where it does not. */
+function knownFinding(
+  { brokers, rows }: ConformanceTable,
+  { title }: TestedBroker,
+  wanted: string,
+): Finding | undefined {
+  return rows.find(({ name }) => name === wanted)?.findings[brokers.indexOf(title)];
 }

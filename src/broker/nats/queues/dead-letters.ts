@@ -50,8 +50,8 @@ export async function replay(
       const begin = hub.subjects.waiting(queue).slice(0, -1);
       const parcel = { queue, subject: `${begin}${letter.place}`, frame, headers };
       const sequence = await hub.mailboxes.sequence(queue, signal);
-      const outcome = await enqueue.store(parcel, sequence);
-      if (outcome.kind !== "stored") return false;
+      const [outcome] = await enqueue.store(queue, [parcel], sequence);
+      if (outcome?.kind !== "stored") return false;
       await deleteLetter(hub, number, signal);
       return !outcome.duplicate;
     }),

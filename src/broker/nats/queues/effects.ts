@@ -116,12 +116,13 @@ export class Effects {
     if (parcels.length === 0) return;
     const { mailboxes, link } = this.#hub;
     const outcomes = await Promise.all(
-      parcels.map(async (parcel) =>
-        this.#enqueue.store(parcel, await mailboxes.sequence(parcel.queue)),
-      ),
+      parcels.map(async (parcel) => {
+        const sequence = await mailboxes.sequence(parcel.queue);
+        return await this.#enqueue.store(parcel.queue, [parcel], sequence);
+      }),
     );
     // Who starts next tries again.
-    if (outcomes.some(({ kind }) => kind === "indeterminate")) return;
+    if (outcomes.flat().some(({ kind }) => kind === "indeterminate")) return;
     await link.api(`STREAM.PURGE.${link.names.streams.state}`, { filter });
   }
 }

@@ -8,9 +8,10 @@ import { clientError } from "../errors.ts";
 import { jsHeaders } from "../jetstream.ts";
 import { frameBytesMax } from "../probe.ts";
 import type { Mailboxes } from "./mailboxes.ts";
+import { OnceIds } from "./once.ts";
 import type { Publisher } from "./publisher.ts";
 import type { QueueSubjects } from "./subjects.ts";
-import { headersOf, storageId } from "./work-message.ts";
+import { headersOf, isOnceId, storageId } from "./work-message.ts";
 
 /** How often a mailbox may change under one message. */
 const mailboxesMax = 5;
@@ -28,12 +29,14 @@ export class Enqueue {
   readonly #subjects: QueueSubjects;
   readonly #mailboxes: Mailboxes;
   readonly #publisher: Publisher;
+  readonly #onceIds: OnceIds;
 
   constructor(link: NatsLink, subjects: QueueSubjects, mailboxes: Mailboxes, publisher: Publisher) {
     this.#link = link;
     this.#subjects = subjects;
     this.#mailboxes = mailboxes;
     this.#publisher = publisher;
+    this.#onceIds = new OnceIds(link, subjects, publisher);
   }
 
   async enqueue(
@@ -45,8 +48,8 @@ export class Enqueue {
     const tooLong = messages.find(({ frame }) => frame.length > bytesMax);
     if (tooLong !== undefined) throw tooLarge(tooLong.frame.length, bytesMax);
     const sequence = await this.#mailboxes.sequence(queue, signal);
-    const storing = messages.map((message) => this.store(this.parcel(queue, message), sequence));
-    return await withAbort(Promise.all(storing), signal);
+    const parcels = messages.map((message) => this.parcel(queue, message));
+    return await withAbort(this.store(queue, parcels, sequence), signal);
   }
 
   parcel(queue: string, message: QueuedMessage): Parcel {
@@ -58,17 +61,36 @@ export class Enqueue {
   }
 
   /**
+   * Each of them once, as far back as its id is known.
+   *
    * @param sequence - of the mailbox; undefined: there is none.
    * @throws CLOSED.
    */
-  async store(parcel: Parcel, sequence: number | undefined): Promise<EnqueueOutcome> {
+  async store(
+    queue: string,
+    parcels: readonly Parcel[],
+    sequence: number | undefined,
+  ): Promise<readonly EnqueueOutcome[]> {
+    const ids = parcels.map(messageIdOf).filter(isOnceId);
+    const positions = await this.#onceIds.positions(queue, ids);
+    const known = new Map(ids.map((id, index) => [id, positions[index]]));
+    return await Promise.all(
+      parcels.map((parcel) => {
+        const position = known.get(messageIdOf(parcel));
+        if (position !== undefined) return { kind: "stored", position, duplicate: true } as const;
+        return this.#store(parcel, sequence);
+      }),
+    );
+  }
+
+  async #store(parcel: Parcel, sequence: number | undefined): Promise<EnqueueOutcome> {
     const { queue, subject, frame } = parcel;
     for (let attempt = 1; sequence !== undefined; attempt++) {
       const headers = { ...parcel.headers, ...this.#mailboxes.condition(queue, sequence) };
       try {
         const message = { subject, payload: frame, headers };
         const { seq, duplicate } = await this.#publisher.publish(message, "queues.enqueue");
-        return { kind: "stored", position: seq, duplicate };
+        return await this.#stored(parcel, seq, duplicate);
       } catch (thrown) {
         const error = clientError(thrown, "queues.enqueue");
         if (error.code === "CLOSED") throw error;
@@ -78,6 +100,25 @@ export class Enqueue {
     }
     return { kind: "rejected", error: errorInfo(undeclared(queue)) };
   }
+
+  /** The message is in its queue; its sender is told so once its id is known for long enough. */
+  async #stored(parcel: Parcel, position: number, duplicate: boolean): Promise<EnqueueOutcome> {
+    const id = messageIdOf(parcel);
+    if (isOnceId(id)) {
+      try {
+        await this.#onceIds.remember(parcel.queue, id, position);
+      } catch (thrown) {
+        const error = clientError(thrown, "queues.enqueue");
+        if (error.code === "CLOSED") throw error;
+        return { kind: "indeterminate", error: errorInfo(error) };
+      }
+    }
+    return { kind: "stored", position, duplicate };
+  }
+}
+
+function messageIdOf({ headers }: Parcel): string {
+  return headers[jsHeaders.messageId] ?? "";
 }
 
 export function undeclared(queue: string): ColloquyError<"NO_ELIGIBLE_AGENT"> {

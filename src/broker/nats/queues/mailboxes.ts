@@ -87,6 +87,7 @@ export class Mailboxes {
     await this.#purge(workStream, this.#subjects.waiting(queue), signal);
     await Promise.all([
       this.#purge(state, this.#subjects.records(queue), signal),
+      this.#purge(state, this.#subjects.onceIds(queue), signal),
       ...lanes.map((lane) => this.#deleteConsumer(this.#subjects.consumer(queue, lane), signal)),
     ]);
   }

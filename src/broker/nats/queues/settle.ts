@@ -1,6 +1,6 @@
 /** Settlements: one attempt at a message ends, together with what its handler wants to have effect. */
 import { errorInfo, isColloquyError } from "../../../errors.ts";
-import type { Settlement, SettleOutcome } from "../../broker.ts";
+import type { Effect, Outcome, Settlement, SettleOutcome } from "../../broker.ts";
 import { clientError } from "../errors.ts";
 import { afterConflict } from "../jetstream.ts";
 import { AppendTurns } from "./append-turns.ts";
@@ -112,17 +112,10 @@ export class Settle {
   }
 
   async #tryUntilDone(item: Item, { outcome, effects = [] }: Settlement): Promise<SettleOutcome> {
-    const { clientId, link } = this.#hub;
     const appends = effects.some(({ kind }) => kind === "append");
     for (let attempt = 1; ; attempt++) {
-      const decision = decide(item, outcome, effects, clientId, link.clock.nowMs());
-      if (decision.kind === "refuse") return { kind: "refused", error: decision.error };
       try {
-        const plan = effects.length === 0 ? undefined : await this.#effects.plan(effects);
-        if (plan?.kind === "refused") return plan;
-        await this.#carryOut(item, decision, plan);
-        this.#leave(item);
-        return settled;
+        return await this.#tryOnce(item, outcome, effects);
       } catch (thrown) {
         const error = clientError(thrown, "queues.settle");
         if (error.code === "CLOSED") throw error;
@@ -135,9 +128,21 @@ export class Settle {
         if (attempt >= (appends ? appendTriesMax : triesMax)) {
           return { kind: "refused", error: errorInfo(error) };
         }
-        await afterConflict(link, attempt, undefined);
+        await afterConflict(this.#hub.link, attempt, undefined);
       }
     }
+  }
+
+  /** @throws CONFLICT where somebody else has written meanwhile what this depends on. */
+  async #tryOnce(item: Item, outcome: Outcome, effects: readonly Effect[]): Promise<SettleOutcome> {
+    const { clientId, link } = this.#hub;
+    const decision = decide(item, outcome, effects, clientId, link.clock.nowMs());
+    if (decision.kind === "refuse") return { kind: "refused", error: decision.error };
+    const plan = effects.length === 0 ? undefined : await this.#effects.plan(effects);
+    if (plan?.kind === "refused") return plan;
+    await this.#carryOut(item, decision, plan);
+    this.#leave(item);
+    return settled;
   }
 
   /** Whether the attempt is the present one; the item has its latest record then, and else is given up. */

@@ -7,6 +7,7 @@
  *   PREFIX.w.q.QUEUE.LANE.d.KEY          stream work: those of them that were sent for later
  *   PREFIX.m.q.QUEUE.POSITION            stream state: what has become of a message, see record.ts
  *   PREFIX.m.d.QUEUE.POSITION            stream state: a dead letter
+ *   PREFIX.m.x.QUEUE.ID                  stream state: the position of an exactly-once message, see once.ts
  *   PREFIX.m.o.ID                        stream state: what a settlement sends, until it is in its queue
  *   PREFIX.r.QUEUE.CLIENT                stream volatile: a client that receives from the queue
  *   PREFIX.n.c.CLIENT                    questions and notices to one client
@@ -103,6 +104,14 @@ export class QueueSubjects {
     return queue === undefined
       ? `${this.#prefix}.m.d.>`
       : `${this.#prefix}.m.d.${boundedToken(queue)}.*`;
+  }
+
+  onceId(queue: string, storageId: string): string {
+    return `${this.#prefix}.m.x.${boundedToken(queue)}.${boundedToken(storageId)}`;
+  }
+
+  onceIds(queue: string): string {
+    return `${this.#prefix}.m.x.${boundedToken(queue)}.*`;
   }
 
   outbox(id: string): string {

@@ -36,13 +36,20 @@ export function headersOf(message: QueuedMessage): Record<string, string> {
   return headers;
 }
 
+const oncePrefix = "x:";
+
+/** Whether it was made for an exactly-once message. */
+export function isOnceId(storageId: string): boolean {
+  return storageId.startsWith(oncePrefix);
+}
+
 /**
  * The id under which the server recognises a repetition: exactly-once by its own id in its queue, others
  * by which message of its sender's life it is, or else by one made for this call.
  */
 export function storageId(queue: string, message: QueuedMessage, newId: () => string): string {
   const { guarantee, id, origin } = message;
-  if (guarantee === "exactly-once") return `x:${encodeToken(queue)}:${encodeToken(id)}`;
+  if (guarantee === "exactly-once") return `${oncePrefix}${encodeToken(queue)}:${encodeToken(id)}`;
   if (origin === undefined) return newId();
   return `o:${encodeToken(origin.incarnation)}:${origin.sequence}`;
 }

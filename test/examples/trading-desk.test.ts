@@ -33,7 +33,9 @@ test(
       colloquy(url, "dead", "list"),
       colloquy(url, "top", "--once"),
     ]);
-    expect(agents.stdout).toMatch(/execution-2 +execution +active +\d+\/\d+ +execution\.ts \d+ on /);
+    expect(agents.stdout).toMatch(
+      /execution-2 +execution +active +\d+\/\d+ +execution\.ts \d+ on /,
+    );
     expect(queues.stdout).toContain('{"address":"agent:ledger","waiting":0');
     expect(JSON.parse(statement.stdout)).toMatchObject({ accounts: [{}, {}, {}] });
     expect(dead).toMatchObject({ exitCode: 0, stdout: "", stderr: "no dead letters\n" });

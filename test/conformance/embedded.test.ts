@@ -4,6 +4,6 @@ import { conform } from "./support/conform.ts";
 import { testedBroker } from "./support/tested-brokers.ts";
 
 /** Each case starts a thread, some several. What is below it, a store and hubs, has all of them in every run. */
-const every = extent({ ci: 1, here: 4 });
+const every = extent({ ci: 1, here: 6 });
 
 await conform(testedBroker("embedded"), every);

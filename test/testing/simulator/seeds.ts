@@ -11,7 +11,7 @@ const seedsPerTest = 500;
 
 /** Of all test files together, half of them each, or as many as COLLOQUY_SEEDS says. */
 export const seedsInAll: number = Number(
-  process.env["COLLOQUY_SEEDS"] ?? extent({ ci: 10_000, here: 600 }),
+  process.env["COLLOQUY_SEEDS"] ?? extent({ ci: 10_000, here: 400 }),
 );
 
 /** Runs that broke a promise once, by what was wrong. Each has a test of its own where the fault was. */

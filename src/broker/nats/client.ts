@@ -1,6 +1,9 @@
 /** The part of a NATS client that this broker uses, and how it gets one. */
 import { ColloquyError } from "../../errors.ts";
-import { clientError } from "./errors.ts";
+import { connectError, isUntold } from "./errors.ts";
+import { withoutForgotten } from "./forgotten-sockets.ts";
+import { greetingOf } from "./greeting.ts";
+import { identityCheck } from "./server-identity.ts";
 
 /** A connection of `@nats-io/transport-node` (3.4 or newer) is one. */
 export interface NatsClient {
@@ -13,6 +16,8 @@ export interface NatsClient {
   closed(): Promise<unknown>;
   close(): Promise<void>;
   isClosed(): boolean;
+  /** Gives the present connection up for another. */
+  reconnect?(): Promise<void>;
 }
 
 export interface NatsServerInfo {
@@ -37,6 +42,22 @@ export interface NatsSubscribeOptions {
   callback(error: Error | null, message: NatsMessage): void;
 }
 
+/**
+ * Of every subscription. A server has other clients, who may write what this one cannot read: that is
+ * nothing to it. What is thrown in a callback would end the client's connection instead.
+ */
+export function hearing(callback: NatsSubscribeOptions["callback"]): NatsSubscribeOptions {
+  return {
+    callback: (error, message) => {
+      try {
+        callback(error, message);
+      } catch {
+        // It has changed nothing: what is decoded is decoded first.
+      }
+    },
+  };
+}
+
 export interface NatsMessage {
   readonly subject: string;
   readonly reply?: string;
@@ -59,6 +80,19 @@ export interface NatsStatus {
   readonly type: string;
   /** With `operation` and `subject` where a permission was missing. */
   readonly error?: Error & { readonly operation?: string; readonly subject?: string };
+}
+
+/** Whether the server sends back what a connection publishes. */
+export async function hearsItself(client: NatsClient, subject: string): Promise<boolean> {
+  let heard = false;
+  const callback = () => {
+    heard = true;
+  };
+  const subscription = client.subscribe(subject, { callback });
+  client.publish(subject, new Uint8Array());
+  await client.flush();
+  subscription.unsubscribe();
+  return heard;
 }
 
 /** Pairs of a message's headers. */
@@ -128,8 +162,9 @@ export async function connectClient(settings: ClientSettings): Promise<NatsClien
   const { servers, creds, nkeySeed, timeoutMs, authenticator, tls, ...credentials } =
     settings.connect;
   const encoder = new TextEncoder();
+  const checkServerIdentity = identityCheck(servers);
   try {
-    const client = await transport.connect({
+    const options = {
       ...credentials,
       servers: [...servers],
       name,
@@ -141,7 +176,9 @@ export async function connectClient(settings: ClientSettings): Promise<NatsClien
       pingInterval: pingMs,
       maxPingOut: silencesMax,
       noAsyncTraces: true,
-      ...(tls === undefined ? {} : { tls: tls as Record<string, string> }),
+      ...(tls === undefined
+        ? {}
+        : { tls: { ...(checkServerIdentity && { checkServerIdentity }), ...tls } as object }),
       ...(creds === undefined
         ? {}
         : { authenticator: transport.credsAuthenticator(encoder.encode(creds)) }),
@@ -149,9 +186,18 @@ export async function connectClient(settings: ClientSettings): Promise<NatsClien
         ? {}
         : { authenticator: transport.nkeyAuthenticator(encoder.encode(nkeySeed)) }),
       ...(authenticator === undefined ? {} : { authenticator: authenticator as never }),
-    });
+    };
+    const client = await withoutForgotten(() => transport.connect(options));
     return client as unknown as NatsClient;
   } catch (cause) {
-    throw clientError(cause, `connecting to ${servers.join(", ")}`);
+    const { cert, certFile } = tls ?? {};
+    const certified = cert !== undefined || certFile !== undefined;
+    const greeting = isUntold(cause) ? await anyGreeting(servers, timeoutMs) : undefined;
+    throw connectError(cause, { servers, secure: tls !== undefined, certified }, greeting);
   }
+}
+
+async function anyGreeting(servers: readonly string[], timeoutMs: number) {
+  const greetings = await Promise.all(servers.map((server) => greetingOf(server, timeoutMs)));
+  return greetings.find((greeting) => greeting !== undefined);
 }

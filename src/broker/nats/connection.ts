@@ -24,13 +24,18 @@ import {
   connectClient,
   type HeaderPairs,
   headerMaker,
+  hearing,
+  hearsItself,
   type MakeHeaders,
   type NatsClient,
   type NatsMessage,
   type NatsStatus,
   type NatsSubscription,
 } from "./client.ts";
-import { apiError, clientError, noResponders, unanswered } from "./errors.ts";
+import { type ApiError, apiError, clientError, noResponders, unanswered } from "./errors.ts";
+import { closeWithSocket } from "./forgotten-sockets.ts";
+import { jsonObject } from "./json-object.ts";
+import { Leaders } from "./leaders.ts";
 import { Names } from "./names.ts";
 import type { NatsSettings } from "./options.ts";
 import { Outage } from "./outage.ts";
@@ -58,7 +63,6 @@ export interface RequestOptions {
 }
 
 const nothing = new Uint8Array();
-const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
 /** How long the giving back may hold up `close`. */
@@ -80,6 +84,7 @@ export class NatsLink {
   readonly random: Random;
   readonly newId: IdSource;
   readonly statuses: StatusFeed = new StatusFeed();
+  readonly leaders: Leaders;
   /** Subject below which answers come to this broker object alone. */
   readonly inbox: string;
   readonly #parts: LinkPart[] = [];
@@ -113,6 +118,9 @@ export class NatsLink {
     this.#requests = new Requests(settings.clock, settings.requestTimeoutMs);
     const { backoffMinMs: minMs, backoffMaxMs: maxMs } = settings;
     this.#outage = new Outage(settings.random, { minMs, maxMs });
+    this.leaders = new Leaders(this.names, (concerns) =>
+      this.#requests.failSome("another leader was elected", concerns),
+    );
   }
 
   /**
@@ -151,7 +159,7 @@ export class NatsLink {
 
   /** Wall clock of the server, milliseconds, as far as this process knows it. */
   serverNowMs(): number {
-    return this.clock.nowMs() + this.#aheadMs;
+    return this.clock.monotonicMs() + this.#aheadMs;
   }
 
   /** Parts are told in the order in which they were added. */
@@ -273,9 +281,10 @@ export class NatsLink {
     void this.#client.closed().then((cause) => this.#clientClosed(cause));
     void this.#follow(this.#client.status()).catch(() => {});
     try {
-      this.#inboxSubscription = this.#client.subscribe(`${this.inbox}.*`, {
-        callback: (error, message) => this.#answered(error, message),
-      });
+      this.#inboxSubscription = this.#client.subscribe(
+        `${this.inbox}.*`,
+        hearing((error, message) => this.#answered(error, message)),
+      );
       if (client !== undefined) this.#echoes = await hearsItself(client, `${this.inbox}.echo.test`);
       await this.#begin();
     } catch (error) {
@@ -292,6 +301,7 @@ export class NatsLink {
     const { facts, aheadMs } = await beginWith(this.#client, inbox, settings, names, callApi);
     this.#facts = facts;
     this.#aheadMs = aheadMs;
+    if (facts.streams.state.config.num_replicas > 1) this.leaders.listen(this.#client);
   }
 
   async #apiOnce<Answer>(name: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
@@ -303,6 +313,7 @@ export class NatsLink {
   async #follow(statuses: AsyncIterable<NatsStatus>): Promise<void> {
     for await (const { type, error } of statuses) {
       if (type === "error") this.#erred(error);
+      else if (type === "ldm") this.#moveOn();
       else if (type === "disconnect") this.#lose();
       else if (type === "reconnecting") this.#attempted();
       else if (type === "reconnect") void this.#revive();
@@ -329,6 +340,19 @@ export class NatsLink {
     this.#ready = new Deferred();
     for (const part of this.#parts) part.lost?.();
     this.statuses.push(this.#outage.begin());
+  }
+
+  /**
+   * The server is about to stop (lame duck mode), and answers for no stream any more, though it may keep its
+   * clients for minutes: what is asked meanwhile waits for the next connection, not all at the same moment.
+   */
+  #moveOn(): void {
+    const { client, backoffMaxMs } = this.settings;
+    if (client !== undefined) return;
+    const connection = this.#connection;
+    this.clock.setTimer(this.random.float() * backoffMaxMs, () => {
+      if (connection === this.#connection) this.#client.reconnect?.().catch(() => {});
+    });
   }
 
   #attempted(): void {
@@ -452,7 +476,7 @@ export class NatsLink {
     // have taken off whoever listens to its errors.
     await new Promise<void>((resolve) => this.clock.defer(resolve));
     if (this.settings.client === undefined) {
-      await this.#client.close();
+      await closeWithSocket(this.#client);
       return;
     }
     if (!this.#client.isClosed()) this.#inboxSubscription?.unsubscribe();
@@ -474,22 +498,12 @@ export class NatsLink {
   }
 }
 
-/** Whether the server sends back what a connection publishes. */
-async function hearsItself(client: NatsClient, subject: string): Promise<boolean> {
-  let heard = false;
-  const callback = () => {
-    heard = true;
-  };
-  const subscription = client.subscribe(subject, { callback });
-  client.publish(subject, nothing);
-  await client.flush();
-  subscription.unsubscribe();
-  return heard;
-}
-
 /** @throws the error that JetStream has answered with. */
 export function parseAnswer<Answer>({ data }: NatsMessage, what: string): Answer {
-  const answer = JSON.parse(decoder.decode(data));
+  const answer = jsonObject(data) as { readonly error?: ApiError } | undefined;
+  if (answer === undefined) {
+    throw new ColloquyError("INDETERMINATE", `${what}: the answer cannot be read`);
+  }
   if (answer.error !== undefined) throw apiError(answer.error, what);
   return answer as Answer;
 }

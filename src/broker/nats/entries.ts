@@ -36,13 +36,14 @@ export interface EntryRecord {
 
 export function recordOf(names: Names, kind: EntryKind, message: StoredMessage): EntryRecord {
   const { subject, seq, data } = message;
-  const ttl = message.header(entryHeaders.ttlMs);
+  // Somebody else's may be no number: then it is as if there were none.
+  const ttlMs = Number(message.header(entryHeaders.ttlMs)) || Number.POSITIVE_INFINITY;
   return {
     key: names.keyOf(subject) ?? decodeToken(message.header(nameHeader)),
     kind,
     revision: seq,
     value: message.header(entryHeaders.deleted) === "" ? data : undefined,
-    endsAtMs: ttl === "" ? Number.POSITIVE_INFINITY : message.atMs + Number(ttl),
+    endsAtMs: message.atMs + ttlMs,
   };
 }
 

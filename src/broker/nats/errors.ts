@@ -1,5 +1,7 @@
 /** What the server and its client say went wrong, in the words of the ports. */
 import { ColloquyError, type ErrorCode, isColloquyError } from "../../errors.ts";
+import { tlsFailure } from "../../link/tls-failure.ts";
+import type { Greeting } from "./greeting.ts";
 
 /** An error as JetStream's API answers it. */
 export interface ApiError {
@@ -61,6 +63,11 @@ export function apiCodeOf(error: unknown): number | undefined {
   return typeof apiCode === "number" ? apiCode : undefined;
 }
 
+/** Says nothing of what was asked for, which may be asked again: nobody was there, or no answer came. */
+export function isPassing(error: ColloquyError): boolean {
+  return error.code === "INDETERMINATE" || error.code === "AGENT_UNREACHABLE";
+}
+
 /** Nobody answers to the subject: not even the request was stored. */
 export function noResponders(what: string): ColloquyError<"AGENT_UNREACHABLE"> {
   const message = `nats: ${what}: nobody answers; JetStream is off, has no leader, or the stream is gone`;
@@ -95,10 +102,65 @@ export function clientError(thrown: unknown, what: string): ColloquyError {
   if (isColloquyError(thrown)) return thrown;
   const { name, message } = thrown instanceof Error ? thrown : { name: "", message: `${thrown}` };
   const code = codeOf(name, message);
-  return new ColloquyError(code, `nats: ${what}: ${message}`, {
+  const { why, fix } = tlsFailure(thrown) ?? { why: message, fix: fixOf(message) };
+  return new ColloquyError(code, `nats: ${what}: ${why}${fix === undefined ? "" : `; ${fix}`}`, {
     cause: thrown,
-    details: { what },
+    details: { what, ...(fix === undefined ? {} : { fix }) },
   });
+}
+
+/** For people: what to change. */
+function fixOf(message: string): string | undefined {
+  if (message === "server does not support 'tls'") {
+    return "join it with nats://, or set up tls in the server's configuration";
+  }
+  return undefined;
+}
+
+/** What was tried. */
+export interface Connecting {
+  readonly servers: readonly string[];
+  /** Whether TLS was asked for. */
+  readonly secure: boolean;
+  /** Whether the client has a certificate of its own. */
+  readonly certified: boolean;
+}
+
+/** The client does not tell why: the server did not greet, or has ended a handshake. */
+export function isUntold(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === "TimeoutError";
+}
+
+/**
+ * The client could not connect for the first time: nothing has happened.
+ *
+ * @param greeting - what the server says, where `isUntold`.
+ */
+export function connectError(
+  thrown: unknown,
+  { servers, secure, certified }: Connecting,
+  greeting: Greeting | undefined,
+): ColloquyError {
+  const what = `connecting to ${servers.join(", ")}`;
+  const refuse = (why: string, fix: string) =>
+    new ColloquyError("AGENT_UNREACHABLE", `nats: ${what}: ${why}; ${fix}`, {
+      cause: thrown,
+      details: { what, fix },
+    });
+  const failure = secure ? undefined : tlsFailure(thrown);
+  if (failure !== undefined) {
+    const fix =
+      "the server asks for TLS: nats+tls://, or tls:// in servers, and tls: { ca }, or --ca FILE";
+    return refuse(failure.why, fix);
+  }
+  if (!isUntold(thrown)) return clientError(thrown, what);
+  if (greeting?.tls_verify === true) {
+    const fix = "give it one that it trusts: tls: { cert, key }, or --tls-cert and --tls-key";
+    const why = "the server asks for a certificate of its clients";
+    return refuse(certified ? `${why}, and did not take this one` : why, fix);
+  }
+  if (greeting !== undefined) return refuse("the server did not answer", "see the server's log");
+  return refuse("no greeting came", "is a NATS server there?");
 }
 
 function codeOf(name: string, message: string): ErrorCode {

@@ -7,7 +7,7 @@
 import { type ColloquyError, isColloquyError } from "../../errors.ts";
 import type { Timer } from "../../runtime/clock.ts";
 import { sleep } from "../../runtime/sleep.ts";
-import type { NatsMessage, NatsSubscription } from "./client.ts";
+import { hearing, type NatsMessage, type NatsSubscription } from "./client.ts";
 import type { NatsLink } from "./connection.ts";
 import type { StoredMessage } from "./jetstream.ts";
 import type { StreamKind } from "./names.ts";
@@ -64,11 +64,12 @@ export class Feed {
     this.#consumer = consumer;
     this.#consumerSeq = 0;
     const deliver = `${link.inbox}.feed.${consumer}`;
-    this.#subscription = link.client.subscribe(deliver, {
-      callback: (error, message) => {
+    this.#subscription = link.client.subscribe(
+      deliver,
+      hearing((error, message) => {
         if (error === null && this.#consumer === consumer) this.#received(message);
-      },
-    });
+      }),
+    );
     // Messages may come before the answer does.
     options.onBegin?.();
     await this.#create(consumer, deliver);

@@ -178,10 +178,17 @@ async function untilKnown(
         throw immutable ? error : unanswered(what, "the connection was lost", error);
       }
       const delayMs = tries.delayMs(error);
-      if (delayMs === undefined) throw error;
+      if (delayMs === undefined) throw tries.mayHaveHappened ? orUnanswered(error, what) : error;
       if (delayMs > 0) await sleep(link.clock, delayMs, signal);
     }
   }
+}
+
+/** What is refused now may have been stored before. */
+function orUnanswered(error: unknown, what: string): unknown {
+  const { code = "" } = error as { readonly code?: string };
+  const isKnown = ["INDETERMINATE", "CLOSED", "CANCELLED"].includes(code);
+  return isKnown ? error : unanswered(what, "the connection was lost", error);
 }
 
 /**
@@ -384,7 +391,7 @@ function collect(
       answered: (message) => {
         const { code = 0, description = "" } = message.headers ?? {};
         if (code === 0) {
-          messages.push(directMessage(message));
+          messages.push(storedMessage(message));
           return true;
         }
         if (code === 404) return settle(undefined);
@@ -401,7 +408,8 @@ function collect(
   });
 }
 
-function directMessage({ headers, data }: NatsMessage): StoredMessage {
+/** What the server has sent a copy of: read directly, or told of when it was stored. */
+export function storedMessage({ headers, data }: NatsMessage): StoredMessage {
   const header = (name: string): string => headers?.get(name) ?? "";
   return {
     subject: header("Nats-Subject"),

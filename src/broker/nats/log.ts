@@ -4,13 +4,14 @@
  * entries than one are an atomic batch.
  */
 import { type ColloquyError, errorInfo, isColloquyError } from "../../errors.ts";
-import { onAbort, throwIfAborted } from "../../runtime/abort.ts";
+import { onAbort, throwIfAborted, withAbort } from "../../runtime/abort.ts";
 import { Deferred } from "../../runtime/deferred.ts";
 import { sleep } from "../../runtime/sleep.ts";
 import type { AppendOutcome, Log, LogEntry, LogReadOptions } from "../broker.ts";
 import type { LinkPart, NatsLink } from "./connection.ts";
 import { clientError } from "./errors.ts";
 import { Feed } from "./feed.ts";
+import { forgetOldest } from "./forget-oldest.ts";
 import {
   afterConflict,
   jsHeaders,
@@ -62,10 +63,11 @@ export class NatsLog implements Log, LinkPart {
     throwIfAborted(signal);
     const before = this.#turns.get(stream);
     const turn = (async () => {
-      await before;
+      await withAbort(before ?? Promise.resolve(), signal);
       return await this.#append(stream, entries, at, signal);
     })();
-    const ended = turn.catch(() => {});
+    // Who gives up while it waits for its turn leaves it to the next all the same.
+    const ended = Promise.allSettled([before, turn]);
     this.#turns.set(stream, ended);
     try {
       return await turn;
@@ -149,11 +151,7 @@ export class NatsLog implements Log, LinkPart {
   #remember(stream: string, position: number): void {
     this.#ends.delete(stream);
     this.#ends.set(stream, position);
-    if (this.#ends.size <= endsMax) return;
-    for (const oldest of this.#ends.keys()) {
-      this.#ends.delete(oldest);
-      break;
-    }
+    forgetOldest(this.#ends, endsMax);
   }
 
   async *#follow(
@@ -189,7 +187,7 @@ export class NatsLog implements Log, LinkPart {
       next = begin?.seq ?? (end?.seq ?? 0) + 1;
       let position = begin?.position ?? from;
       this.#followers.add(feed);
-      await feed.begin();
+      await withAbort(feed.begin(), ending);
       while (!ending.aborted) {
         if (refusal !== undefined) throw refusal;
         if (heard < next) {

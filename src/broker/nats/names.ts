@@ -67,6 +67,13 @@ export class Names {
     return letter === "v" || letter === "r" ? "volatile" : "state";
   }
 
+  /** The name of the stream that has the subject; undefined where nothing is stored under it. */
+  streamNameOf(subject: string): string | undefined {
+    const isStored = /^\.[wslmvr]\./.test(subject.slice(this.prefix.length));
+    const isOwn = isStored && subject.startsWith(this.prefix);
+    return isOwn ? this.streams[this.streamOf(subject)] : undefined;
+  }
+
   /** Of a topic or of a pattern. */
   topic(pattern: string): string {
     return `${this.prefix}.t${internalTokens(pattern)}.${pattern}`;
@@ -122,7 +129,13 @@ export function encodeToken(name: string): string {
 
 export function decodeToken(token: string): string {
   if (!token.includes("%")) return token;
-  return token === "%" ? "" : decodeURIComponent(token);
+  if (token === "%") return "";
+  try {
+    return decodeURIComponent(token);
+  } catch {
+    // None of ours: it stands for itself, and nothing is found under it.
+    return token;
+  }
 }
 
 /** As `encodeToken`; a name that is too long is its beginning and a digest, which tells nothing back. */

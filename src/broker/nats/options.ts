@@ -1,5 +1,18 @@
 /** What a NATS broker is opened with. */
 import { invalidOption } from "../../errors.ts";
+import {
+  aClock,
+  aFunction,
+  anObject,
+  aRandom,
+  type Check,
+  type Checks,
+  checkOptions,
+  number,
+  options as optionsOf,
+  text,
+  withMethods,
+} from "../../message/checks.ts";
 import { type Clock, systemClock } from "../../runtime/clock.ts";
 import { type Random, systemRandom } from "../../runtime/random.ts";
 import type { ConnectOptions, NatsClient } from "./client.ts";
@@ -95,29 +108,21 @@ const defaultPort = 4222;
  * @throws INVALID_OPTION naming the field.
  */
 export function natsSettings(given: string | NatsBrokerOptions): NatsSettings {
-  const options = typeof given === "string" ? { servers: given } : given;
+  const options: NatsBrokerOptions = typeof given === "string" ? { servers: given } : given;
+  checkOptions(options, optionChecks);
   const { connect, name } = connectOptions(options);
   const { prefix = "colloquy", replicas, inboxPrefix = "_INBOX" } = options;
-  if (!prefixPattern.test(prefix)) {
-    throw invalidOption("prefix", prefix, "1 to 64 ASCII letters, digits, _ or -");
-  }
-  if (!/^[A-Za-z0-9_$-]+(\.[A-Za-z0-9_$-]+)*$/.test(inboxPrefix)) {
-    throw invalidOption("inboxPrefix", inboxPrefix, "a subject");
-  }
-  if (replicas !== undefined && ![1, 3, 5].includes(replicas)) {
-    throw invalidOption("replicas", replicas, "1, 3 or 5");
-  }
   return {
     connect,
     client: options.client,
     name: options.name ?? name,
     prefix,
     replicas,
-    duplicateWindowMs: milliseconds("duplicateWindowMs", options.duplicateWindowMs ?? 600_000, 100),
-    leaseMs: milliseconds("leaseMs", options.leaseMs ?? 30_000, 100),
-    requestTimeoutMs: milliseconds("requestTimeoutMs", options.requestTimeoutMs ?? 10_000),
-    backoffMinMs: milliseconds("backoffMinMs", options.backoffMinMs ?? 50),
-    backoffMaxMs: milliseconds("backoffMaxMs", options.backoffMaxMs ?? 2_000),
+    duplicateWindowMs: options.duplicateWindowMs ?? 600_000,
+    leaseMs: options.leaseMs ?? 30_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    backoffMinMs: options.backoffMinMs ?? 50,
+    backoffMaxMs: options.backoffMaxMs ?? 2_000,
     system: options.system,
     inboxPrefix,
     clock: options.clock ?? systemClock,
@@ -125,9 +130,56 @@ export function natsSettings(given: string | NatsBrokerOptions): NatsSettings {
   };
 }
 
-function milliseconds(field: string, value: number, least: number = 1): number {
-  if (Number.isFinite(value) && value >= least) return value;
-  throw invalidOption(field, value, `a number of milliseconds, ${least} or more`);
+/** What must not be seen is never shown. */
+const aSecret: Check = (field, value) => {
+  if (typeof value !== "string") throw invalidOption(field, typeof value, "a text");
+};
+
+const systemChecks: Checks<NatsSystemOptions> = {
+  monitor: textOrTexts,
+  user: aSecret,
+  pass: aSecret,
+  creds: aSecret,
+};
+
+const optionChecks: Checks<NatsBrokerOptions> = {
+  servers: textOrTexts,
+  user: aSecret,
+  pass: aSecret,
+  token: aSecret,
+  creds: aSecret,
+  nkeySeed: aSecret,
+  authenticator: aFunction,
+  tls: anObject,
+  client: withMethods("a connection of @nats-io/transport-node", "publish", "subscribe"),
+  name: text,
+  prefix: (field, value) => {
+    if (typeof value === "string" && prefixPattern.test(value)) return;
+    throw invalidOption(field, value, "1 to 64 ASCII letters, digits, _ or -");
+  },
+  replicas: (field, value) => {
+    if (![1, 3, 5].includes(value as number)) throw invalidOption(field, value, "1, 3 or 5");
+  },
+  duplicateWindowMs: number(100),
+  leaseMs: number(100),
+  requestTimeoutMs: number(1),
+  connectTimeoutMs: number(1),
+  backoffMinMs: number(1),
+  backoffMaxMs: number(1),
+  system: optionsOf(systemChecks),
+  inboxPrefix: (field, value) => {
+    const fits = /^[A-Za-z0-9_$-]+(\.[A-Za-z0-9_$-]+)*$/;
+    if (typeof value !== "string" || !fits.test(value))
+      throw invalidOption(field, value, "a subject");
+  },
+  clock: aClock,
+  random: aRandom,
+};
+
+function textOrTexts(field: string, value: unknown): void {
+  const texts = Array.isArray(value) ? value : [value];
+  if (texts.every((each) => typeof each === "string")) return;
+  throw invalidOption(field, typeof value, "a text, or several");
 }
 
 function connectOptions(options: NatsBrokerOptions) {
@@ -135,22 +187,32 @@ function connectOptions(options: NatsBrokerOptions) {
   const list = (typeof servers === "string" ? servers.split(",") : servers).map(serverOf);
   const [first] = list;
   if (first === undefined) throw invalidOption("servers", servers, "at least one server");
+  const [credentials = {}, ...others] = list.flatMap((each) => each.credentials ?? []);
+  if (others.some((each) => JSON.stringify(each) !== JSON.stringify(credentials))) {
+    throw invalidOption("servers", "several users", "one user, or token, for all");
+  }
   const secure = list.some(({ tls }) => tls);
   const tls = options.tls ?? (secure ? {} : undefined);
   const connect = {
     servers: list.map(({ address }) => address),
-    timeoutMs: milliseconds("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
-    ...first.credentials,
+    timeoutMs: options.connectTimeoutMs ?? 5_000,
+    ...credentials,
     ...defined({ user, pass, token, creds, nkeySeed, authenticator, tls }),
   } as ConnectOptions;
   const name = options.client === undefined ? `nats://${first.address}` : "nats";
   return { connect, name };
 }
 
+interface Credentials {
+  readonly user?: string;
+  readonly pass?: string;
+  readonly token?: string;
+}
+
 interface Server {
   readonly address: string;
   readonly tls: boolean;
-  readonly credentials: { readonly user?: string; readonly pass?: string; readonly token?: string };
+  readonly credentials: Credentials | undefined;
 }
 
 /** Never prints what was given: there may be a password in it. */
@@ -168,10 +230,11 @@ function serverOf(server: string): Server {
   }
   const user = decodeURIComponent(url.username);
   const pass = decodeURIComponent(url.password);
+  if (user === "" && pass !== "") throw invalidOption("servers", shown, "a user with its password");
   return {
     address: `${url.hostname}:${url.port === "" ? defaultPort : url.port}`,
     tls: url.protocol === "tls:",
-    credentials: user === "" ? {} : pass === "" ? { token: user } : { user, pass },
+    credentials: user === "" ? undefined : pass === "" ? { token: user } : { user, pass },
   };
 }
 

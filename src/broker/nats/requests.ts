@@ -19,6 +19,7 @@ export type Failure =
   | "time ran out"
   | "the connection was lost"
   | "the broker was closed"
+  | "another leader was elected"
   | "it was refused";
 
 interface Entry {
@@ -73,6 +74,15 @@ export class Requests {
       if (entry.subject !== subject) continue;
       this.#waiting.delete(token);
       entry.waiting.failed("it was refused", error);
+    }
+  }
+
+  /** Those whose subject `concerns`. */
+  failSome(why: Failure, concerns: (subject: string) => boolean): void {
+    for (const [token, { subject, waiting }] of this.#waiting) {
+      if (!concerns(subject)) continue;
+      this.#waiting.delete(token);
+      waiting.failed(why);
     }
   }
 

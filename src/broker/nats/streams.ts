@@ -20,6 +20,8 @@ export interface StreamConfig {
   readonly allow_atomic: boolean;
   readonly allow_rollup_hdrs: boolean;
   readonly first_seq?: number;
+  /** The server tells, on core NATS, what it has stored. */
+  readonly republish?: { readonly src: string; readonly dest: string };
 }
 
 export interface StreamInfo {
@@ -94,6 +96,7 @@ function configs(
       retention: "limits",
       storage: "file",
       max_msgs_per_subject: 1,
+      republish: { src: `${prefix}.m.q.>`, dest: `${prefix}.n.r.>` },
     },
     volatile: {
       ...common,
@@ -166,6 +169,9 @@ function assertConfig(found: StreamConfig, wanted: StreamConfig): void {
   for (const field of needed) {
     if (found[field] === wanted[field]) continue;
     throw wrongStream(wanted.name, field, found[field], wanted[field]);
+  }
+  if (found.republish?.dest !== wanted.republish?.dest) {
+    throw wrongStream(wanted.name, "republish", found.republish?.dest, wanted.republish?.dest);
   }
   const missing = wanted.subjects.find((subject) => !found.subjects.includes(subject));
   if (missing === undefined) return;

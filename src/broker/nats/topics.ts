@@ -12,7 +12,7 @@ import { ColloquyError } from "../../errors.ts";
 import { assertPattern, assertTopic } from "../../message/topic.ts";
 import { onAbort, throwIfAborted } from "../../runtime/abort.ts";
 import type { Publication, ReceivePublication, SubscriptionEvents, Topics } from "../broker.ts";
-import type { NatsMessage } from "./client.ts";
+import { hearing, type NatsMessage } from "./client.ts";
 import type { LinkPart, NatsLink } from "./connection.ts";
 import { clientError } from "./errors.ts";
 import { frameBytesMax } from "./probe.ts";
@@ -48,11 +48,7 @@ export class NatsTopics implements Topics, LinkPart {
 
   /** @throws INVALID_ADDRESS; MESSAGE_TOO_LARGE: then none of them is published. */
   publish(publications: readonly Publication[]): void {
-    const bytesMax = frameBytesMax(this.#link.facts.server);
-    for (const { topic, frame } of publications) {
-      assertTopic(topic, "internal");
-      if (frame.length > bytesMax) throw tooLarge(frame.length, bytesMax);
-    }
+    assertPublications(this.#link, publications);
     if (!this.#link.isReady) return;
     for (const publication of publications) this.#publish(publication);
     this.#askIfNeeded();
@@ -84,16 +80,17 @@ export class NatsTopics implements Topics, LinkPart {
     const own = this.#ownSubscriptions(pattern);
     const entry = { receive };
     own.add(entry);
-    const subscription = link.client.subscribe(link.names.topic(pattern), {
-      callback: (error, message) => {
+    const subscription = link.client.subscribe(
+      link.names.topic(pattern),
+      hearing((error, message) => {
         if (error === null) {
           if (!signal.aborted) this.#received(message, receive);
           return;
         }
         refusal = clientError(error, `subscribing to ${pattern}`);
         if (inForce) events.onEnded?.(refusal);
-      },
-    });
+      }),
+    );
     const forget = onAbort(signal, () => {
       own.delete(entry);
       if (own.size === 0) this.#own.delete(pattern);
@@ -207,6 +204,18 @@ export class NatsTopics implements Topics, LinkPart {
       this.#unheard.delete(number);
     }
     this.#askIfNeeded();
+  }
+}
+
+/** @throws INVALID_ADDRESS, MESSAGE_TOO_LARGE. */
+export function assertPublications(
+  link: NatsLink,
+  publications: readonly Pick<Publication, "topic" | "frame">[],
+): void {
+  const bytesMax = frameBytesMax(link.facts.server);
+  for (const { topic, frame } of publications) {
+    assertTopic(topic, "internal");
+    if (frame.length > bytesMax) throw tooLarge(frame.length, bytesMax);
   }
 }
 

@@ -1,11 +1,13 @@
 /** One connection to a real server: streams, requests, writing and reading, what a lost server does to it. */
+import { once } from "node:events";
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, test as anyTest, expect, onTestFinished } from "vitest";
 import { NatsLink } from "../../../src/broker/nats/connection.ts";
 import { lastOf, publish, publishBatch, readPage } from "../../../src/broker/nats/jetstream.ts";
 import { type NatsBrokerOptions, natsSettings } from "../../../src/broker/nats/options.ts";
 import { missingServer } from "../../support/brokers.ts";
-import { authority } from "../../support/certificates.ts";
+import { authority, clientCertificate } from "../../support/certificates.ts";
 import { NatsServer, type NatsServerSettings } from "../../support/servers/nats.ts";
 
 const isMissing = missingServer("nats");
@@ -157,6 +159,20 @@ test("what is asked while the server is away waits for it; what is volatile is g
   expect(statuses).toEqual(["ready", "lost", "ready", "closed"]);
 });
 
+test("a server that is about to stop is left, and what is asked meanwhile waits for the next", async () => {
+  // It keeps its clients much longer than this test takes.
+  const more = 'lame_duck_duration: "300s"\nlame_duck_grace_period: "200s"';
+  const server = await start({ more });
+  const link = await open({ backoffMaxMs: 100 }, server);
+  const subject = link.names.entry("state", "k");
+  server.signal("SIGUSR2");
+  await expect.poll(() => link.isReady, { timeout: 30_000 }).toBe(false);
+  const asked = publish(link, { subject, payload: bytes("1") }, "x");
+  await server.kill();
+  await server.start();
+  expect(await asked).toMatchObject({ seq: 1 });
+}, 60_000);
+
 test("closing while the server is away ends everything that waits", async () => {
   const server = await start();
   const link = await open({}, server);
@@ -205,10 +221,80 @@ test("TLS is spoken with a server that is who it says, and with no other", async
     "test",
   );
   expect(seq).toBe(1);
+  // A host that is an address is checked as one.
+  const byAddress = await open({ servers: server.url, tls: { ca: authority }, prefix: "tls" });
+  expect(byAddress.isReady).toBe(true);
+  await expect(open({ servers: server.url, prefix: "tls" })).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    details: { fix: expect.stringMatching("the server asks for TLS") },
+  });
   await expect(open({ servers, prefix: "tls" })).rejects.toMatchObject({
     code: "AGENT_UNREACHABLE",
     message: expect.stringMatching(/certificate/),
+    details: { fix: expect.stringMatching("tls: { ca }") },
   });
+  await expect(open({ servers: shared?.url ?? "", tls: {} })).rejects.toMatchObject({
+    details: { fix: expect.stringMatching("nats://") },
+  });
+});
+
+test("a server that asks for certificates is given one, and who has none is told", async () => {
+  const folder = fileURLToPath(new URL("../../support/certificates/", import.meta.url));
+  const server = await start({
+    more: `tls {
+      cert_file: "${folder}hub.crt", key_file: "${folder}hub.key"
+      ca_file: "${folder}authority.crt", verify: true
+    }`,
+  });
+  const servers = `tls://localhost:${server.port}`;
+  const link = await open({ servers, tls: { ca: authority, ...clientCertificate } });
+  expect(link.isReady).toBe(true);
+  const naked = open({ servers, tls: { ca: authority }, connectTimeoutMs: 500 });
+  await expect(naked).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    message: expect.stringMatching("asks for a certificate of its clients; "),
+    details: { fix: expect.stringMatching("tls: { cert, key }") },
+  });
+});
+
+test("what takes a connection and does not greet is given up, and its socket is closed", async () => {
+  const closed = Promise.withResolvers<void>();
+  const silent = createServer((socket) => {
+    socket.on("error", () => {}).on("close", () => closed.resolve());
+    socket.resume();
+  });
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  onTestFinished(() => void silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const attempt = open({ servers: `nats://127.0.0.1:${port}`, connectTimeoutMs: 100 });
+  await expect(attempt).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    details: { fix: expect.stringMatching("is a NATS server there") },
+  });
+  await closed.promise;
+});
+
+test("whoever closes while a server does not greet again leaves no socket", async () => {
+  const sockets: Socket[] = [];
+  const relay = createServer((socket) => {
+    sockets.push(socket.on("error", () => {}));
+    if (sockets.length > 1) {
+      socket.resume();
+      return;
+    }
+    const upstream = createConnection(shared?.port ?? 0, "127.0.0.1").on("error", () => {});
+    socket.pipe(upstream).pipe(socket);
+  });
+  relay.listen(0, "127.0.0.1");
+  await once(relay, "listening");
+  onTestFinished(() => void relay.close());
+  const { port } = relay.address() as AddressInfo;
+  const link = await open({ servers: `nats://127.0.0.1:${port}`, backoffMaxMs: 1 });
+  sockets[0]?.destroy();
+  await expect.poll(() => sockets.length).toBe(2);
+  await link.close();
+  await expect.poll(() => sockets[1]?.closed).toBe(true);
 });
 
 test("a stream that is other than it must be is refused by name", async () => {

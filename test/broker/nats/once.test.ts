@@ -1,4 +1,5 @@
 /** Exactly-once ids are known for longer than the server's duplicate window. */
+import { connect } from "@nats-io/transport-node";
 import { afterAll, test as anyTest, expect, onTestFinished, vi } from "vitest";
 import type { QueuedMessage } from "../../../src/broker/broker.ts";
 import { openNatsBroker } from "../../../src/broker/nats/index.ts";
@@ -60,4 +61,18 @@ test("what a settlement sends exactly once is known as long", async () => {
   stop.abort();
   await windowOver();
   expect(await send("jobs", message("sent"))).toMatchObject({ duplicate: true });
+});
+
+test("ids, and what has become of messages, are kept for a day", async () => {
+  const { broker, send } = await openWithShortWindow("kept");
+  const { position } = await send("jobs", message("a"));
+  expect(await broker.queues.cancel("jobs", position)).toBe("cancelled");
+  const raw = await connect({ servers: server?.url ?? "" });
+  onTestFinished(() => raw.close());
+  for (const filter of ["kept.m.x.>", "kept.m.q.>"]) {
+    const question = JSON.stringify({ last_by_subj: filter });
+    const answer = await raw.request("$JS.API.STREAM.MSG.GET.kept_state", question);
+    const { hdrs = "" } = answer.json<{ message: { hdrs?: string } }>().message;
+    expect(Buffer.from(hdrs, "base64").toString()).toMatch(/^Nats-TTL: ?86400s\r$/m);
+  }
 });

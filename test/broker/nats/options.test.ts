@@ -14,6 +14,13 @@ test("a URL says where, and who", () => {
   expect(natsSettings("tls://secret@one").connect).toMatchObject({ token: "secret", tls: {} });
 });
 
+test("who comes is said once for all servers, by whichever of them", () => {
+  const connect = { servers: ["one:4222", "two:4222"], user: "a", pass: "b" };
+  for (const servers of ["nats://a:b@one,two", "nats://one,a:b@two", "nats://a:b@one,a:b@two"]) {
+    expect(natsSettings(servers).connect).toMatchObject(connect);
+  }
+});
+
 test("everything has a default", () => {
   expect(natsSettings({})).toMatchObject({
     connect: { servers: ["127.0.0.1:4222"] },
@@ -44,6 +51,8 @@ test.for<[string, NatsBrokerOptions]>([
   ["servers", { servers: [] }],
   ["servers", { servers: "redis://one" }],
   ["servers", { servers: "nats://one:notaport" }],
+  ["servers", { servers: "nats://:password@one" }],
+  ["servers", { servers: "nats://a:b@one,c:d@two" }],
   ["prefix", { prefix: "a.b" }],
   ["prefix", { prefix: "" }],
   ["replicas", { replicas: 2 as 3 }],

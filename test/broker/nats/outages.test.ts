@@ -106,12 +106,10 @@ test("watchers and followers end up with what is there, however often it breaks"
     history.push(...entries.map(({ position, data }) => `${position} ${text(data)}`));
   }
   for (const state of states) {
-    await expect
-      .poll(() => [...state].toSorted(), { timeout: 15_000 })
-      .toEqual([...there].toSorted());
+    await expect.poll(() => [...state].toSorted()).toEqual([...there].toSorted());
   }
   for (const entries of followed) {
-    await expect.poll(() => entries, { timeout: 15_000 }).toEqual(history);
+    await expect.poll(() => entries).toEqual(history);
   }
   expect(history.every((entry, index) => entry.startsWith(`${index + 1} `))).toBe(true);
 });

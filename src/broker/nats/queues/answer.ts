@@ -2,6 +2,7 @@
 import { isColloquyError } from "../../../errors.ts";
 import { throwIfAborted } from "../../../runtime/abort.ts";
 import type { Answer, AnswerOutcome } from "../../broker.ts";
+import { unclearAnswer } from "../../unclear.ts";
 import { notifyHolder, type QueueHub } from "./hub.ts";
 import type { Item } from "./item.ts";
 import { loadItem } from "./load.ts";
@@ -17,20 +18,26 @@ export async function giveAnswer(
 ): Promise<AnswerOutcome> {
   const { number } = answer;
   const data = Buffer.from(answer.data).toString("base64");
+  let mayBeTaken = false;
   for (;;) {
     throwIfAborted(signal);
     const held = hub.held(queue, position);
     const item = held ?? (await loadItem(hub, queue, position, signal));
     const at = item?.record ?? (await hub.records.readOne(queue, position, signal));
     const next = answered(at?.record, number, data);
+    if (next === "too-late" && mayBeTaken && at !== undefined && isFinal(at.record)) {
+      throw unclearAnswer();
+    }
     if (typeof next === "string") return next;
     if (item === undefined) return "unknown";
     try {
       item.record = await hub.endings.write(queue, position, next, at?.seq ?? 0);
     } catch (error) {
       if (!isColloquyError(error, "CONFLICT")) throw error;
-      if (held !== undefined && !(await refresh(hub, held))) return "too-late";
-      continue;
+      mayBeTaken ||= error.details["repeated"] === true;
+      if (held === undefined || (await refresh(hub, held))) continue;
+      if (mayBeTaken) throw unclearAnswer();
+      return "too-late";
     }
     await pass(hub, item, held !== undefined, answer, data);
     return "accepted";

@@ -24,7 +24,7 @@ export async function* browse(
       records.read(queue, positions, signal),
       heldPositions(hub, queue, signal),
     ]);
-    const nowMs = link.clock.nowMs();
+    const nowMs = link.serverNowMs();
     const batch = page.messages.flatMap((message, index) => {
       const record = found[index]?.record;
       if (record !== undefined && isFinal(record)) return [];
@@ -76,8 +76,10 @@ interface SubjectCounts {
   readonly limit?: number;
 }
 
+/** @param onTheirWay - messages that are sent and not in their queues yet, by queue: they wait, too. */
 export async function mailboxes(
   hub: QueueHub,
+  onTheirWay: ReadonlyMap<string, number>,
   signal?: AbortSignal,
 ): Promise<readonly MailboxInfo[]> {
   const [names, waiting, receiving] = await Promise.all([
@@ -100,7 +102,8 @@ export async function mailboxes(
         receivers += answer?.receivers ?? 0;
         offered += answer?.positions?.length ?? 0;
       }
-      return { queue, waiting: waiting.get(token) ?? 0, offered, receivers };
+      const sent = onTheirWay.get(queue) ?? 0;
+      return { queue, waiting: (waiting.get(token) ?? 0) + sent, offered, receivers };
     }),
   );
 }

@@ -2,12 +2,14 @@
 import type { NatsLink } from "../connection.ts";
 import type { Endings } from "./endings.ts";
 import type { Item } from "./item.ts";
+import type { Publisher } from "./publisher.ts";
 import type { Records } from "./records.ts";
 import type { QueueSubjects } from "./subjects.ts";
 
 export interface QueueContext {
   readonly link: NatsLink;
   readonly subjects: QueueSubjects;
+  readonly publisher: Publisher;
   readonly records: Records;
   readonly endings: Endings;
   /** Names this broker object to others. */

@@ -20,7 +20,8 @@ export async function* deadLetters(
   for (let from = (range.after ?? 0) + 1, pending = 1; pending > 0 && left > 0; ) {
     throwIfAborted(signal);
     const page = await readPage(link, "state", subjects.letters(), from, signal);
-    const letters = page.messages.map((message) => decodeLetter(message).letter).slice(0, left);
+    const known = page.messages.map((message) => decodeLetter(message)?.letter);
+    const letters = known.filter((letter) => letter !== undefined).slice(0, left);
     from = (page.messages.at(-1)?.seq ?? 0) + 1;
     pending = page.messages.length === 0 ? 0 : page.pending;
     left -= letters.length;
@@ -49,8 +50,7 @@ export async function replay(
       }
       const begin = hub.subjects.waiting(queue).slice(0, -1);
       const parcel = { queue, subject: `${begin}${letter.place}`, frame, headers };
-      const sequence = await hub.mailboxes.sequence(queue, signal);
-      const [outcome] = await enqueue.store(queue, [parcel], sequence);
+      const [outcome] = await enqueue.store(queue, [parcel], signal);
       if (outcome?.kind !== "stored") return false;
       await deleteLetter(hub, number, signal);
       return !outcome.duplicate;

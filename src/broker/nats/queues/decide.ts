@@ -68,11 +68,10 @@ export function abandon(item: Item, by: string): Decision {
     return { kind: "final", record: { state: "failed", attempt, by, error: endedErrors.lost } };
   }
   const life = lifeOf(item);
-  if ((life.questions?.length ?? 0) === 0 || item.phase !== "waiting-input") {
-    return release(item, by);
-  }
+  const isOpen = openQuestion(life) > 0;
+  if (!isOpen && item.phase !== "waiting-input") return release(item, by);
   // Whoever waits for a person may be gone many times meanwhile: it says nothing about the message.
-  const delayMs = openQuestion(life) > 0 ? questionMs : 0;
+  const delayMs = isOpen ? questionMs : 0;
   return { kind: "return", record: { ...life, state: "free", by }, delayMs };
 }
 

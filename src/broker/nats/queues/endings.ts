@@ -15,7 +15,6 @@ const encoder = new TextEncoder();
 const acknowledge = encoder.encode("+ACK");
 const inProgress = encoder.encode("+WPI");
 const nothing = new Uint8Array();
-const repeatMs = 60_000;
 /** Errors of deleting what is not there. */
 const absentCodes: ReadonlySet<number | undefined> = new Set([10_037, 10_043, 10_057]);
 const batchTriesMax = 5;
@@ -32,6 +31,15 @@ export interface Burial {
   readonly expected: number;
 }
 
+/** The end of one message, with what is to be stored in the same breath. */
+export interface Ending {
+  readonly queue: string;
+  readonly position: number;
+  readonly record: FinalRecord;
+  readonly expected: number;
+  readonly more: readonly StreamMessage[];
+}
+
 export class Endings {
   readonly #link: NatsLink;
   readonly #subjects: QueueSubjects;
@@ -45,11 +53,17 @@ export class Endings {
     this.#topics = topics;
   }
 
-  /** The message leaves the stream of work; resolves when it has. @param reply - of its delivery, where there was one. */
+  /**
+   * The message leaves the stream of work; resolves when it has. Acknowledged over the connection that it
+   * came by alone: a server that has started again may not know the delivery, and then says nothing.
+   *
+   * @param reply - of its delivery, where there was one.
+   */
   async remove(position: number, reply: string | undefined): Promise<void> {
-    if (reply !== undefined && this.#subjects.madeUp(reply) === undefined) {
+    const isDelivery = reply !== undefined && this.#subjects.madeUp(reply) === undefined;
+    if (isDelivery && this.#link.isReady) {
       try {
-        await this.#link.request(reply, acknowledge, { what: "queues.acknowledge", repeatMs });
+        await this.#link.requestOnce(reply, acknowledge, { what: "queues.acknowledge" });
         return;
       } catch (error) {
         if (isColloquyError(error, "CLOSED")) throw error;
@@ -98,50 +112,59 @@ export class Endings {
     return this.#records.write(queue, position, record, expected);
   }
 
-  /**
-   * Makes the message a dead letter, with further messages in the same breath.
-   *
-   * @throws CONFLICT, and then nothing of it has happened.
-   */
-  async bury(
-    queue: string,
-    { message, life, record, expected }: Burial,
-    more: readonly StreamMessage[] = [],
-  ): Promise<RecordAt> {
-    const { position } = message;
-    const error = record.error as ErrorInfo;
-    const subject = this.#subjects.letter(queue, position);
-    const letter = encodeLetter(subject, queue, message, life, error);
-    const at = await this.writeBatch(queue, position, record, expected, [letter, ...more]);
-    this.#topics.announce(deadLetterTopic, nothing);
-    return at;
+  /** Makes the message a dead letter. @throws CONFLICT, and then nothing of it has happened. */
+  async bury(queue: string, burial: Burial): Promise<RecordAt> {
+    const { message, record, expected } = burial;
+    const more = [this.letter(queue, burial)];
+    const ending = { queue, position: message.position, record, expected, more };
+    const [at] = await this.writeTogether([ending]);
+    this.announceDead();
+    return at as RecordAt;
   }
 
-  /** A record together with other messages of the stream: all of it or nothing. @throws CONFLICT. */
-  async writeBatch(
-    queue: string,
-    position: number,
-    record: MessageRecord,
-    expected: number,
-    more: readonly StreamMessage[],
-  ): Promise<RecordAt> {
+  letter(queue: string, { message, life, record }: Omit<Burial, "expected">): StreamMessage {
+    const subject = this.#subjects.letter(queue, message.position);
+    return encodeLetter(subject, queue, message, life, record.error as ErrorInfo);
+  }
+
+  /** They are stored: what fails now, in whoever hears of it, changes nothing. */
+  announceDead(): void {
+    try {
+      this.#topics.announce(deadLetterTopic, nothing);
+    } catch {}
+  }
+
+  /** Records together with other messages of the stream: all of it or nothing. @throws CONFLICT. */
+  async writeTogether(endings: readonly Ending[]): Promise<readonly RecordAt[]> {
     const write = this.#link.newId();
-    const first = this.#records.message(queue, position, record, expected, write);
+    const messages: StreamMessage[] = [];
+    const places: number[] = [];
+    for (const { queue, position, record, expected, more } of endings) {
+      places.push(messages.length);
+      messages.push(this.#records.message(queue, position, record, expected, write), ...more);
+    }
+    const found = (firstSeq: number): readonly RecordAt[] =>
+      endings.map(({ record }, index) => ({
+        record,
+        seq: firstSeq + (places[index] as number),
+        write,
+      }));
+    const [first] = endings as readonly [Ending];
+    if (messages.length === 1) {
+      return [await this.write(first.queue, first.position, first.record, first.expected)];
+    }
     for (let attempt = 1; ; attempt++) {
       try {
-        const { seq } = await publishBatch(this.#link, [first, ...more], "queues.settle");
-        return this.#records.noteWritten(queue, position, {
-          record,
-          seq: seq - more.length,
-          write,
-        });
+        const { seq } = await publishBatch(this.#link, messages, "queues.settle");
+        return found(seq - messages.length + 1);
       } catch (error) {
         const isUnsure =
           isColloquyError(error, "INDETERMINATE") ||
           (isColloquyError(error, "CONFLICT") && attempt > 1);
         if (!isUnsure) throw error;
-        const found = await this.#records.readOne(queue, position);
-        if (found?.write === write) return this.#records.noteWritten(queue, position, found);
+        // It is final: nobody writes over it.
+        const at = await this.#records.readOne(first.queue, first.position);
+        if (at?.write === write) return found(at.seq);
         if (isColloquyError(error, "CONFLICT") || attempt === batchTriesMax) throw error;
       }
     }

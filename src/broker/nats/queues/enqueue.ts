@@ -10,11 +10,19 @@ import { frameBytesMax } from "../probe.ts";
 import type { Mailboxes } from "./mailboxes.ts";
 import { OnceIds } from "./once.ts";
 import type { Publisher } from "./publisher.ts";
+import { SendTurns } from "./send-turns.ts";
 import type { QueueSubjects } from "./subjects.ts";
 import { headersOf, isOnceId, storageId } from "./work-message.ts";
 
 /** How often a mailbox may change under one message. */
 const mailboxesMax = 5;
+
+interface Prepared {
+  /** Of the mailbox; undefined: there is none. */
+  readonly sequence: number | undefined;
+  /** Positions of those that were stored before. */
+  readonly known: readonly (number | undefined)[];
+}
 
 /** A message as it is to be stored, whoever made it. */
 export interface Parcel {
@@ -30,6 +38,7 @@ export class Enqueue {
   readonly #mailboxes: Mailboxes;
   readonly #publisher: Publisher;
   readonly #onceIds: OnceIds;
+  readonly #turns = new SendTurns();
 
   constructor(link: NatsLink, subjects: QueueSubjects, mailboxes: Mailboxes, publisher: Publisher) {
     this.#link = link;
@@ -39,17 +48,13 @@ export class Enqueue {
     this.#onceIds = new OnceIds(link, subjects, publisher);
   }
 
-  async enqueue(
+  enqueue(
     queue: string,
     messages: readonly QueuedMessage[],
     signal?: AbortSignal,
   ): Promise<readonly EnqueueOutcome[]> {
-    const bytesMax = frameBytesMax(this.#link.facts.server);
-    const tooLong = messages.find(({ frame }) => frame.length > bytesMax);
-    if (tooLong !== undefined) throw tooLarge(tooLong.frame.length, bytesMax);
-    const sequence = await this.#mailboxes.sequence(queue, signal);
     const parcels = messages.map((message) => this.parcel(queue, message));
-    return await withAbort(this.store(queue, parcels, sequence), signal);
+    return withAbort(this.store(queue, parcels, signal), signal);
   }
 
   parcel(queue: string, message: QueuedMessage): Parcel {
@@ -61,35 +66,77 @@ export class Enqueue {
   }
 
   /**
-   * Each of them once, as far back as its id is known.
+   * Each of them once, as far back as its id is known. Messages of one key are stored in the order of the calls.
    *
-   * @param sequence - of the mailbox; undefined: there is none.
-   * @throws CLOSED.
+   * @param signal - of what comes before they are sent.
+   * @throws MESSAGE_TOO_LARGE; CANCELLED; CLOSED; what looking for the mailbox throws.
    */
   async store(
     queue: string,
     parcels: readonly Parcel[],
-    sequence: number | undefined,
+    signal?: AbortSignal,
   ): Promise<readonly EnqueueOutcome[]> {
-    const ids = parcels.map(messageIdOf).filter(isOnceId);
-    const positions = await this.#onceIds.positions(queue, ids);
-    const known = new Map(ids.map((id, index) => [id, positions[index]]));
-    return await Promise.all(
-      parcels.map((parcel) => {
-        const position = known.get(messageIdOf(parcel));
-        if (position !== undefined) return { kind: "stored", position, duplicate: true } as const;
-        return this.#store(parcel, sequence);
-      }),
-    );
+    const send = ({ sequence, known }: Prepared) =>
+      Promise.all(parcels.map((parcel, index) => this.#send(parcel, known[index], sequence)));
+    const isOrdered = parcels.some(({ subject }) => this.#isOrdered(subject));
+    const mustWait = isOrdered && this.#turns.isTaken(queue);
+    // Before anything else is done: what is known is sent at once.
+    const sequence = this.#mailboxes.known(queue);
+    const isKnown = sequence !== undefined && signal === undefined && this.#link.isReady;
+    if (isKnown && !mustWait && !parcels.some((parcel) => isOnceId(messageIdOf(parcel)))) {
+      this.assertLengths(parcels);
+      return await send({ sequence, known: [] });
+    }
+    const prepared = this.#prepare(queue, parcels, signal);
+    return await (isOrdered ? this.#turns.run(queue, prepared, send) : prepared.then(send));
   }
 
-  async #store(parcel: Parcel, sequence: number | undefined): Promise<EnqueueOutcome> {
+  async #prepare(
+    queue: string,
+    parcels: readonly Parcel[],
+    signal: AbortSignal | undefined,
+  ): Promise<Prepared> {
+    await this.#link.whenReady(signal);
+    this.assertLengths(parcels);
+    const sequence = await this.#mailboxes.sequence(queue, signal);
+    const ids = parcels.map(messageIdOf);
+    const onceIds = ids.filter(isOnceId);
+    const positions = await this.#onceIds.positions(queue, onceIds, signal);
+    const byId = new Map(onceIds.map((id, index) => [id, positions[index]]));
+    return { sequence, known: ids.map((id) => byId.get(id)) };
+  }
+
+  /** @throws MESSAGE_TOO_LARGE. */
+  assertLengths(parcels: readonly Parcel[]): void {
+    const bytesMax = frameBytesMax(this.#link.facts.server);
+    const tooLong = parcels.find(({ frame }) => frame.length > bytesMax);
+    if (tooLong !== undefined) throw tooLarge(tooLong.frame.length, bytesMax);
+  }
+
+  #isOrdered(subject: string): boolean {
+    return this.#subjects.place(subject).keyToken !== undefined;
+  }
+
+  async #send(
+    parcel: Parcel,
+    known: number | undefined,
+    sequence: number | undefined,
+  ): Promise<EnqueueOutcome> {
+    if (known !== undefined) return { kind: "stored", position: known, duplicate: true };
     const { queue, subject, frame } = parcel;
     for (let attempt = 1; sequence !== undefined; attempt++) {
-      const headers = { ...parcel.headers, ...this.#mailboxes.condition(queue, sequence) };
+      const headers = {
+        ...parcel.headers,
+        ...this.#mailboxes.condition(queue, sequence),
+        [jsHeaders.messageId]: idIn(sequence, messageIdOf(parcel)),
+      };
       try {
         const message = { subject, payload: frame, headers };
-        const { seq, duplicate } = await this.#publisher.publish(message, "queues.enqueue");
+        const { seq, duplicate } = await this.#publisher.publish(
+          message,
+          "queues.enqueue",
+          this.#isOrdered(subject),
+        );
         return await this.#stored(parcel, seq, duplicate);
       } catch (thrown) {
         const error = clientError(thrown, "queues.enqueue");
@@ -119,6 +166,11 @@ export class Enqueue {
 
 function messageIdOf({ headers }: Parcel): string {
   return headers[jsHeaders.messageId] ?? "";
+}
+
+/** What the server recognises: what was removed with a mailbox of the same name before is not there. */
+function idIn(sequence: number, messageId: string): string {
+  return isOnceId(messageId) ? `${messageId}:${sequence}` : messageId;
 }
 
 export function undeclared(queue: string): ColloquyError<"NO_ELIGIBLE_AGENT"> {

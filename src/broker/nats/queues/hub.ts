@@ -2,7 +2,10 @@
 import type { ColloquyError } from "../../../errors.ts";
 import type { Timer } from "../../../runtime/clock.ts";
 import type { Notice, ReceiveOptions } from "../../broker.ts";
+import { hearing } from "../client.ts";
 import type { LinkPart, NatsLink } from "../connection.ts";
+import { clientError } from "../errors.ts";
+import { jsonObject } from "../json-object.ts";
 import type { NatsTopics } from "../topics.ts";
 import type { QueueContext } from "./context.ts";
 import { Endings } from "./endings.ts";
@@ -12,7 +15,6 @@ import { Mailboxes } from "./mailboxes.ts";
 import { type PeerAnswer, type PeerQuestion, Peers } from "./peers.ts";
 import { Publisher } from "./publisher.ts";
 import { QueueReceiver } from "./receiver.ts";
-import type { RecordAt } from "./record.ts";
 import { Records } from "./records.ts";
 import { Registry } from "./registry.ts";
 import { QueueSubjects } from "./subjects.ts";
@@ -20,21 +22,28 @@ import { QueueSubjects } from "./subjects.ts";
 /** How long another client may take to answer a question that it can answer at once. */
 export const peerMs = 1_500;
 
+/** Errors after which a queue can be begun all the same, soon. */
+const passing: ReadonlySet<string> = new Set(["INDETERMINATE", "AGENT_UNREACHABLE", "QUEUE_FULL"]);
+const retryMs = 500;
+
 /** What the hub does not know how to do itself. */
 export interface HubParts {
   /** The receiver of the item has left: it goes back. */
   abandon(item: Item): Promise<void>;
   answer(question: PeerQuestion): Promise<PeerAnswer> | PeerAnswer;
   offered(item: Item): void;
-  written(queue: string, position: number, at: RecordAt): void;
   changed(queue: string, position: number): void;
   heard(queue: string, notice: QueueNotice): void;
+  /** The leases of all that is in hand were extended. */
+  extended(): void;
 }
 
 /** To everybody who receives from a queue, or looks at it. */
 export type QueueNotice =
   | { readonly op: "moved"; readonly name: string }
-  | { readonly op: "began" | "removed" };
+  /** `client`: who receives from now on. */
+  | { readonly op: "began"; readonly client: string }
+  | { readonly op: "removed" };
 
 export interface AskOptions {
   readonly timeoutMs?: number;
@@ -44,7 +53,6 @@ export interface AskOptions {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 export class QueueHub implements QueueContext, LinkPart {
   readonly link: NatsLink;
@@ -59,6 +67,7 @@ export class QueueHub implements QueueContext, LinkPart {
   readonly queues: Map<string, LocalQueue> = new Map();
   readonly #parts: HubParts;
   readonly #noticed = new Map<string, { count: number; stop: () => void }>();
+  readonly #retries = new Set<Timer>();
   #renewal: Timer | undefined;
   #isClosing = false;
 
@@ -68,7 +77,7 @@ export class QueueHub implements QueueContext, LinkPart {
     this.clientId = link.newId();
     this.subjects = new QueueSubjects(link.names);
     this.publisher = new Publisher(link);
-    this.records = new Records(link, this.subjects, this.publisher, parts.written);
+    this.records = new Records(link, this.subjects, this.publisher);
     this.endings = new Endings(link, this.subjects, this.records, topics);
     this.mailboxes = new Mailboxes(link, this.subjects);
     this.registry = new Registry(link, this.subjects, this.clientId);
@@ -95,7 +104,7 @@ export class QueueHub implements QueueContext, LinkPart {
       this.listen(queue);
     }
     local.receivers.add(receiver);
-    void this.#begin(local).catch(() => {});
+    void this.#start(local);
     return receiver;
   }
 
@@ -127,12 +136,14 @@ export class QueueHub implements QueueContext, LinkPart {
       noticed.count++;
       return;
     }
-    const subscription = this.link.client.subscribe(this.subjects.queueNotices(queue), {
-      callback: (error, { data }) => {
+    const subscription = this.link.client.subscribe(
+      this.subjects.queueNotices(queue),
+      hearing((error, { data }) => {
         if (error !== null) return;
-        this.#parts.heard(queue, JSON.parse(decoder.decode(data)) as QueueNotice);
-      },
-    });
+        const notice = jsonObject(data) as QueueNotice | undefined;
+        if (notice !== undefined) this.#parts.heard(queue, notice);
+      }),
+    );
     this.#noticed.set(queue, { count: 1, stop: () => subscription.unsubscribe() });
   }
 
@@ -188,10 +199,11 @@ export class QueueHub implements QueueContext, LinkPart {
   }
 
   begun(): void {
-    for (const local of this.queues.values()) void this.#begin(local, true).catch(() => {});
+    for (const local of this.queues.values()) void this.#start(local, true);
   }
 
   lost(): void {
+    this.#forgetRetries();
     for (const local of this.queues.values()) local.lost();
   }
 
@@ -205,10 +217,38 @@ export class QueueHub implements QueueContext, LinkPart {
 
   closed(error: ColloquyError): void {
     this.#renewal?.cancel();
+    this.#forgetRetries();
     for (const { receivers } of this.queues.values()) {
       for (const receiver of receivers) receiver.fail(error);
     }
     this.queues.clear();
+  }
+
+  /** As `#begin`, again and again while there is this connection. What is for good its receivers are told. */
+  async #start(local: LocalQueue, again: boolean = false): Promise<void> {
+    try {
+      await this.#begin(local, again);
+    } catch (thrown) {
+      const error = clientError(thrown, "queues.receive");
+      if (!this.link.isReady || this.queues.get(local.name) !== local) return;
+      if (passing.has(error.code)) {
+        const retry = this.link.clock.setTimer(retryMs, () => {
+          this.#retries.delete(retry);
+          void this.#start(local, again);
+        });
+        this.#retries.add(retry);
+        return;
+      }
+      for (const receiver of [...local.receivers]) {
+        receiver.fail(error);
+        void this.leave(local.name, receiver).catch(() => {});
+      }
+    }
+  }
+
+  #forgetRetries(): void {
+    for (const retry of this.#retries) retry.cancel();
+    this.#retries.clear();
   }
 
   /** @param again - after a lost connection. */
@@ -217,8 +257,8 @@ export class QueueHub implements QueueContext, LinkPart {
     this.#renewal ??= this.#renew();
     if (!this.link.isReady) return;
     await this.registry.put(local.name, local.receivers.size);
-    this.tellQueue(local.name, { op: "began" });
-    if (again) local.begun();
+    this.tellQueue(local.name, { op: "began", client: this.clientId });
+    if (again) await local.begun();
     else await local.open();
   }
 
@@ -231,6 +271,7 @@ export class QueueHub implements QueueContext, LinkPart {
         local.extendLeases();
         void this.registry.put(local.name, local.receivers.size).catch(() => {});
       }
+      this.#parts.extended();
     });
   }
 }

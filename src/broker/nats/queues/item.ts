@@ -53,11 +53,15 @@ export class Item {
   record: RecordAt | undefined;
   /** What it has been through, until this client's attempt has its own record; undefined: nothing. */
   past: LiveRecord | undefined;
+  /** The server that delivered it has ended, and the next one may deliver it to somebody else. */
+  isForgotten = false;
   receiver: Holder | undefined;
   phase: Phase = "offered";
   /** Its holder has said how far it is. */
   hasReported = false;
   progress: Uint8Array | undefined;
+  /** How often its lease was extended. */
+  extensions = 0;
   /** Final by somebody else, while it is held. */
   over: ErrorInfo | undefined;
   readonly withdrawals: Withdrawal[] = [];

@@ -12,8 +12,8 @@ export type Verdict =
   /** Sent at most once, and somebody has had it. */
   | { readonly kind: "lost" }
   | { readonly kind: "later"; readonly delayMs: number }
-  /** Nobody has had it: the attempt needs no record. */
-  | { readonly kind: "first" }
+  /** Nobody has had it: the attempt needs no record. `ask`: somebody may be about to offer it. */
+  | { readonly kind: "first"; readonly ask: boolean }
   /** Somebody may have had it: the attempt begins with a record. `ask`: may still have it. */
   | { readonly kind: "again"; readonly ask: boolean };
 
@@ -24,6 +24,8 @@ export interface Facts {
   readonly nowMs: number;
   /** The server may have delivered it before, and have forgotten that when it crashed. */
   readonly isSuspect: boolean;
+  /** Somebody it was delivered to may have offered it: see offered-marks.ts. */
+  readonly mayBeOffered: boolean;
 }
 
 export const pickupsMax = 20;
@@ -32,7 +34,8 @@ export const crashesMax = 3;
 /** Until its question is answered: whoever answers it wakes it. */
 const questionMs = 30_000;
 
-export function judge({ message, deliveries, record: at, nowMs, isSuspect }: Facts): Verdict {
+export function judge(facts: Facts): Verdict {
+  const { message, deliveries, record: at, nowMs, isSuspect, mayBeOffered } = facts;
   const { expiresAtMs, notBeforeMs, guarantee } = message;
   const record = at?.record;
   if (record !== undefined && isFinal(record)) return { kind: "remove" };
@@ -40,9 +43,10 @@ export function judge({ message, deliveries, record: at, nowMs, isSuspect }: Fac
   const dueMs = record === undefined ? notBeforeMs : Math.max(notBeforeMs, record.dueMs);
   const untilMs = expiresAtMs === 0 ? dueMs : Math.min(dueMs, expiresAtMs);
   if (dueMs > nowMs) return { kind: "later", delayMs: Math.max(1, untilMs - nowMs) };
-  const isFirst = record === undefined && deliveries === 1 && !isSuspect;
-  if (guarantee === "at-most-once") return judgeOnce(message, isFirst, record);
-  if (isFirst) return { kind: "first" };
+  const isFirst = record === undefined && deliveries === 1 && !(isSuspect && mayBeOffered);
+  const first = isFirst ? ({ kind: "first", ask: isSuspect } as const) : undefined;
+  if (guarantee === "at-most-once") return judgeOnce(message, first, record);
+  if (first !== undefined) return first;
   if (record === undefined) return { kind: "again", ask: true };
   if (record.state === "open") return { kind: "again", ask: true };
   if (openQuestion(record) > 0) return { kind: "later", delayMs: questionMs };
@@ -52,12 +56,12 @@ export function judge({ message, deliveries, record: at, nowMs, isSuspect }: Fac
 /** Sent at most once. One that can be put back unseen is never offered without a record. */
 function judgeOnce(
   message: WorkMessage,
-  isFirst: boolean,
+  first: Verdict | undefined,
   record: LiveRecord | undefined,
 ): Verdict {
   if (record === undefined) {
     if (!isPlain(message)) return { kind: "again", ask: false };
-    return { kind: isFirst ? "first" : "lost" };
+    return first ?? { kind: "lost" };
   }
   const isUntouched = record.attempt < 0 || (record.state === "free" && record.unstarted === true);
   return isUntouched ? { kind: "again", ask: false } : { kind: "lost" };

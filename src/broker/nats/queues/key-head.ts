@@ -27,7 +27,7 @@ async function isBehindDelayed(context: QueueContext, item: Item): Promise<boole
   const filter = subjects.key(item.queue, lane, keyToken, true);
   const first = await firstSequence(link, filter);
   if (first === undefined || first >= position) return false;
-  const nowMs = link.clock.nowMs();
+  const nowMs = link.serverNowMs();
   for (let from = first, pending = 1; pending > 0; ) {
     const page = await readPage(link, "work", filter, from);
     for (const { seq, header } of page.messages) {

@@ -4,6 +4,9 @@
  */
 import { type Item, nameOf } from "./item.ts";
 
+const parkedMax = 10_000;
+const parkedBytesMax = 32 * 2 ** 20;
+
 /** Whether an item is the first of its key on the server, and nobody else holds one of it. */
 export type IsFirst = (item: Item) => Promise<boolean>;
 
@@ -41,8 +44,9 @@ export class Keys {
     return this.#parked;
   }
 
-  get parkedBytes(): number {
-    return this.#parkedBytes;
+  /** No more should be parked. */
+  get isFull(): boolean {
+    return this.parked >= parkedMax || this.#parkedBytes >= parkedBytesMax;
   }
 
   /** Admits the item, now or once it is the first of its key. */

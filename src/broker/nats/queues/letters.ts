@@ -2,6 +2,8 @@
 import type { ErrorInfo } from "../../../errors.ts";
 import type { Attempts, DeadLetter, Failure } from "../../broker.ts";
 import type { StoredMessage, StreamMessage } from "../jetstream.ts";
+import { jsonObject } from "../json-object.ts";
+import { decodeToken } from "../names.ts";
 import type { LiveRecord } from "./record.ts";
 import { messageHeaders, type WorkMessage } from "./work-message.ts";
 
@@ -55,8 +57,10 @@ export function encodeLetter(
   return { subject, payload: frame, headers };
 }
 
-export function decodeLetter({ seq, data, header }: StoredMessage): Letter {
-  const fields = JSON.parse(decodeURIComponent(header(letterHeader))) as LetterFields;
+/** Undefined where somebody else has written what is no letter. */
+export function decodeLetter({ seq, data, header }: StoredMessage): Letter | undefined {
+  const fields = jsonObject(decodeToken(header(letterHeader))) as LetterFields | undefined;
+  if (fields === undefined || !isLetter(fields)) return undefined;
   const { place, ...known } = fields;
   return {
     letter: { ...known, number: seq, frame: data },
@@ -64,4 +68,12 @@ export function decodeLetter({ seq, data, header }: StoredMessage): Letter {
     id: header(messageHeaders.id),
     guarantee: header(messageHeaders.guarantee),
   };
+}
+
+function isLetter({ queue, position, place, error, attempts, history }: LetterFields): boolean {
+  const texts = [queue, place].every((text) => typeof text === "string");
+  const isPlaced = texts && Number.isSafeInteger(position);
+  const { failures, pickups, crashes } = Object(attempts) as Partial<Attempts>;
+  const isCounted = [failures, pickups, crashes].every(Number.isSafeInteger);
+  return isPlaced && isCounted && typeof error?.message === "string" && Array.isArray(history);
 }

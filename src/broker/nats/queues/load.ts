@@ -23,7 +23,7 @@ export async function loadItem(
     if (message?.seq !== position) return undefined;
     const { subject, data, header } = message;
     const work = workMessage(position, subject, subjects.place(subject), data, header);
-    const reply = subjects.acknowledgement(queue, work.lane, position);
+    const reply = subjects.acknowledgement(queue, work);
     const item = new Item(queue, work, reply);
     item.record = record;
     return item;

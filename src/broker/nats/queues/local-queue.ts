@@ -4,25 +4,23 @@
  */
 import { isColloquyError } from "../../../errors.ts";
 import type { Timer } from "../../../runtime/clock.ts";
-import type { Lane } from "../../broker.ts";
 import type { QueueContext } from "./context.ts";
 import { Item, nameOf } from "./item.ts";
 import { endedErrors, exhausted, type Facts, judge, pastOf } from "./judge.ts";
 import { isFirstOfKey } from "./key-head.ts";
 import { Keys } from "./keys.ts";
+import { lookUp } from "./look-up.ts";
+import { OfferedMarks } from "./offered-marks.ts";
 import { type Pulled, Pulls } from "./pulls.ts";
+import { Ready } from "./ready.ts";
 import type { QueueReceiver } from "./receiver.ts";
 import { type FinalRecord, firstLife, type LiveRecord } from "./record.ts";
 import { lanes } from "./subjects.ts";
 import { Turns } from "./turns.ts";
 
-/** Parked messages beyond that go back for a while. */
-const parkedMax = 10_000;
-const parkedBytesMax = 32 * 2 ** 20;
+/** Messages beyond what may be parked go back for a while. */
 const parkedDelayMs = 1_000;
 const retryMs = 1_000;
-/** How long more than there is room for is kept for the next that makes room. */
-const surplusMs = 100;
 const keyPollMs = 500;
 /** Where everything that comes is parked, so many are asked for at a time. */
 const lookAhead = 64;
@@ -34,17 +32,20 @@ export class LocalQueue {
   readonly followers: Map<number, Set<string>> = new Map();
   readonly #context: QueueContext;
   readonly #items = new Map<number, Item>();
-  readonly #ready: readonly Item[][] = [[], [], [], []];
+  readonly #ready: Ready;
   readonly #pulls: readonly Pulls[];
   readonly #pulling = new Turns();
-  readonly #offering = new Turns();
   readonly #keys: Keys;
+  readonly #marks: OfferedMarks;
+  /** Of the server that has delivered the items that are not held yet. */
+  #serverSinceMs = 0;
+  /** Of which it is not decided yet whether a receiver gets them: room has to be left for them. */
+  readonly #coming = new Set<Item>();
   #arrived: Pulled[] = [];
-  #turn = 0;
-  #surplus: Timer | undefined;
   #keyPoll: Timer | undefined;
   #isOpen = false;
   #onlyParked = false;
+  #isPumpDue = false;
 
   constructor(context: QueueContext, name: string) {
     this.name = name;
@@ -53,10 +54,20 @@ export class LocalQueue {
       (item) => isFirstOfKey(context, item),
       (item) => void this.#begin(item),
       (item) => {
-        if (this.#isFull) this.#forget(item, parkedDelayMs);
+        if (this.#keys.isFull) this.#forget(item, parkedDelayMs);
       },
     );
-    const { link, subjects } = context;
+    const { link, subjects, publisher } = context;
+    this.#marks = new OfferedMarks(link, subjects, publisher, name);
+    this.#ready = new Ready({
+      clock: link.clock,
+      receivers: this.receivers,
+      offered: (item) => context.offered(item),
+      surplus: (lane, items) => {
+        this.#pulls[lane]?.expectAtLeast(items.length);
+        for (const item of items) void this.putBack(item);
+      },
+    });
     const take = (pulled: Pulled) => this.#take(pulled);
     const changed = () => this.pump();
     this.#pulls = lanes.map(
@@ -91,6 +102,7 @@ export class LocalQueue {
   /** Makes the consumers. Rejects where that cannot be now; asked again with the next connection. */
   async open(): Promise<void> {
     await Promise.all(this.#pulls.map((pulls) => pulls.open()));
+    this.#serverSinceMs = this.#context.serverSinceMs;
     this.#isOpen = true;
     this.pump();
   }
@@ -100,45 +112,68 @@ export class LocalQueue {
     this.#keys.moved(name);
   }
 
-  lost(): void {
-    for (const pulls of this.#pulls) pulls.lost();
+  /** The mailbox was removed. */
+  removed(): void {
+    this.#marks.removed();
   }
 
-  begun(): void {
+  /** What was delivered is this client's still, but by a number that the server may not know again. */
+  lost(): void {
+    this.#marks.lost();
+    for (const pulls of this.#pulls) pulls.lost();
+    for (const item of this.#items.values()) item.reply = this.#again(item);
+    this.#arrived = this.#arrived.map((pulled) => ({ ...pulled, reply: this.#again(pulled) }));
+  }
+
+  #again({ message }: Item | Pulled): string {
+    return this.#context.subjects.acknowledgement(this.name, message);
+  }
+
+  /** There is a connection again. @throws as `open`, where it was not open before. */
+  async begun(): Promise<void> {
     this.extendLeases();
     if (!this.#isOpen) {
-      void this.open().catch(() => {});
+      await this.open();
       return;
     }
+    const { serverSinceMs } = this.#context;
+    if (serverSinceMs !== this.#serverSinceMs) this.#forgotten();
+    this.#serverSinceMs = serverSinceMs;
     for (const pulls of this.#pulls) pulls.begun();
     this.pump();
   }
 
+  /** A server that may not remember what it has delivered: others may be about to offer it. */
+  #forgotten(): void {
+    for (const item of this.#items.values()) if (!item.isHeld) item.isForgotten = true;
+  }
+
   extendLeases(): void {
-    for (const { reply } of this.#items.values()) this.#context.endings.extend(reply);
+    for (const item of this.#items.values()) {
+      item.extensions++;
+      this.#context.endings.extend(item.reply);
+    }
   }
 
   /** Nobody receives any more; what the receivers held has been given back. */
   async close(): Promise<void> {
     this.#isOpen = false;
     for (const pulls of this.#pulls) pulls.close();
-    this.#surplus?.cancel();
     this.#keyPoll?.cancel();
     for (const item of this.#keys.takeParked()) {
       this.#items.delete(item.position);
       item.stage = "gone";
       this.#context.endings.giveBack(item.reply, 0);
     }
-    await Promise.all(
-      this.#ready.flatMap((ready) => ready.splice(0)).map((item) => this.putBack(item)),
-    );
+    await Promise.all(this.#ready.takeAll().map((item) => this.putBack(item)));
   }
 
   /** Asks the server for as much as there is room for. */
   pump(): void {
-    this.#dispatch();
+    this.#isPumpDue = false;
+    this.#ready.dispatch();
     if (!this.#isOpen || !this.#context.link.isReady) return;
-    let room = -this.#readyCount;
+    let room = -this.#ready.count - this.#arrived.length - this.#coming.size;
     for (const receiver of this.receivers) room += receiver.room;
     if (room <= 0) return;
     const wanted = [0, 0, 0, 0];
@@ -176,22 +211,25 @@ export class LocalQueue {
 
   /** The message is final, by somebody else, and no receiver has it yet. */
   async discard(item: Item): Promise<void> {
-    const ready = this.#ready[item.message.lane] as Item[];
-    const at = ready.indexOf(item);
-    if (at !== -1) ready.splice(at, 1);
+    this.#ready.remove(item);
     await this.#end(item, () => this.#context.endings.remove(item.position, item.reply));
   }
 
   /** The item is none of this client's any more. */
   leave(item: Item): void {
     if (this.#items.get(item.position) === item) this.#items.delete(item.position);
+    this.#coming.delete(item);
+    if (item.isOver) this.followers.delete(item.position);
     item.stage = "gone";
     item.receiver?.drop(item);
     if (item.message.keyToken !== undefined) {
       this.#keys.leave(item);
       this.#context.tellKeyMoved(this.name, nameOf(item));
     }
-    this.pump();
+    // What the same reading of the socket brings makes room together.
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    this.#context.link.clock.defer(() => this.pump());
   }
 
   /** A message that nobody was offered goes back, and that counts for nothing. */
@@ -229,28 +267,14 @@ export class LocalQueue {
     const items = batch.map(({ message, reply }) => {
       const item = new Item(this.name, message, reply);
       this.#items.set(item.position, item);
+      this.#coming.add(item);
       return item;
     });
     try {
-      const records = await context.records.read(
-        this.name,
-        items.map(({ position }) => position),
-      );
-      const nowMs = context.link.clock.nowMs();
-      const facts = batch.map(({ message, deliveries, storedMs }, index): Facts => {
-        const isSuspect = storedMs < context.serverSinceMs;
-        return { message, deliveries, record: records[index], nowMs, isSuspect };
-      });
+      const { facts, elsewhere } = await lookUp(context, this.name, this.#marks, batch, items);
       const parkedBefore = this.#keys.parked;
-      const verdicts = facts.map(judge);
-      const asked = items.filter((_, index) => {
-        const verdict = verdicts[index];
-        return verdict?.kind === "again" && verdict.ask;
-      });
-      const elsewhere = asked.length === 0 ? none : await context.heldElsewhere(this.name, asked);
       for (const [index, item] of items.entries()) {
         if (item.stage !== "arriving") continue;
-        item.record = records[index];
         this.#decide(item, facts[index] as Facts, elsewhere.has(item.position));
       }
       this.#onlyParked = this.#keys.parked - parkedBefore >= items.length;
@@ -263,6 +287,7 @@ export class LocalQueue {
 
   #decide(item: Item, facts: Facts, isElsewhere: boolean): void {
     const { endings, link } = this.#context;
+    item.record = facts.record;
     const verdict = judge(facts);
     switch (verdict.kind) {
       case "remove":
@@ -278,15 +303,13 @@ export class LocalQueue {
         this.#forget(item, verdict.delayMs);
         return;
       case "first":
-        item.attempt = 0;
-        this.#gate(item);
-        return;
       case "again":
         if (isElsewhere) {
           this.#forget(item, link.settings.leaseMs);
           return;
         }
-        item.past = pastOf(facts);
+        if (verdict.kind === "first") item.attempt = 0;
+        else item.past = pastOf(facts);
         this.#gate(item);
         return;
     }
@@ -298,17 +321,13 @@ export class LocalQueue {
       return;
     }
     // One whose key is not known here may be the first.
-    if (this.#isFull && this.#keys.has(nameOf(item))) {
+    if (this.#keys.isFull && this.#keys.has(nameOf(item))) {
       this.#forget(item, parkedDelayMs);
       return;
     }
+    this.#coming.delete(item);
     this.#keys.enter(item);
     this.#keyPoll ??= this.#context.link.clock.setTimer(keyPollMs, () => this.#pollKeys());
-  }
-
-  get #isFull(): boolean {
-    const { parked, parkedBytes } = this.#keys;
-    return parked >= parkedMax || parkedBytes >= parkedBytesMax;
   }
 
   #pollKeys(): void {
@@ -320,15 +339,33 @@ export class LocalQueue {
 
   /** The attempt is this client's: at once where it is the first, else once its record is written. */
   async #begin(item: Item): Promise<void> {
-    const { past } = item;
-    if (isExpired(item, this.#context.link.clock.nowMs())) {
+    this.#coming.add(item);
+    const { lane, position, guarantee } = item.message;
+    if (isExpired(item, this.#context.link.serverNowMs())) {
       await this.finish(item, "expired");
       return;
     }
-    if (past === undefined) {
+    if (item.past === undefined && !this.#marks.covers(lane, position)) {
+      item.stage = "arriving";
+      const isCovered = await this.#marks.cover(lane, position).then(
+        () => true,
+        () => false,
+      );
+      if (item.stage !== "arriving") return;
+      if (!isCovered) {
+        this.#forget(item, retryMs);
+        return;
+      }
+    }
+    if (item.past === undefined && !item.isForgotten) {
       this.#makeReady(item);
       return;
     }
+    if (item.past === undefined && guarantee === "at-most-once") {
+      this.#forget(item, 0);
+      return;
+    }
+    const past = item.past ?? { ...firstLife, attempt: 0 };
     const error = exhausted(past.attempts);
     if (error !== undefined) {
       await this.finish(item, "dead", { error, life: past });
@@ -361,52 +398,8 @@ export class LocalQueue {
       void this.#end(item, () => this.#context.endings.remove(item.position, item.reply));
       return;
     }
-    item.stage = "ready";
-    (this.#ready[item.message.lane] as Item[]).push(item);
-    this.#dispatch();
-  }
-
-  get #readyCount(): number {
-    let count = 0;
-    for (const ready of this.#ready) count += ready.length;
-    return count;
-  }
-
-  /** Ready items go to receivers with room, lane by lane and receiver by receiver in turn. */
-  #dispatch(): void {
-    while (this.#readyCount > 0) {
-      const receiver = this.#nextReceiver();
-      if (receiver === undefined) break;
-      const lane = this.#offering.next((each) => (this.#ready[each]?.length ?? 0) > 0) as Lane;
-      const item = this.#ready[lane]?.shift() as Item;
-      item.stage = "held";
-      receiver.deliver(item);
-      this.#context.offered(item);
-    }
-    if (this.#readyCount > 0) {
-      this.#surplus ??= this.#context.link.clock.setTimer(surplusMs, () => this.#returnSurplus());
-    } else {
-      this.#surplus?.cancel();
-      this.#surplus = undefined;
-    }
-  }
-
-  #nextReceiver(): QueueReceiver | undefined {
-    const receivers = [...this.receivers];
-    for (let tried = 0; tried < receivers.length; tried++) {
-      const receiver = receivers[this.#turn++ % receivers.length] as QueueReceiver;
-      if (receiver.room > 0) return receiver;
-    }
-    return undefined;
-  }
-
-  #returnSurplus(): void {
-    this.#surplus = undefined;
-    for (const [lane, ready] of this.#ready.entries()) {
-      const items = ready.splice(0);
-      if (items.length > 0) this.#pulls[lane]?.expectAtLeast(1);
-      for (const item of items) void this.putBack(item);
-    }
+    this.#coming.delete(item);
+    this.#ready.add(item);
   }
 
   /** Without a record: whoever gets it next sees the same. */
@@ -447,6 +440,7 @@ export class LocalQueue {
 
   /** Whatever goes wrong, the message comes back when its lease is over. */
   async #end(item: Item, act: () => Promise<void>): Promise<void> {
+    this.#coming.delete(item);
     item.stage = "settling";
     try {
       await act();
@@ -461,5 +455,3 @@ export class LocalQueue {
 function isExpired({ message: { expiresAtMs } }: Item, nowMs: number): boolean {
   return expiresAtMs !== 0 && expiresAtMs <= nowMs;
 }
-
-const none: ReadonlySet<number> = new Set();

@@ -8,6 +8,7 @@ import { throwIfAborted } from "../../../runtime/abort.ts";
 import type { NatsLink } from "../connection.ts";
 import { apiCodeOf, apiCodes } from "../errors.ts";
 import { jsHeaders, lastOf, publish, readPage } from "../jetstream.ts";
+import { endMarks } from "./offered-marks.ts";
 import { lanes, type QueueSubjects } from "./subjects.ts";
 
 /** Names the subject that an expected sequence is about, where it is not the message's own. */
@@ -31,9 +32,14 @@ export class Mailboxes {
     await Promise.all([...new Set(queues)].map((queue) => this.#declare(queue, signal)));
   }
 
-  /** The sequence that stands for the mailbox; undefined where there is none. */
+  /** The sequence that stands for the mailbox, where it was seen. */
+  known(queue: string): number | undefined {
+    return this.#seen.get(queue);
+  }
+
+  /** As `known`, or else what the server says; undefined where there is none. */
   async sequence(queue: string, signal?: AbortSignal): Promise<number | undefined> {
-    return this.#seen.get(queue) ?? (await this.look([queue], signal)).get(queue);
+    return this.known(queue) ?? (await this.look([queue], signal)).get(queue);
   }
 
   /** Asks the server again. */
@@ -69,8 +75,10 @@ export class Mailboxes {
     const names: string[] = [];
     for (let from = 1, pending = 1; pending > 0; ) {
       const page = await readPage(this.#link, "work", this.#subjects.mailboxes, from, signal);
-      for (const { data, seq } of page.messages) {
-        names.push(decoder.decode(data));
+      for (const { subject, data, seq } of page.messages) {
+        const name = decoder.decode(data);
+        // Somebody else may have written anything there.
+        if (this.#subjects.mailbox(name) === subject) names.push(name);
         from = seq + 1;
       }
       pending = page.messages.length === 0 ? 0 : page.pending;
@@ -88,6 +96,7 @@ export class Mailboxes {
     await Promise.all([
       this.#purge(state, this.#subjects.records(queue), signal),
       this.#purge(state, this.#subjects.onceIds(queue), signal),
+      endMarks(this.#link, this.#subjects, queue, signal),
       ...lanes.map((lane) => this.#deleteConsumer(this.#subjects.consumer(queue, lane), signal)),
     ]);
   }

@@ -1,8 +1,8 @@
 /** What this client answers to others that ask about its queues. */
+import { forgetOldest } from "../forget-oldest.ts";
 import { takeAnswer } from "./answer.ts";
 import { askHolder, tellHolder } from "./cancel.ts";
 import { notifyHolder, type QueueHub } from "./hub.ts";
-import type { Item } from "./item.ts";
 import { endedErrors } from "./judge.ts";
 import { peerState, stateOfPeer } from "./peer-state.ts";
 import type { PeerAnswer, PeerQuestion } from "./peers.ts";
@@ -69,12 +69,19 @@ export async function answerPeer(
   }
 }
 
+/** Messages of one queue that are followed from elsewhere; the ends of others are known from their records. */
+const followedMax = 10_000;
+
 function follow(hub: QueueHub, position: number, follower: string, queue: string): void {
   const followers = hub.queues.get(queue)?.followers;
   if (followers === undefined) return;
   const present = followers.get(position);
-  if (present === undefined) followers.set(position, new Set([follower]));
-  else present.add(follower);
+  if (present !== undefined) {
+    present.add(follower);
+    return;
+  }
+  followers.set(position, new Set([follower]));
+  forgetOldest(followers, followedMax);
 }
 
 /** Tells those of other clients who follow the message. */
@@ -83,14 +90,9 @@ export function tellFollowers(hub: QueueHub, queue: string, position: number): v
   const followers = local?.followers.get(position);
   if (local === undefined || followers === undefined) return;
   const item = local.held(position);
-  const isOver = item === undefined || item.stage === "gone";
-  const state = isOver ? undefined : peerState(item.state);
+  if (item === undefined) return;
+  const state = peerState(item.state);
   for (const follower of followers) {
     hub.peers.tell(follower, { op: "news", queue, position, state });
   }
-  if (item?.record !== undefined && isFinalItem(item)) local.followers.delete(position);
-}
-
-function isFinalItem({ record }: Item): boolean {
-  return record !== undefined && record.record.state !== "open" && record.record.state !== "free";
 }

@@ -3,8 +3,9 @@
  * must be known later is in the records.
  */
 import type { ErrorInfo } from "../../../errors.ts";
-import type { NatsMessage, NatsSubscription } from "../client.ts";
+import { hearing, type NatsMessage, type NatsSubscription } from "../client.ts";
 import type { NatsLink } from "../connection.ts";
+import { jsonObject } from "../json-object.ts";
 import type { QueueSubjects } from "./subjects.ts";
 
 /** Questions to a client that receives from a queue. */
@@ -45,7 +46,7 @@ export type PeerQuestion =
       readonly op: "news";
       readonly queue: string;
       readonly position: number;
-      readonly state: PeerState | undefined;
+      readonly state: PeerState;
     };
 
 /** As a state of a message, with bytes in base 64. */
@@ -72,7 +73,6 @@ export interface PeerAnswer {
 export type AnswerPeer = (question: PeerQuestion) => Promise<PeerAnswer> | PeerAnswer;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 export class Peers {
   readonly #link: NatsLink;
@@ -84,11 +84,12 @@ export class Peers {
     this.#link = link;
     this.#subjects = subjects;
     this.#answer = answer;
-    this.#subscription = link.client.subscribe(subjects.client(clientId), {
-      callback: (error, message) => {
+    this.#subscription = link.client.subscribe(
+      subjects.client(clientId),
+      hearing((error, message) => {
         if (error === null) void this.#asked(message);
-      },
-    });
+      }),
+    );
   }
 
   /** Undefined when the client is gone, or does not answer in time. */
@@ -110,7 +111,7 @@ export class Peers {
         payload,
         options,
       );
-      return JSON.parse(decoder.decode(data)) as PeerAnswer;
+      return jsonObject(data);
     } catch {
       return undefined;
     } finally {
@@ -129,7 +130,9 @@ export class Peers {
 
   async #asked({ data, reply }: NatsMessage): Promise<void> {
     try {
-      const answer = await this.#answer(JSON.parse(decoder.decode(data)) as PeerQuestion);
+      const question = jsonObject(data) as PeerQuestion | undefined;
+      if (question === undefined) return;
+      const answer = await this.#answer(question);
       if (reply === undefined || reply === "" || !this.#link.isReady) return;
       this.#link.publish(reply, encoder.encode(JSON.stringify(answer)));
     } catch {

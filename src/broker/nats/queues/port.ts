@@ -1,5 +1,6 @@
 /** The queues of a NATS broker, natively on JetStream: see docs/decisions/026-nats-queues.md. */
 import { throwIfAborted } from "../../../runtime/abort.ts";
+import type { Timer } from "../../../runtime/clock.ts";
 import type {
   Answer,
   AnswerOutcome,
@@ -27,6 +28,7 @@ import type { NatsTopics } from "../topics.ts";
 import { giveAnswer } from "./answer.ts";
 import { browse, mailboxes } from "./browse.ts";
 import { cancel, tellHolder } from "./cancel.ts";
+import { catchUp, wasExtendedBefore } from "./catch-up.ts";
 import { takeClaims } from "./claims.ts";
 import { deadLetters, purge, replay } from "./dead-letters.ts";
 import { Effects, type PlanStored } from "./effects.ts";
@@ -34,6 +36,7 @@ import { Enqueue } from "./enqueue.ts";
 import { QueueHub } from "./hub.ts";
 import { endedErrors } from "./judge.ts";
 import { brief } from "./notices.ts";
+import { leftBehindMs, Outbox } from "./outbox.ts";
 import { answerPeer, tellFollowers } from "./peer-answers.ts";
 import { report } from "./report.ts";
 import { Settle } from "./settle.ts";
@@ -44,8 +47,10 @@ export class NatsQueues implements Queues, LinkPart {
   readonly #hub: QueueHub;
   readonly #enqueue: Enqueue;
   readonly #settle: Settle;
-  readonly #effects: Effects;
+  readonly #outbox: Outbox;
   readonly #tracks: Tracks;
+  #forwarding: Timer | undefined;
+  #isBringing = false;
 
   /** @param planStored - what puts and appends of settlements come to. */
   constructor(link: NatsLink, topics: NatsTopics, planStored: PlanStored) {
@@ -56,21 +61,22 @@ export class NatsQueues implements Queues, LinkPart {
       abandon: (item) => this.#settle.abandon(item),
       answer: (question) => answerPeer(this.#hub, tracks, question),
       offered: (item) => brief(this.#hub, tracks, item),
-      written: (queue, position, at) => tracks.written(queue, position, at),
       changed: (queue, position) => {
         tracks.changed(queue, position);
         tellFollowers(this.#hub, queue, position);
       },
       heard: (queue, notice) => {
         if (notice.op === "moved") this.#hub.queues.get(queue)?.keyMoved(notice.name);
-        else if (notice.op === "began") tracks.receiverBegan(queue);
-        else tracks.removed(queue);
+        else if (notice.op === "began") tracks.receiverBegan(queue, [notice.client]);
+        else if (notice.op === "removed") this.#removed(queue);
       },
+      extended: () => void catchUp(this.#hub, wasExtendedBefore).catch(() => {}),
     });
     const { subjects, publisher } = this.#hub;
     this.#enqueue = new Enqueue(link, subjects, this.#hub.mailboxes, publisher);
-    this.#effects = new Effects(this.#hub, this.#enqueue, topics, planStored);
-    this.#settle = new Settle(this.#hub, this.#effects);
+    this.#outbox = new Outbox(link, subjects, this.#enqueue);
+    const effects = new Effects(this.#hub, this.#enqueue, this.#outbox, topics, planStored);
+    this.#settle = new Settle(this.#hub, effects);
     link.add(tracks);
     link.add(this);
   }
@@ -89,13 +95,15 @@ export class NatsQueues implements Queues, LinkPart {
       }
       await this.#hub.askOthers(queue, { op: "removed", queue });
       this.#hub.tellQueue(queue, { op: "removed" });
-      this.#tracks.removed(queue);
+      this.#removed(queue);
     }
   }
 
   async mailboxes(signal?: AbortSignal): Promise<readonly MailboxInfo[]> {
     await this.#enter(signal);
-    return await mailboxes(this.#hub, signal);
+    // Before they are counted in their queues: what leaves an outbox meanwhile is there.
+    const onTheirWay = await this.#outbox.onTheirWay(signal);
+    return await mailboxes(this.#hub, onTheirWay, signal);
   }
 
   async enqueue(
@@ -104,8 +112,11 @@ export class NatsQueues implements Queues, LinkPart {
     signal?: AbortSignal,
   ): Promise<readonly EnqueueOutcome[]> {
     if (messages.length === 0) return [];
-    if (signal !== undefined || !this.#link.isReady) await this.#enter(signal);
-    return await this.#enqueue.enqueue(queue, messages, signal);
+    this.#link.assertOpen();
+    const stored = this.#tracks.sending(queue, messages);
+    const outcomes = await this.#enqueue.enqueue(queue, messages, signal);
+    stored?.(outcomes);
+    return outcomes;
   }
 
   async *receive(
@@ -191,10 +202,27 @@ export class NatsQueues implements Queues, LinkPart {
 
   begun(): void {
     this.#forward();
+    void catchUp(this.#hub, () => true).catch(() => {});
   }
 
+  lost(): void {
+    this.#forwarding?.cancel();
+  }
+
+  closed(): void {
+    this.#forwarding?.cancel();
+  }
+
+  /** Whoever is killed after a settlement leaves what it sends, and the others need not begin again to see it. */
   #forward(): void {
-    void this.#effects.forwardLeft().catch(() => {});
+    this.#forwarding?.cancel();
+    this.#forwarding = this.#link.clock.setTimer(leftBehindMs, () => this.#forward());
+    if (this.#isBringing) return;
+    this.#isBringing = true;
+    const ended = (): void => {
+      this.#isBringing = false;
+    };
+    this.#outbox.bringLeft().then(ended, ended);
   }
 
   async #claim(
@@ -203,6 +231,11 @@ export class NatsQueues implements Queues, LinkPart {
     claims: readonly Claim[],
   ): Promise<void> {
     await takeClaims(this.#hub, queue, receiver, claims).catch(() => {});
+  }
+
+  #removed(queue: string): void {
+    this.#hub.queues.get(queue)?.removed();
+    this.#tracks.removed(queue);
   }
 
   /** @throws CLOSED; CANCELLED. */

@@ -6,6 +6,10 @@
  * A server that flushes every write does so for each message, but only once for a batch. So messages go
  * alone while few wait, which is quicker for each, and what has come together meanwhile goes as an atomic
  * batch. A batch that is refused, for whatever one of its messages, is sent again message by message.
+ *
+ * One that meets a server without a leader, or of which the answer is lost, may be sent again long after
+ * others were stored. So of those of one subject that must not overtake one another only one is on its way
+ * at a time, or one batch. Those behind it are parked meanwhile, and hold up nothing else.
  */
 import { ColloquyError, isColloquyError } from "../../../errors.ts";
 import { RingBuffer } from "../../../runtime/ring-buffer.ts";
@@ -18,6 +22,7 @@ import {
   type StreamMessage,
   sendBatch,
 } from "../jetstream.ts";
+import type { Failure } from "../requests.ts";
 
 /** Single messages on their way; what comes then waits until there is a batch of it. */
 const inFlightMax = 16;
@@ -25,6 +30,8 @@ const inFlightMax = 16;
 const inFlightMaxAlone = 2_048;
 /** So few messages are as quick one by one. */
 const batchMessagesMin = 24;
+/** One by one each of a subject's parked ones waits for the one before: fewer are quicker as a batch. */
+const parkedBatchMin = 8;
 const batchBytesMax = 4 * 2 ** 20;
 /** Batches on their way. */
 const batchesMax = 2;
@@ -44,22 +51,54 @@ export interface Stored extends PublishAcknowledgement {
 interface Job {
   readonly message: StreamMessage;
   readonly what: string;
-  readonly untilMs: number;
+  /** Others of its subject that come later are stored later. */
+  readonly isOrdered: boolean;
   readonly resolve: (stored: Stored) => void;
   readonly reject: (error: ColloquyError) => void;
+  /** Set when it first sets out. */
+  untilMs: number | undefined;
   tries: number;
+  /** It was refused with others. */
+  isAlone: boolean;
+  /** How the first try ended that may have stored it. */
+  unsure: ColloquyError | undefined;
+  /** The last batch with it of which the answer was lost. */
+  lostBatch: LostBatch | undefined;
 }
+
+/** All of it was stored, or nothing: the first of its messages that is answered tells. */
+interface LostBatch {
+  wasStored: boolean | undefined;
+}
+
+/** Those of one subject that must not overtake one another, while one of them is on its way or parked. */
+interface Track {
+  onTheirWay: number;
+  /** To be sent later than those on their way, in order. */
+  readonly parked: RingBuffer<Job>;
+  /** It is one of the `#due`. */
+  isDue: boolean;
+}
+
+/** The jobs of which the first may go next. */
+type Source = () => RingBuffer<Job> | undefined;
 
 export class Publisher implements LinkPart {
   readonly #link: NatsLink;
   readonly #waiting = new RingBuffer<Job>();
   /** To be sent again, before what waits, in the order in which it was sent. */
   readonly #again = new RingBuffer<Job>();
+  /** By subject. */
+  readonly #tracks = new Map<string, Track>();
+  /** Those with parked ones that may go, and some that were. */
+  readonly #due = new RingBuffer<Track>();
   #inFlight = 0;
   #batches = 0;
   #takesBatches = true;
   #pausing = false;
   #isPumpDue = false;
+  /** They and the others go first in turn, so that neither waits for ever. */
+  #areParkedFirst = false;
 
   constructor(link: NatsLink) {
     this.#link = link;
@@ -67,15 +106,18 @@ export class Publisher implements LinkPart {
   }
 
   /**
+   * @param isOrdered - it must not be overtaken by others of its subject.
    * @throws CONFLICT where an expected sequence is not the last, and `details.repeated` says whether that
-   *   may be this very message; INDETERMINATE; AGENT_UNREACHABLE; CLOSED; QUEUE_FULL.
+   *   may be this very message; INDETERMINATE; AGENT_UNREACHABLE; CLOSED; QUEUE_FULL; FORBIDDEN;
+   *   MESSAGE_TOO_LARGE.
    */
-  publish(message: StreamMessage, what: string): Promise<Stored> {
-    const { failure, clock } = this.#link;
+  publish(message: StreamMessage, what: string, isOrdered: boolean = false): Promise<Stored> {
+    const { failure } = this.#link;
     if (failure !== undefined) return Promise.reject(failure);
     return new Promise((resolve, reject) => {
-      const untilMs = clock.monotonicMs() + triesMs;
-      this.#waiting.push({ message, what, untilMs, resolve, reject, tries: 0 });
+      const untried = { untilMs: undefined, tries: 0, isAlone: false };
+      const state = { ...untried, unsure: undefined, lostBatch: undefined };
+      this.#waiting.push({ message, what, isOrdered, resolve, reject, ...state });
       this.#pumpSoon();
     });
   }
@@ -85,7 +127,10 @@ export class Publisher implements LinkPart {
   }
 
   closed(error: ColloquyError): void {
-    const jobs = [...this.#again, ...this.#waiting];
+    const parked = [...this.#tracks.values()].flatMap((track) => [...track.parked]);
+    const jobs = [...parked, ...this.#again, ...this.#waiting];
+    this.#tracks.clear();
+    this.#due.clear();
     this.#again.clear();
     this.#waiting.clear();
     for (const { reject } of jobs) reject(error);
@@ -102,83 +147,143 @@ export class Publisher implements LinkPart {
   }
 
   #pump(): void {
-    if (!this.#link.isReady || this.#pausing) return;
-    for (const jobs of [this.#again, this.#waiting]) {
-      if (!this.#sendFrom(jobs)) return;
+    const sources: Source[] = [() => this.#nextInLine(), () => this.#nextParked()];
+    if (this.#areParkedFirst) sources.reverse();
+    this.#areParkedFirst = !this.#areParkedFirst;
+    for (const source of sources) {
+      while (this.#link.isReady && !this.#pausing && this.#sendFrom(source)) {}
     }
   }
 
-  /** @returns false where there is no room for all of them. */
-  #sendFrom(jobs: RingBuffer<Job>): boolean {
-    while (jobs.size > 0) {
-      if (this.#takesBatches && jobs.size >= batchMessagesMin) {
-        if (this.#batches >= batchesMax) return false;
-        this.#sendRun(this.#takeRun(jobs));
-      } else {
-        if (this.#inFlight >= (this.#takesBatches ? inFlightMax : inFlightMaxAlone)) return false;
-        this.#send(jobs.shift() as Job);
-      }
+  /** Parks what is before it and must wait. */
+  #nextInLine(): RingBuffer<Job> | undefined {
+    for (;;) {
+      const jobs = this.#again.size > 0 ? this.#again : this.#waiting;
+      const job = jobs.peek();
+      if (job === undefined) return undefined;
+      const track = this.#trackOf(job);
+      if (track === undefined) return jobs;
+      track.parked.push(jobs.shift() as Job);
     }
-    return true;
   }
 
-  /** The first that can be one batch: of one stream, and not too much. */
-  #takeRun(jobs: RingBuffer<Job>): readonly Job[] {
-    const run: Job[] = [];
-    const streamOf = (job: Job) => this.#link.names.streamOf(job.message.subject);
+  #nextParked(): RingBuffer<Job> | undefined {
+    for (let track = this.#due.peek(); track !== undefined; track = this.#due.peek()) {
+      const { parked, onTheirWay } = track;
+      if (onTheirWay === 0 && parked.size > 0) return parked;
+      this.#due.shift();
+      track.isDue = false;
+    }
+    return undefined;
+  }
+
+  /** @returns whether anything was sent. */
+  #sendFrom(source: Source): boolean {
+    const jobs = source();
+    const first = jobs?.peek();
+    if (jobs === undefined || first === undefined) return false;
+    const isParked = jobs !== this.#again && jobs !== this.#waiting;
+    const isMany = isParked && jobs.size >= parkedBatchMin;
+    const how = howToSend(first);
+    const mayBeBatch = this.#takesBatches && how === "together";
+    const isRoom = this.#batches < batchesMax;
+    const max = mayBeBatch ? inFlightMax : inFlightMaxAlone;
+    // No more than can go: what is taken and put back costs time again and again.
+    let countMax = isRoom ? batchMessagesMax : batchMessagesMin;
+    if (!mayBeBatch) countMax = how === "as stored" ? max - this.#inFlight : 1;
+    const group = this.#take(source, countMax);
+    if (mayBeBatch && group.length >= (isMany ? parkedBatchMin : batchMessagesMin)) {
+      if (isRoom) this.#sendBatch(group).catch(() => {});
+      else this.#putBack(group);
+      return isRoom;
+    }
+    const left: Job[] = [];
+    for (const job of group) {
+      if (this.#inFlight < max && this.#mayGo(job)) this.#send(job);
+      else left.push(job);
+    }
+    this.#putBack(left);
+    return left.length < group.length;
+  }
+
+  /** As many as can be one batch: of one stream, and not too much. */
+  #take(source: Source, countMax: number): Job[] {
+    const group: Job[] = [];
     let bytes = 0;
-    while (run.length < batchMessagesMax) {
-      const next = jobs.peek();
-      if (next === undefined) break;
-      bytes += next.message.payload.length;
-      const [first] = run;
-      if (first !== undefined && (bytes > batchBytesMax || streamOf(next) !== streamOf(first)))
-        break;
-      run.push(jobs.shift() as Job);
+    for (let jobs = source(); jobs !== undefined && group.length < countMax; jobs = source()) {
+      const job = jobs.peek() as Job;
+      const [first] = group;
+      bytes += job.message.payload.length;
+      if (first !== undefined && (bytes > batchBytesMax || !this.#goTogether(first, job))) break;
+      group.push(job);
+      jobs.shift();
     }
-    return run;
+    return group;
   }
 
-  #sendRun(run: readonly Job[]): void {
-    if (run.length < batchMessagesMin) for (const job of run) this.#send(job);
-    else this.#sendBatch(run).catch(() => {});
+  #goTogether(first: Job, job: Job): boolean {
+    const how = howToSend(first);
+    if (how === "alone" || how !== howToSend(job)) return false;
+    // With one that was stored already a batch is refused.
+    if ((first.unsure === undefined) !== (job.unsure === undefined)) return false;
+    const { names } = this.#link;
+    return names.streamOf(first.message.subject) === names.streamOf(job.message.subject);
   }
 
-  async #sendBatch(run: readonly Job[]): Promise<void> {
-    const [first] = run;
+  /** Of those of one subject, one; of those that are stored already, all. */
+  #mayGo(job: Job): boolean {
+    return howToSend(job) === "as stored" || !this.#trackOf(job)?.onTheirWay;
+  }
+
+  /** Before all others, in their order. */
+  #putBack(jobs: readonly Job[]): void {
+    for (const job of jobs.toReversed()) {
+      const track = this.#trackOf(job);
+      (track?.parked ?? this.#again).unshift(job);
+      if (track !== undefined) this.#tend(job, track);
+    }
+  }
+
+  async #sendBatch(batch: readonly Job[]): Promise<void> {
+    const [first] = batch;
     this.#batches++;
-    for (const job of run) job.tries++;
+    for (const job of batch) this.#setsOut(job);
     try {
-      const messages = run.map(({ message }) => message);
+      const messages = batch.map(({ message }) => message);
       const { seq } = await sendBatch(this.#link, messages, { what: first?.what ?? "" });
-      for (const [index, { resolve, tries }] of run.entries()) {
-        resolve({ seq: seq - (run.length - 1 - index), duplicate: false, repeated: tries > 1 });
+      for (const [index, job] of batch.entries()) {
+        this.#isBack(job);
+        const position = seq - (batch.length - 1 - index);
+        job.resolve({ seq: position, duplicate: false, repeated: job.tries > 1 });
       }
     } catch (thrown) {
-      this.#batchFailed(run, clientError(thrown, first?.what ?? ""));
+      this.#batchFailed(batch, clientError(thrown, first?.what ?? ""));
     } finally {
       this.#batches--;
       this.#pump();
     }
   }
 
-  #batchFailed(run: readonly Job[], error: ColloquyError): void {
-    if (isColloquyError(error, "INDETERMINATE") || isColloquyError(error, "CLOSED")) {
-      for (const job of run) this.#keepTrying(job, error);
-      return;
-    }
-    // Nothing of it was stored.
+  #batchFailed(batch: readonly Job[], error: ColloquyError): void {
+    const isUnsure = isColloquyError(error, "INDETERMINATE") || isColloquyError(error, "CLOSED");
+    const lostBatch: LostBatch = { wasStored: undefined };
     if (noBatchCodes.has(apiCodeOf(error))) this.#takesBatches = false;
-    for (const job of run) {
-      job.tries--;
-      if (this.#link.isReady) this.#send(job);
-      else this.#keepTrying(job, error);
+    for (const job of batch.toReversed()) {
+      if (isUnsure) {
+        job.unsure ??= error;
+        job.lostBatch = lostBatch;
+      } else {
+        // Nothing of it was stored.
+        job.tries--;
+        job.isAlone = true;
+      }
+      if (this.#mayTryAgain(job, error)) this.#tryAgain(job, true);
     }
   }
 
   #send(job: Job): void {
     const { subject, payload, headers } = job.message;
-    job.tries++;
+    this.#setsOut(job);
     this.#inFlight++;
     const waiting = {
       answered: (answer: NatsMessage) => {
@@ -187,16 +292,23 @@ export class Publisher implements LinkPart {
         this.#pump();
         return false;
       },
-      failed: (why: Parameters<Parameters<NatsLink["ask"]>[2]["failed"]>[0]) => {
+      failed: (why: Failure, refusal?: ColloquyError) => {
         this.#inFlight--;
-        this.#repeat(job, this.#link.failure ?? unanswered(job.what, why));
+        if (refusal === undefined) {
+          job.unsure ??= unanswered(job.what, why);
+          if (this.#mayTryAgain(job, job.unsure)) this.#tryAgain(job);
+        } else {
+          this.#fail(job, refusal);
+        }
+        this.#pumpSoon();
       },
     };
     try {
       this.#link.ask(subject, payload, waiting, headers);
     } catch (error) {
       this.#inFlight--;
-      job.reject(error as ColloquyError);
+      this.#fail(job, error as ColloquyError);
+      this.#pumpSoon();
     }
   }
 
@@ -207,6 +319,8 @@ export class Publisher implements LinkPart {
     }
     try {
       const { seq, duplicate = false } = parseAnswer<PublishAcknowledgement>(answer, job.what);
+      if (job.lostBatch !== undefined) job.lostBatch.wasStored = duplicate;
+      this.#isBack(job);
       job.resolve({ seq, duplicate, repeated: job.tries > 1 });
     } catch (thrown) {
       const error = thrown as ColloquyError;
@@ -214,16 +328,17 @@ export class Publisher implements LinkPart {
         this.#pause(job, error);
       } else if (job.tries > 1 && isColloquyError(error, "CONFLICT")) {
         const details = { ...error.details, repeated: true };
-        job.reject(new ColloquyError("CONFLICT", error.message, { details }));
+        this.#fail(job, new ColloquyError("CONFLICT", error.message, { details }));
       } else {
-        job.reject(error);
+        this.#fail(job, error);
       }
     }
   }
 
   /** The server is there and cannot take it now. */
   #pause(job: Job, error: ColloquyError): void {
-    if (!this.#keepTrying(job, error)) return;
+    if (!this.#mayTryAgain(job, error)) return;
+    this.#tryAgain(job);
     if (this.#pausing) return;
     this.#pausing = true;
     this.#link.clock.setTimer(pauseMs, () => {
@@ -232,17 +347,72 @@ export class Publisher implements LinkPart {
     });
   }
 
-  #repeat(job: Job, error: ColloquyError): void {
-    if (this.#keepTrying(job, error)) this.#pumpSoon();
+  #trackOf({ isOrdered, message }: Job): Track | undefined {
+    return isOrdered ? this.#tracks.get(message.subject) : undefined;
   }
 
-  #keepTrying(job: Job, error: ColloquyError): boolean {
-    const { failure, clock } = this.#link;
-    if (failure !== undefined || clock.monotonicMs() >= job.untilMs) {
-      job.reject(failure ?? error);
-      return false;
+  #setsOut(job: Job): void {
+    job.tries++;
+    job.untilMs ??= this.#link.clock.monotonicMs() + triesMs;
+    if (!job.isOrdered) return;
+    let track = this.#trackOf(job);
+    if (track === undefined) {
+      track = { onTheirWay: 0, parked: new RingBuffer(), isDue: false };
+      this.#tracks.set(job.message.subject, track);
     }
-    this.#again.push(job);
-    return true;
+    track.onTheirWay++;
   }
+
+  #isBack(job: Job): void {
+    const track = this.#trackOf(job);
+    if (track === undefined) return;
+    track.onTheirWay--;
+    this.#tend(job, track);
+  }
+
+  #tend(job: Job, track: Track): void {
+    if (track.onTheirWay > 0) return;
+    if (track.parked.size === 0) {
+      this.#tracks.delete(job.message.subject);
+    } else if (!track.isDue) {
+      track.isDue = true;
+      this.#due.push(track);
+    }
+  }
+
+  /** What is refused now may have been stored before. A conflict says more: who reads what is there knows. */
+  #fail(job: Job, error: ColloquyError): void {
+    this.#isBack(job);
+    const isKnown = error.code === "CONFLICT" || error === this.#link.failure;
+    job.reject(isKnown ? error : (job.unsure ?? error));
+  }
+
+  /** @returns false when it has failed with `error` for good. */
+  #mayTryAgain(job: Job, error: ColloquyError): boolean {
+    const { failure, clock } = this.#link;
+    const isLate = job.untilMs !== undefined && clock.monotonicMs() >= job.untilMs;
+    if (failure === undefined && !isLate) return true;
+    this.#fail(job, failure ?? error);
+    return false;
+  }
+
+  /** @param isFirst - also of those that need not be. */
+  #tryAgain(job: Job, isFirst: boolean = false): void {
+    const track = this.#trackOf(job);
+    if (track !== undefined) track.parked.unshift(job);
+    else if (isFirst) this.#again.unshift(job);
+    else this.#again.push(job);
+    this.#isBack(job);
+  }
+}
+
+/**
+ * Of a batch that may have been stored the first of a subject goes alone. Where the server knows it, it knows
+ * the others too, and they cannot overtake one another any more.
+ */
+function howToSend({ isAlone, isOrdered, lostBatch }: Job): "alone" | "together" | "as stored" {
+  if (isAlone) return "alone";
+  if (!isOrdered || lostBatch === undefined) return "together";
+  if (lostBatch.wasStored === undefined) return "alone";
+  return lostBatch.wasStored ? "as stored" : "together";
 }

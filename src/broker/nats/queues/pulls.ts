@@ -4,7 +4,7 @@
  */
 import type { Timer } from "../../../runtime/clock.ts";
 import type { Lane } from "../../broker.ts";
-import type { NatsMessage, NatsSubscription } from "../client.ts";
+import { hearing, type NatsMessage, type NatsSubscription } from "../client.ts";
 import type { NatsLink } from "../connection.ts";
 import type { QueueSubjects } from "./subjects.ts";
 import { type WorkMessage, workMessage } from "./work-message.ts";
@@ -104,7 +104,10 @@ export class Pulls {
       config,
     });
     this.#isOpen = true;
-    this.#listen();
+    this.#forget();
+    // What is made anew still brings what was asked of the last.
+    if (this.#subscription === undefined) this.#listen();
+    link.leaders.watch(this.#consumer, () => this.#ledAnew());
   }
 
   /** @param stands - waits at the server until they come; else only what is there. */
@@ -121,6 +124,12 @@ export class Pulls {
     this.#watch();
   }
 
+  /** What was asked for the last leader may have taken with it. */
+  #ledAnew(): void {
+    this.#forget();
+    this.#options.changed();
+  }
+
   /** The connection is lost, and with it what was asked for. */
   lost(): void {
     this.#forget();
@@ -129,6 +138,7 @@ export class Pulls {
   /** What an older question still brings must not be mistaken for what is asked now. */
   begun(): void {
     if (!this.#isOpen) return;
+    this.#forget();
     this.#subscription?.unsubscribe();
     this.#listen();
     this.#waiting = 0;
@@ -136,6 +146,7 @@ export class Pulls {
 
   close(): void {
     this.#isOpen = false;
+    this.#options.link.leaders.forget(this.#consumer);
     this.#forget();
     if (this.#options.link.failure === undefined) this.#subscription?.unsubscribe();
     this.#subscription = undefined;
@@ -143,13 +154,13 @@ export class Pulls {
 
   #listen(): void {
     const { link } = this.#options;
-    this.#forget();
     this.#inbox = `${link.inbox}.p.${link.newId()}`;
-    this.#subscription = link.client.subscribe(`${this.#inbox}.*`, {
-      callback: (error, message) => {
+    this.#subscription = link.client.subscribe(
+      `${this.#inbox}.*`,
+      hearing((error, message) => {
         if (error === null) this.#received(message);
-      },
-    });
+      }),
+    );
   }
 
   #received(message: NatsMessage): void {

@@ -12,6 +12,7 @@ import type { ErrorInfo } from "../../../errors.ts";
 import type { Attempts, Failure, MessageState } from "../../broker.ts";
 import { finalStates, type LifeState } from "../../life-cycle.ts";
 import type { StoredMessage, StreamMessage } from "../jetstream.ts";
+import { jsonObject } from "../json-object.ts";
 
 export type FinalState = Exclude<LifeState, "queued" | "offered" | "started" | "waiting-input">;
 
@@ -79,7 +80,6 @@ const writeHeader = "Colloquy-Record";
 const resultHeader = "Colloquy-Result";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 const nothing = new Uint8Array();
 
 export function isFinal(record: MessageRecord): record is FinalRecord {
@@ -106,6 +106,7 @@ export function encodeRecord(
   return { subject, headers, payload: encoder.encode(JSON.stringify(fields)) };
 }
 
+/** What is no record, because somebody else has written there, says nothing: the next one replaces it. */
 export function decodeRecord({ seq, data, header }: StoredMessage): RecordAt {
   const common = {
     state: header(stateHeader),
@@ -117,7 +118,18 @@ export function decodeRecord({ seq, data, header }: StoredMessage): RecordAt {
     const result = header(resultHeader) === "" ? {} : { result: data };
     return { seq, write, record: { ...common, ...result } as FinalRecord };
   }
-  return { seq, write, record: { ...common, ...JSON.parse(decoder.decode(data)) } };
+  const record = { ...common, ...jsonObject(data) } as MessageRecord;
+  return { seq, write, record: isRecord(record) ? record : firstLife };
+}
+
+function isRecord(record: MessageRecord): boolean {
+  if (!Number.isSafeInteger(record.attempt)) return false;
+  if (isFinal(record)) return typeof record.error?.message === "string";
+  const { state, attempts, history, dueMs, firstFailureMs, lastFailureMs, questions = [] } = record;
+  const { failures, pickups, crashes } = Object(attempts) as Partial<Attempts>;
+  const numbers = [failures, pickups, crashes, dueMs, firstFailureMs, lastFailureMs];
+  const isLive = state === "open" || state === "free";
+  return isLive && numbers.every(Number.isFinite) && [history, questions].every(Array.isArray);
 }
 
 export function finalStateOf({ state, result, error }: FinalRecord): MessageState {

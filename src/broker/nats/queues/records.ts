@@ -15,25 +15,15 @@ import type { QueueSubjects } from "./subjects.ts";
 /** How long senders can ask what has become of a message that is final. */
 export const outcomesKeptSeconds: number = 24 * 3_600;
 
-/** Told of each record that this client writes: the server sends it only to others. */
-export type RecordWritten = (queue: string, position: number, at: RecordAt) => void;
-
 export class Records {
   readonly #link: NatsLink;
   readonly #subjects: QueueSubjects;
   readonly #publisher: Publisher;
-  readonly #written: RecordWritten;
 
-  constructor(
-    link: NatsLink,
-    subjects: QueueSubjects,
-    publisher: Publisher,
-    written: RecordWritten,
-  ) {
+  constructor(link: NatsLink, subjects: QueueSubjects, publisher: Publisher) {
     this.#link = link;
     this.#subjects = subjects;
     this.#publisher = publisher;
-    this.#written = written;
   }
 
   async read(
@@ -68,13 +58,13 @@ export class Records {
     const message = this.message(queue, position, record, expected, write);
     try {
       const { seq } = await this.#publisher.publish(message, "queues.record");
-      return this.noteWritten(queue, position, { record, seq, write });
+      return { record, seq, write };
     } catch (error) {
       if (!isColloquyError(error, "CONFLICT") || error.details["repeated"] !== true) throw error;
       // The first time it may have been stored, and only the answer was lost.
       const found = await this.readOne(queue, position);
       if (found?.write !== write) throw error;
-      return this.noteWritten(queue, position, found);
+      return found;
     }
   }
 
@@ -90,10 +80,5 @@ export class Records {
     message.headers[jsHeaders.expectedLast] = `${expected}`;
     if (isFinal(record)) message.headers[jsHeaders.ttl] = `${outcomesKeptSeconds}s`;
     return message;
-  }
-
-  noteWritten(queue: string, position: number, at: RecordAt): RecordAt {
-    this.#written(queue, position, at);
-    return at;
   }
 }

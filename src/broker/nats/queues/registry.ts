@@ -2,7 +2,7 @@
  * Who receives from which queue: an entry for each client and queue in the volatile stream, which ends by
  * itself when the client shows no sign of life.
  */
-import type { NatsLink } from "../connection.ts";
+import { type NatsLink, parseAnswer } from "../connection.ts";
 import { jsHeaders, readPage } from "../jetstream.ts";
 import type { QueueSubjects } from "./subjects.ts";
 
@@ -22,16 +22,14 @@ export class Registry {
     this.#ttlSeconds = Math.max(2, Math.ceil((2 * link.settings.leaseMs) / 1_000));
   }
 
-  /** Begins or renews the entry; 0 receivers end it. Resolves when it is there. */
+  /** Begins or renews the entry; 0 receivers end it. Resolves when it is there. @throws what the server refuses. */
   async put(queue: string, receivers: number): Promise<void> {
     const subject = this.#subjects.receiver(queue, this.#clientId);
     const payload = receivers === 0 ? nothing : encoder.encode(`${receivers}`);
     const headers = { [jsHeaders.ttl]: `${receivers === 0 ? 1 : this.#ttlSeconds}s` };
-    await this.#link.request(subject, payload, {
-      what: "queues.receive",
-      headers,
-      repeatMs: 10_000,
-    });
+    const what = "queues.receive";
+    const options = { what, headers, repeatMs: 10_000 };
+    parseAnswer(await this.#link.request(subject, payload, options), what);
   }
 
   /** Clients that receive from the queue, this one included. */

@@ -4,7 +4,7 @@ import type { Report, ReportOutcome } from "../../broker.ts";
 import { clientError } from "../errors.ts";
 import { notifyHolder, type QueueHub } from "./hub.ts";
 import type { Item, Phase } from "./item.ts";
-import { firstLife, type LiveRecord } from "./record.ts";
+import { firstLife, type LiveRecord, openQuestion } from "./record.ts";
 
 const taken: ReportOutcome = Object.freeze({ kind: "taken" });
 const stale: ReportOutcome = Object.freeze({ kind: "stale" });
@@ -57,7 +57,8 @@ async function ask(hub: QueueHub, item: Item, told: Asked): Promise<ReportOutcom
       if (tries === triesMax || !(await refresh(hub, item))) return stale;
     }
   }
-  enter(item, "waiting-input");
+  const isAnswered = item.live !== undefined && openQuestion(item.live) === 0;
+  enter(item, isAnswered ? "started" : "waiting-input");
   item.answerWithdrawals("too-late");
   hub.changed(item.queue, item.position);
   hub.queues.get(item.queue)?.pump();
@@ -82,7 +83,9 @@ async function writeQuestion(hub: QueueHub, item: Item, { question }: Asked): Pr
     consumer: item.receiver?.consumer ?? life.consumer,
     questions: [...(life.questions ?? []), asked],
   };
-  item.record = await hub.endings.write(item.queue, item.position, record, item.expected);
+  const at = await hub.endings.write(item.queue, item.position, record, item.expected);
+  // Somebody may have answered before this client knew that the question was stored.
+  if (at.seq > item.expected) item.record = at;
 }
 
 /** Takes over the latest record of the item. @returns false where that is not of this attempt. */

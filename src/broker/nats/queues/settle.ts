@@ -1,13 +1,14 @@
 /** Settlements: one attempt at a message ends, together with what its handler wants to have effect. */
 import { errorInfo, isColloquyError } from "../../../errors.ts";
-import type { Effect, Outcome, Settlement, SettleOutcome } from "../../broker.ts";
-import { clientError } from "../errors.ts";
+import type { Effect, Settlement, SettleOutcome } from "../../broker.ts";
+import { clientError, isPassing } from "../errors.ts";
+import { forgetOldest } from "../forget-oldest.ts";
 import { afterConflict } from "../jetstream.ts";
-import { AppendTurns } from "./append-turns.ts";
 import { abandon, type Decision, decide } from "./decide.ts";
-import type { Effects, EffectsPlan } from "./effects.ts";
+import type { Effects } from "./effects.ts";
 import type { QueueHub } from "./hub.ts";
 import { attemptOf, type Item } from "./item.ts";
+import { type JointDecision, JointSettlements } from "./joint-settlements.ts";
 import { endedErrors } from "./judge.ts";
 import { loadItem } from "./load.ts";
 import { isFinal, type RecordAt } from "./record.ts";
@@ -16,19 +17,22 @@ const settled: SettleOutcome = Object.freeze({ kind: "settled" });
 const stale: SettleOutcome = Object.freeze({ kind: "stale" });
 /** Settlements whose repetitions are recognised. */
 const recentMax = 4_096;
-/** How often others may be quicker. Where a settlement appends, each time somebody's has come about. */
+/** How often others may be quicker. */
 const triesMax = 10;
-const appendTriesMax = 200;
 
 export class Settle {
   readonly #hub: QueueHub;
   readonly #effects: Effects;
+  readonly #joint: JointSettlements;
   readonly #recent = new Set<string>();
-  readonly #appendTurns = new AppendTurns();
 
   constructor(hub: QueueHub, effects: Effects) {
     this.#hub = hub;
     this.#effects = effects;
+    this.#joint = new JointSettlements(hub, effects, {
+      isStillPresent: (item) => this.#isStillPresent(item),
+      leave: (item) => this.#leave(item),
+    });
   }
 
   settle(settlements: readonly Settlement[]): Promise<readonly SettleOutcome[]> {
@@ -44,11 +48,10 @@ export class Settle {
     }
     item.stage = "settling";
     item.settling = Promise.resolve(stale);
-    try {
-      await this.#carryOut(item, abandon(item, this.#hub.clientId), undefined);
-    } catch {
-      // It comes back when its lease is over.
-    }
+    const decision = () => abandon(item, this.#hub.clientId);
+    const outcome = await this.#tryUntilDone(item, decision, []).catch(() => undefined);
+    if (outcome === settled || outcome === stale) return;
+    // It comes back when its lease is over.
     this.#leave(item);
   }
 
@@ -96,51 +99,74 @@ export class Settle {
   async #settleItem(item: Item, settlement: Settlement): Promise<SettleOutcome> {
     item.stage = "settling";
     item.settling = this.#run(item, settlement);
-    const result = await item.settling;
-    item.settling = undefined;
-    if (result.kind === "refused" || result.kind === "indeterminate") {
-      if (item.stage === "settling") item.stage = "held";
+    try {
+      const result = await item.settling;
+      if (result.kind === "settled") this.#remember(settlement);
       return result;
+    } finally {
+      item.settling = undefined;
+      // Not ended: it is held as before, unless its receiver has left meanwhile.
+      if (item.stage === "settling") {
+        item.stage = "held";
+        if (this.#isForsaken(item)) void this.abandon(item).catch(() => {});
+      }
     }
-    if (result.kind === "settled") this.#remember(settlement);
-    return result;
   }
 
-  #run(item: Item, settlement: Settlement): Promise<SettleOutcome> {
-    const { effects = [] } = settlement;
-    return this.#appendTurns.run(effects, () => this.#tryUntilDone(item, settlement));
+  #isForsaken({ queue, receiver }: Item): boolean {
+    const receivers: ReadonlySet<unknown> | undefined = this.#hub.queues.get(queue)?.receivers;
+    return receiver !== undefined && receivers?.has(receiver) !== true;
   }
 
-  async #tryUntilDone(item: Item, { outcome, effects = [] }: Settlement): Promise<SettleOutcome> {
-    const appends = effects.some(({ kind }) => kind === "append");
+  #run(item: Item, { outcome, effects = [] }: Settlement): Promise<SettleOutcome> {
+    const { clientId, link } = this.#hub;
+    const decision = () => decide(item, outcome, effects, clientId, link.serverNowMs());
+    const storesMore = outcome.kind === "dead" || effects.some(({ kind }) => kind !== "publish");
+    if (storesMore) {
+      // Neither "dead" nor an outcome that takes effects gives a message back.
+      return this.#joint.settle({ item, decision: decision as () => JointDecision, effects });
+    }
+    return this.#tryUntilDone(item, decision, effects);
+  }
+
+  /** @param effects - nothing that is stored. */
+  async #tryUntilDone(
+    item: Item,
+    decision: () => Decision,
+    effects: readonly Effect[],
+  ): Promise<SettleOutcome> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#tryOnce(item, outcome, effects);
+        return await this.#tryOnce(item, decision(), effects);
       } catch (thrown) {
         const error = clientError(thrown, "queues.settle");
         if (error.code === "CLOSED") throw error;
         if (!isColloquyError(error, "CONFLICT")) {
-          const kind = error.code === "INDETERMINATE" ? "indeterminate" : "refused";
-          return { kind, error: errorInfo(error) };
+          return { kind: isPassing(error) ? "indeterminate" : "refused", error: errorInfo(error) };
         }
         if (!(await this.#isStillPresent(item))) return stale;
-        // An answer was given meanwhile, or an effect met another writer.
-        if (attempt >= (appends ? appendTriesMax : triesMax)) {
-          return { kind: "refused", error: errorInfo(error) };
-        }
+        // An answer was given meanwhile.
+        if (attempt >= triesMax) return { kind: "refused", error: errorInfo(error) };
         await afterConflict(this.#hub.link, attempt, undefined);
       }
     }
   }
 
   /** @throws CONFLICT where somebody else has written meanwhile what this depends on. */
-  async #tryOnce(item: Item, outcome: Outcome, effects: readonly Effect[]): Promise<SettleOutcome> {
-    const { clientId, link } = this.#hub;
-    const decision = decide(item, outcome, effects, clientId, link.clock.nowMs());
+  async #tryOnce(
+    item: Item,
+    decision: Decision,
+    effects: readonly Effect[],
+  ): Promise<SettleOutcome> {
     if (decision.kind === "refuse") return { kind: "refused", error: decision.error };
-    const plan = effects.length === 0 ? undefined : await this.#effects.plan(effects);
+    const joint = effects.length === 0 ? undefined : await this.#effects.plan([effects]);
+    const plan = joint?.plans[0];
     if (plan?.kind === "refused") return plan;
-    await this.#carryOut(item, decision, plan);
+    await this.#carryOut(item, decision, async () => {
+      if (joint !== undefined && plan !== undefined) {
+        await this.#effects.committed(joint.id, [plan]);
+      }
+    });
     this.#leave(item);
     return settled;
   }
@@ -158,32 +184,26 @@ export class Settle {
     return isSame;
   }
 
-  async #carryOut(item: Item, decision: Decision, plan: EffectsPlan | undefined): Promise<void> {
+  /** @param committed - for its effects, once it is settled. */
+  async #carryOut(
+    item: Item,
+    decision: Exclude<Decision, { kind: "refuse" }>,
+    committed: () => Promise<void>,
+  ): Promise<void> {
     const { endings } = this.#hub;
     const { queue, position, message, expected } = item;
-    const more = plan?.messages ?? [];
-    switch (decision.kind) {
-      case "final": {
-        const { record } = decision;
-        item.record =
-          more.length === 0
-            ? await endings.write(queue, position, record, expected)
-            : await endings.writeBatch(queue, position, record, expected, more);
-        break;
-      }
-      case "bury": {
-        const { record, life } = decision;
-        item.record = await endings.bury(queue, { message, life, record, expected }, more);
-        break;
-      }
-      case "return":
-        item.record = await endings.write(queue, position, decision.record, expected);
-        endings.giveBack(item.reply, decision.delayMs);
-        return;
-      case "refuse":
-        return;
+    if (decision.kind === "bury") {
+      const { record, life } = decision;
+      item.record = await endings.bury(queue, { message, life, record, expected });
+    } else {
+      item.record = await endings.write(queue, position, decision.record, expected);
     }
-    await Promise.all([endings.remove(position, item.reply), plan?.committed()]);
+    if (decision.kind === "return") {
+      endings.giveBack(item.reply, decision.delayMs);
+      return;
+    }
+    // It is settled: a message that stays comes back when its lease is over, and is removed then.
+    await Promise.allSettled([committed(), endings.remove(position, item.reply)]);
   }
 
   /** What its holder did has no effect any more. */
@@ -196,7 +216,7 @@ export class Settle {
 
   async #drop(item: Item, at: RecordAt | undefined): Promise<void> {
     if (at !== undefined && isFinal(at.record)) {
-      await this.#hub.endings.remove(item.position, item.reply);
+      await this.#hub.endings.remove(item.position, item.reply).catch(() => {});
     }
     this.#leave(item);
   }
@@ -213,10 +233,6 @@ export class Settle {
 
   #remember({ position, fence }: Settlement): void {
     this.#recent.add(`${position}:${fence}`);
-    if (this.#recent.size <= recentMax) return;
-    for (const oldest of this.#recent) {
-      this.#recent.delete(oldest);
-      return;
-    }
+    forgetOldest(this.#recent, recentMax);
   }
 }

@@ -6,12 +6,14 @@
  *   PREFIX.w.q.QUEUE.LANE.k.KEY          stream work: messages of one key
  *   PREFIX.w.q.QUEUE.LANE.d.KEY          stream work: those of them that were sent for later
  *   PREFIX.m.q.QUEUE.POSITION            stream state: what has become of a message, see record.ts
+ *   PREFIX.m.f.QUEUE                     stream state: how far its messages may have been offered
  *   PREFIX.m.d.QUEUE.POSITION            stream state: a dead letter
  *   PREFIX.m.x.QUEUE.ID                  stream state: the position of an exactly-once message, see once.ts
- *   PREFIX.m.o.ID                        stream state: what a settlement sends, until it is in its queue
+ *   PREFIX.m.o.ORDER.ID.NUMBER           stream state: what a settlement sends, until it is in its queue
  *   PREFIX.r.QUEUE.CLIENT                stream volatile: a client that receives from the queue
  *   PREFIX.n.c.CLIENT                    questions and notices to one client
  *   PREFIX.n.q.QUEUE                     notices to all that receive from a queue, or look at it
+ *   PREFIX.n.r.QUEUE.POSITION            the server tells each record, once it is stored: see streams.ts
  */
 import { createHash } from "node:crypto";
 import type { Lane } from "../../broker.ts";
@@ -92,8 +94,17 @@ export class QueueSubjects {
     return `${this.#prefix}.m.q.${boundedToken(queue)}.*`;
   }
 
+  /** Where they are told once they are stored. */
+  heardRecords(queue: string): string {
+    return `${this.#prefix}.n.r.${boundedToken(queue)}.*`;
+  }
+
   positionOf(recordSubject: string): number {
     return Number(recordSubject.slice(recordSubject.lastIndexOf(".") + 1));
+  }
+
+  offered(queue: string): string {
+    return `${this.#prefix}.m.f.${boundedToken(queue)}`;
   }
 
   letter(queue: string, position: number): string {
@@ -114,8 +125,15 @@ export class QueueSubjects {
     return `${this.#prefix}.m.x.${boundedToken(queue)}.*`;
   }
 
-  outbox(id: string): string {
-    return `${this.#prefix}.m.o.${id}`;
+  /** @param order - see `order`, or "*", as the others may be. */
+  outbox(order: string, id: string, number: number | "*"): string {
+    return `${this.#prefix}.m.o.${order}.${id}.${number}`;
+  }
+
+  /** What messages have in common that must not overtake one another; undefined: this one may. */
+  order(subject: string): string | undefined {
+    if (this.place(subject).keyToken === undefined) return undefined;
+    return createHash("sha256").update(subject).digest("hex").slice(0, 32);
   }
 
   get outboxes(): string {
@@ -153,7 +171,10 @@ export class QueueSubjects {
    * Where acknowledgements of a message go that somebody else has, or nobody: only its lease can be
    * extended there, as the server demands the number of a delivery for all else.
    */
-  acknowledgement(queue: string, lane: Lane, position: number): string {
+  acknowledgement(
+    queue: string,
+    { lane, position }: { readonly lane: Lane; readonly position: number },
+  ): string {
     return `$JS.ACK.${this.workStream}.${this.consumer(queue, lane)}.1.${position}${madeUp}`;
   }
 

@@ -1,39 +1,27 @@
 /**
- * Those who want to know what becomes of messages. What is final is in the records, and every record that
- * is written can be heard of; how far a message in somebody's hands is, its holder tells.
+ * Those who want to know what becomes of messages. What is final is in the records, of which the server
+ * tells as they are stored: see hearing.ts. How far a message in somebody's hands is, its holder tells.
  */
-import { type ColloquyError, isColloquyError } from "../../../errors.ts";
+import type { ColloquyError } from "../../../errors.ts";
 import { cancelledError, onAbort } from "../../../runtime/abort.ts";
-import { Deferred } from "../../../runtime/deferred.ts";
-import type { MessageState, TrackOptions } from "../../broker.ts";
+import type { EnqueueOutcome, MessageState, QueuedMessage, TrackOptions } from "../../broker.ts";
 import type { LinkPart } from "../connection.ts";
+import { expireInTime } from "./expiry.ts";
+import { Followed, Wait } from "./followed.ts";
+import { Hearing } from "./hearing.ts";
 import { notifyHolder, peerMs, type QueueHub } from "./hub.ts";
 import type { Item } from "./item.ts";
-import { endedErrors } from "./judge.ts";
 import { loadItem } from "./load.ts";
+import { Looks } from "./looks.ts";
 import { stateOfPeer } from "./peer-state.ts";
 import type { PeerQuestion } from "./peers.ts";
-import {
-  finalStateOf,
-  isFinal,
-  type MessageRecord,
-  noAttempts,
-  openQuestion,
-  type RecordAt,
-} from "./record.ts";
+import { finalStateOf, isFinal, type MessageRecord, noAttempts, openQuestion } from "./record.ts";
 
-/** How long a holder may take to say whether it has started, until "offered" stands. */
-const reportMs = 250;
-/** How often all that is waited for is looked at, should word of it have been lost. */
+/**
+ * How often all that is waited for is looked at, should word of it have been lost. A queue of which nobody
+ * waits for anything is listened to until the second time, for whoever sends to it next.
+ */
 const sweepMs = 5_000;
-/** A record is heard of before it is stored, in a batch long before: when it is looked for again. */
-const againMs: readonly number[] = [5, 20, 50, 200, 1_000];
-
-interface Wait {
-  readonly onChange: ((state: MessageState) => void) | undefined;
-  readonly ended: Deferred<MessageState>;
-  told: string | undefined;
-}
 
 interface Asking {
   /** Who is to be told what becomes of the message. */
@@ -46,24 +34,38 @@ interface Asking {
 }
 
 interface Tracked {
-  readonly waits: Map<number, Set<Wait>>;
-  readonly stop: () => void;
-  /** Counts what holders have told: a record that was read before is older. */
-  news: number;
-  /** Positions of which a record was heard, to be read together. */
-  heard: Set<number>;
-  /** How often they were looked for in vain since they were heard of. */
-  tries: Map<number, number>;
+  readonly queue: string;
+  readonly hearing: Hearing;
+  readonly followed: Map<number, Followed>;
+  /** Positions of which the records are to be read, together. */
+  unread: Set<number>;
+  /** Nobody waited for anything when it was looked at last. */
+  isIdle: boolean;
 }
 
 export class Tracks implements LinkPart {
   readonly #hub: () => QueueHub;
   readonly #queues = new Map<string, Tracked>();
-  readonly #looks = new Map<Item, Deferred>();
+  readonly #looks = new Looks(() => this.#hub().link.clock);
   #isSweeping = false;
 
   constructor(hub: () => QueueHub) {
     this.#hub = hub;
+  }
+
+  /** Called before messages are sent. @returns to be called with what has come of it. */
+  sending(
+    queue: string,
+    messages: readonly QueuedMessage[],
+  ): ((outcomes: readonly EnqueueOutcome[]) => void) | undefined {
+    const stored = this.#queues.get(queue)?.hearing.sending();
+    if (stored === undefined) return undefined;
+    return (outcomes) => {
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome.kind !== "stored" || outcome.duplicate) continue;
+        stored(outcome.position, messages[index] as QueuedMessage);
+      }
+    };
   }
 
   async track(
@@ -72,101 +74,86 @@ export class Tracks implements LinkPart {
     { wait = false, onChange, signal }: TrackOptions,
   ): Promise<MessageState> {
     if (!wait) return await this.#stateNow(queue, position, signal);
-    const waiting: Wait = { onChange, ended: new Deferred(), told: undefined };
-    const tracked = this.#add(queue, position, waiting);
+    const waiting = new Wait(onChange);
+    const { tracked, followed } = this.#add(queue, position, waiting);
     const forget = onAbort(signal, () =>
       waiting.ended.reject(cancelledError(signal as AbortSignal)),
     );
     let expiry: (() => void) | undefined;
     try {
+      const { hearing } = tracked;
+      const early = hearing.early(position);
+      if (early !== undefined && isFinal(early)) return finalStateOf(early);
       const hub = this.#hub();
-      const { news } = tracked;
-      // All at once: what comes next from this client comes after the state of now.
-      const inForce = hub.link.flush(signal);
-      inForce.catch(() => {});
-      const clients = hub.registry.clients(queue, signal);
-      clients.catch(() => {});
+      const expiresAtMs = onChange === undefined ? hearing.expiryOfFresh(position) : undefined;
+      if (expiresAtMs !== undefined) {
+        expiry = expireInTime(hub, queue, position, expiresAtMs);
+        return await waiting.ended.promise;
+      }
+      const { isInForce } = hearing;
+      const { news } = followed;
+      const asking = onChange === undefined ? undefined : this.#following(queue, signal);
       const item = hub.held(queue, position) ?? (await loadItem(hub, queue, position, signal));
-      expiry = this.#expireInTime(queue, item);
-      const follower = onChange === undefined ? undefined : hub.clientId;
-      const asking = { follower, signal, look: false, clients };
-      const state = await this.#stateOf(queue, position, item, asking);
+      if (item !== undefined) {
+        expiry = expireInTime(hub, queue, position, item.message.expiresAtMs);
+      }
+      const state = await this.#stateOf(queue, position, item, asking, signal);
       if (isEnd(state)) return state;
-      if (tracked.news === news) this.#tell(waiting, state);
-      await Promise.race([inForce, waiting.ended.promise]);
-      this.#hear(queue, tracked, position);
+      if (followed.news === news) waiting.tell(state);
+      if (!isInForce) {
+        await Promise.race([hearing.begins, waiting.ended.promise]);
+        this.#readSoon(tracked, position);
+      }
       return await waiting.ended.promise;
     } finally {
       forget();
       expiry?.();
       waiting.ended.promise.catch(() => {});
-      this.#remove(queue, position, waiting);
+      this.#remove(tracked, position, waiting);
     }
   }
 
   /** The state of an item in this client's hands, asking its holder where it has said nothing yet. */
   async look(item: Item): Promise<MessageState> {
-    const { clock } = this.#hub().link;
-    if (!item.hasReported && item.phase === "offered" && item.receiver?.hearsNotices === true) {
-      let look = this.#looks.get(item);
-      if (look === undefined) {
-        look = new Deferred();
-        this.#looks.set(item, look);
-        const timer = clock.setTimer(reportMs, () => this.#looked(item));
-        void look.promise.then(() => timer.cancel());
-        notifyHolder(item, { kind: "follow", claim: item.claim });
-        if (item.hasReported) this.#looked(item);
-      }
-      await look.promise;
-    }
+    await this.#looks.at(item);
     return item.isHeld ? item.state : await this.#stateNow(item.queue, item.position);
-  }
-
-  /** This client has written a record. */
-  written(queue: string, position: number, { record }: RecordAt): void {
-    this.#apply(queue, position, record);
   }
 
   /** Something about a message in this client's hands has changed. */
   changed(queue: string, position: number): void {
     const item = this.#hub().held(queue, position);
-    if (item?.hasReported === true) this.#looked(item);
-    const tracked = this.#queues.get(queue);
-    const waits = tracked?.waits.get(position);
-    if (item === undefined || item.over !== undefined || waits === undefined) return;
-    for (const wait of waits) this.#tell(wait, item.state);
+    if (item?.hasReported === true) this.#looks.answered(item);
+    const followed = this.#queues.get(queue)?.followed.get(position);
+    if (item !== undefined && item.over === undefined) followed?.tell(item.state);
   }
 
   /** Whether somebody here wants every change. */
   follows(queue: string, position: number): boolean {
-    const waits = this.#queues.get(queue)?.waits.get(position);
-    if (waits === undefined) return false;
-    for (const { onChange } of waits) if (onChange !== undefined) return true;
-    return false;
+    return this.#queues.get(queue)?.followed.get(position)?.wantsChanges === true;
   }
 
   /** From the holder of a message, in another client. */
   news(queue: string, position: number, state: MessageState | undefined): void {
-    const tracked = this.#queues.get(queue);
-    const waits = tracked?.waits.get(position);
-    if (tracked === undefined || waits === undefined) return;
-    if (state === undefined) {
-      this.#hear(queue, tracked, position);
-      return;
-    }
-    tracked.news++;
-    for (const wait of waits) this.#tell(wait, state);
+    if (state !== undefined) this.#queues.get(queue)?.followed.get(position)?.tell(state);
   }
 
-  /** A new client receives from the queue: it does not know who follows its messages. */
-  receiverBegan(queue: string): void {
-    const tracked = this.#queues.get(queue);
-    if (tracked === undefined) return;
-    for (const position of tracked.waits.keys()) {
-      if (!this.follows(queue, position)) continue;
-      void this.#askHolders(queue, position, { follower: this.#hub().clientId, look: false })
+  /**
+   * New clients receive from the queue: they do not know who follows its messages, and are told while
+   * they make their consumers, so that no state is missed.
+   *
+   * @param clients - default: all that receive from it.
+   */
+  receiverBegan(queue: string, clients?: readonly string[]): void {
+    const asking = {
+      ...{ follower: this.#hub().clientId, look: false },
+      ...(clients === undefined ? {} : { clients: Promise.resolve(clients) }),
+    };
+    for (const [position, followed] of this.#queues.get(queue)?.followed ?? []) {
+      if (!followed.wantsChanges) continue;
+      const { told } = followed;
+      void this.#askHolders(queue, position, asking)
         .then((state) => {
-          if (state !== undefined) this.news(queue, position, state);
+          if (followed.told === told && state !== undefined) followed.tell(state);
         })
         .catch(() => {});
     }
@@ -174,27 +161,35 @@ export class Tracks implements LinkPart {
 
   /** The mailbox was removed, with everything in it. */
   removed(queue: string): void {
-    for (const [position, waits] of this.#queues.get(queue)?.waits ?? []) {
+    const tracked = this.#queues.get(queue);
+    if (tracked === undefined) return;
+    tracked.hearing.emptied();
+    for (const [position, followed] of tracked.followed) {
       void this.#stateNow(queue, position)
         .then((state) => {
-          if (isEnd(state)) for (const { ended } of waits) ended.resolve(state);
+          if (isEnd(state)) followed.end(state);
         })
         .catch(() => {});
     }
   }
 
+  lost(): void {
+    for (const { hearing } of this.#queues.values()) hearing.lost();
+  }
+
   begun(): void {
     for (const [queue, tracked] of this.#queues) {
-      for (const position of tracked.waits.keys()) this.#hear(queue, tracked, position);
+      tracked.hearing.begun();
+      for (const position of tracked.followed.keys()) this.#readSoon(tracked, position);
       this.receiverBegan(queue);
     }
   }
 
   closed(error: ColloquyError): void {
-    for (const { waits } of this.#queues.values()) {
-      for (const each of waits.values()) for (const { ended } of each) ended.reject(error);
+    for (const { followed } of this.#queues.values()) {
+      for (const each of followed.values()) each.fail(error);
     }
-    for (const item of [...this.#looks.keys()]) this.#looked(item);
+    this.#looks.close();
   }
 
   async #stateNow(queue: string, position: number, signal?: AbortSignal): Promise<MessageState> {
@@ -202,26 +197,37 @@ export class Tracks implements LinkPart {
     if (held !== undefined && held.over === undefined && held.stage === "held")
       return await this.look(held);
     const item = await loadItem(this.#hub(), queue, position, signal);
-    return await this.#stateOf(queue, position, item, { signal, look: true });
+    return await this.#stateOf(queue, position, item, { look: true, signal }, signal);
   }
 
-  /** @param item - undefined: nothing waits there. */
+  /** Who receives from the queue is looked up while the message is read. */
+  #following(queue: string, signal: AbortSignal | undefined): Asking {
+    const { registry, clientId } = this.#hub();
+    const clients = registry.clients(queue, signal);
+    clients.catch(() => {});
+    return { follower: clientId, look: false, clients, signal };
+  }
+
+  /**
+   * @param item - undefined: nothing waits there.
+   * @param asking - undefined: what its holder could tell is not wanted.
+   */
   async #stateOf(
     queue: string,
     position: number,
     item: Item | undefined,
-    asking: Asking,
+    asking: Asking | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<MessageState> {
-    const { follower, signal } = asking;
     const at = item?.record ?? (await this.#hub().records.readOne(queue, position, signal));
     if (at !== undefined && isFinal(at.record)) return finalStateOf(at.record);
     if (item === undefined) return { state: "unknown" };
     if (item.isHeld) {
-      if (follower !== undefined && !item.hasReported)
+      if (asking?.follower !== undefined && !item.hasReported)
         notifyHolder(item, { kind: "follow", claim: item.claim });
       return item.state;
     }
-    const told = await this.#askHolders(queue, position, asking);
+    const told = asking && (await this.#askHolders(queue, position, asking));
     return told ?? waitingState(at?.record);
   }
 
@@ -240,159 +246,105 @@ export class Tracks implements LinkPart {
   }
 
   /** A record is the latest there is. */
-  #apply(queue: string, position: number, record: MessageRecord): void {
-    const waits = this.#queues.get(queue)?.waits.get(position);
-    if (waits === undefined) return;
+  #apply(queue: string, position: number, followed: Followed, record: MessageRecord): void {
     if (isFinal(record)) {
-      for (const { ended } of [...waits]) ended.resolve(finalStateOf(record));
+      followed.end(finalStateOf(record));
       return;
     }
     if (record.state === "open" && openQuestion(record) === 0) return;
-    for (const wait of waits) this.#tell(wait, waitingState(record));
+    // What is on its way back is known from its record first.
+    const held = this.#hub().held(queue, position);
+    if (held !== undefined && held.stage !== "settling") return;
+    followed.tell(waitingState(record));
   }
 
-  #tell(wait: Wait, state: MessageState): void {
-    if (wait.onChange === undefined) return;
-    const told = JSON.stringify(state, (_, value) =>
-      value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value,
-    );
-    if (told === wait.told) return;
-    wait.told = told;
-    wait.onChange(state);
-  }
-
-  #add(queue: string, position: number, wait: Wait): Tracked {
-    const hub = this.#hub();
-    let tracked = this.#queues.get(queue);
-    if (tracked === undefined) {
-      const subscription = hub.link.client.subscribe(hub.subjects.records(queue), {
-        callback: (error, { subject }) => {
-          const there = this.#queues.get(queue);
-          if (error !== null || there === undefined) return;
-          const position = hub.subjects.positionOf(subject);
-          if (there.waits.has(position)) there.tries.set(position, 0);
-          this.#hear(queue, there, position);
-        },
-      });
-      hub.listen(queue);
-      const stop = () => {
-        hub.unlisten(queue);
-        if (hub.link.failure === undefined) subscription.unsubscribe();
-      };
-      tracked = { waits: new Map(), stop, news: 0, heard: new Set(), tries: new Map() };
-      this.#queues.set(queue, tracked);
+  #add(
+    queue: string,
+    position: number,
+    wait: Wait,
+  ): { readonly tracked: Tracked; readonly followed: Followed } {
+    const tracked = this.#queues.get(queue) ?? this.#begin(queue);
+    tracked.isIdle = false;
+    let followed = tracked.followed.get(position);
+    if (followed === undefined) {
+      followed = new Followed();
+      tracked.followed.set(position, followed);
     }
-    const waits = tracked.waits.get(position);
-    if (waits === undefined) tracked.waits.set(position, new Set([wait]));
-    else waits.add(wait);
+    followed.waits.add(wait);
+    return { tracked, followed };
+  }
+
+  #begin(queue: string): Tracked {
+    const { link, subjects } = this.#hub();
+    const hearing = new Hearing(link, subjects, queue, (position, record) => {
+      const followed = tracked.followed.get(position);
+      if (followed === undefined) return false;
+      const heard = record();
+      // What was so before the end is told before it.
+      if (!isFinal(heard)) followed.recordHeard();
+      this.#apply(queue, position, followed, heard);
+      return true;
+    });
+    const tracked: Tracked = {
+      ...{ queue, hearing, followed: new Map(), unread: new Set(), isIdle: false },
+    };
+    this.#hub().listen(queue);
+    this.#queues.set(queue, tracked);
     this.#sweepLater();
     return tracked;
   }
 
-  #remove(queue: string, position: number, wait: Wait): void {
-    const tracked = this.#queues.get(queue);
-    const waits = tracked?.waits.get(position);
-    if (tracked === undefined || waits === undefined) return;
-    waits.delete(wait);
-    if (waits.size === 0) {
-      tracked.waits.delete(position);
-      tracked.tries.delete(position);
-    }
-    if (tracked.waits.size > 0) return;
-    tracked.stop();
-    this.#queues.delete(queue);
+  #remove({ followed }: Tracked, position: number, wait: Wait): void {
+    const waits = followed.get(position)?.waits;
+    waits?.delete(wait);
+    if (waits?.size === 0) followed.delete(position);
   }
 
-  /** A record was published; whether it was stored has to be read. */
-  #hear(queue: string, tracked: Tracked, position: number): void {
-    if (!tracked.waits.has(position)) return;
-    tracked.heard.add(position);
-    if (tracked.heard.size === 1)
-      this.#hub().link.clock.defer(() => void this.#read(queue, tracked));
+  #readSoon(tracked: Tracked, position: number): void {
+    if (!tracked.followed.has(position)) return;
+    tracked.unread.add(position);
+    if (tracked.unread.size === 1) this.#hub().link.clock.defer(() => void this.#read(tracked));
   }
 
-  async #read(queue: string, tracked: Tracked): Promise<void> {
-    const positions = [...tracked.heard];
-    tracked.heard = new Set();
-    const { news } = tracked;
+  async #read(tracked: Tracked): Promise<void> {
+    const positions = [...tracked.unread];
+    tracked.unread = new Set();
+    const { queue } = tracked;
+    const before = positions.map((position) => tracked.followed.get(position)?.news);
     try {
       const records = await this.#hub().records.read(queue, positions);
       for (const [index, position] of positions.entries()) {
         const record = records[index]?.record;
-        if (record === undefined) {
-          this.#hearAgain(queue, tracked, position);
-          continue;
-        }
-        if (isFinal(record) || (tracked.news === news && !this.#isHere(queue, position))) {
-          this.#apply(queue, position, record);
-        }
-        if (!isFinal(record)) this.#hearAgain(queue, tracked, position);
+        const followed = tracked.followed.get(position);
+        if (record === undefined || followed === undefined) continue;
+        if (followed.news === before[index] || isFinal(record))
+          this.#apply(queue, position, followed, record);
       }
     } catch {
       // The next connection looks again, and the sweep does.
     }
   }
 
-  #hearAgain(queue: string, tracked: Tracked, position: number): void {
-    const tries = tracked.tries.get(position);
-    const delayMs = tries === undefined ? undefined : againMs[tries];
-    if (tries === undefined || delayMs === undefined) return;
-    tracked.tries.set(position, tries + 1);
-    this.#hub().link.clock.setTimer(delayMs, () => this.#hear(queue, tracked, position));
-  }
-
-  #isHere(queue: string, position: number): boolean {
-    return this.#hub().held(queue, position) !== undefined;
-  }
-
   #sweepLater(): void {
     if (this.#isSweeping) return;
     this.#isSweeping = true;
-    const { clock } = this.#hub().link;
-    clock.setTimer(sweepMs, () => {
+    const { link } = this.#hub();
+    link.clock.setTimer(sweepMs, () => {
       this.#isSweeping = false;
-      if (this.#queues.size === 0 || this.#hub().link.failure !== undefined) return;
-      for (const [queue, tracked] of this.#queues) {
-        for (const position of tracked.waits.keys()) this.#hear(queue, tracked, position);
+      if (link.failure !== undefined) return;
+      for (const tracked of this.#queues.values()) {
+        for (const position of tracked.followed.keys()) this.#readSoon(tracked, position);
+        if (tracked.isIdle) this.#end(tracked);
+        else tracked.isIdle = tracked.followed.size === 0;
       }
-      this.#sweepLater();
+      if (this.#queues.size > 0) this.#sweepLater();
     });
   }
 
-  #looked(item: Item): void {
-    this.#looks.get(item)?.resolve();
-    this.#looks.delete(item);
-  }
-
-  /** Messages expire when their turn comes; one that somebody waits for does so at its time. */
-  #expireInTime(queue: string, item: Item | undefined): (() => void) | undefined {
-    const expiresAtMs = item?.message.expiresAtMs ?? 0;
-    if (item === undefined || expiresAtMs === 0) return undefined;
-    const { clock } = this.#hub().link;
-    const run = () => {
-      timer = clock.setTimer(1_000, run);
-      if (clock.nowMs() >= expiresAtMs) void this.#expire(queue, item.position).catch(() => {});
-    };
-    let timer = clock.setTimer(Math.max(0, expiresAtMs - clock.nowMs()), run);
-    return () => timer.cancel();
-  }
-
-  async #expire(queue: string, position: number): Promise<void> {
-    const hub = this.#hub();
-    if (hub.queues.get(queue)?.find(position) !== undefined) return;
-    const item = await loadItem(hub, queue, position);
-    if (item === undefined || (item.record !== undefined && isFinal(item.record.record))) return;
-    const held = await hub.askOthers(queue, { op: "held", queue, positions: [position] });
-    if (held.some(({ positions }) => positions?.includes(position))) return;
-    const attempt = Math.max(0, item.live?.attempt ?? 0);
-    const error = endedErrors.expired;
-    const record = { state: "expired", attempt, by: hub.clientId, error } as const;
-    try {
-      await hub.endings.write(queue, position, record, item.expected);
-      await hub.endings.remove(position, undefined);
-    } catch (error) {
-      if (!isColloquyError(error, "CONFLICT")) throw error;
-    }
+  #end({ queue, hearing }: Tracked): void {
+    hearing.stop();
+    this.#hub().unlisten(queue);
+    this.#queues.delete(queue);
   }
 }
 

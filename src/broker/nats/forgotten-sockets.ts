@@ -1,0 +1,43 @@
+/**
+ * The client gives up on a server that takes the connection and does not greet, and leaves the socket open:
+ * what listens there may be no NATS, or be stopped. Such a socket would keep the process for ever.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type { Socket } from "node:net";
+
+const channel = "net.client.socket";
+
+/** Runs `connect`, then closes the sockets that it has opened and does not use. */
+export async function withoutForgotten<Client>(connect: () => Promise<Client>): Promise<Client> {
+  const sockets = new Set<Socket>();
+  // Tells its sockets from those that others open meanwhile.
+  const own = new AsyncLocalStorage<true>();
+  const opened = (message: unknown) => {
+    if (own.getStore()) sockets.add((message as { readonly socket: Socket }).socket);
+  };
+  subscribe(channel, opened);
+  try {
+    const client = await own.run(true, connect);
+    // Others of its servers were tried first.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    return client;
+  } catch (error) {
+    for (const socket of sockets) socket.destroy();
+    throw error;
+  } finally {
+    unsubscribe(channel, opened);
+    own.disable();
+  }
+}
+
+/** As far as a client of `@nats-io/transport-node` shows it. */
+interface Discarding {
+  readonly protocol?: { readonly transport?: { discard?(): void } };
+}
+
+/** Closes a client, which leaves the socket open where it is just connecting again. */
+export async function closeWithSocket(client: { close(): Promise<void> }): Promise<void> {
+  await client.close();
+  (client as Discarding).protocol?.transport?.discard?.();
+}

@@ -4,8 +4,9 @@ import type { Broker, BrokerStatus, Capabilities, Queues } from "../broker.ts";
 import type { ProbeCheck } from "../probe.ts";
 import { prototypeClient } from "./client.ts";
 import { RedisConnection } from "./connection.ts";
+import { library } from "./library.ts";
 import { RedisLog } from "./log.ts";
-import { checkOptions, type RedisBrokerOptions } from "./options.ts";
+import { type RedisBrokerOptions, redisSettings } from "./options.ts";
 import { Probe } from "./probe.ts";
 import { Sessions } from "./sessions.ts";
 import { RedisStore } from "./store.ts";
@@ -50,9 +51,9 @@ export class RedisBroker implements Broker {
     given: string | RedisBrokerOptions,
     makeQueues: (ports: RedisPorts) => Queues,
   ): Promise<RedisBroker> {
-    const options = checkOptions(given);
+    const options = redisSettings(given);
     const prototype = options.client ?? (await prototypeClient(options.connect ?? {}));
-    const connection = new RedisConnection(options, prototype);
+    const connection = new RedisConnection(options, prototype, library);
     // In the order in which a link begins: the others find their channels in force, and know the server.
     const subscriptions = new Subscriptions(connection);
     const probe = new Probe(connection);

@@ -22,8 +22,9 @@ import type { RedisArgument, RedisClient, RedisReply } from "./client.ts";
 import { isReply, lostInFlight, replyError, unreachable } from "./errors.ts";
 import { RedisLink } from "./link.ts";
 import { Names } from "./names.ts";
-import type { CheckedOptions, RedisBrokerLimits } from "./options.ts";
-import { callsKeptMs, type RedisScript } from "./script.ts";
+import type { RedisBrokerLimits, RedisSettings } from "./options.ts";
+import { callsKeptMs, linkScript, type RedisScript } from "./script.ts";
+import type { ScriptLibrary } from "./script-library.ts";
 
 /** What lives longer than a link. Parts begin in the order in which they were added. */
 export interface LinkPart {
@@ -60,12 +61,13 @@ export class RedisConnection {
   readonly #where: string;
   readonly #name: string;
   readonly #parts: LinkPart[] = [];
-  readonly #scripts = new Map<string, RedisScript>();
+  readonly #library: ScriptLibrary;
   readonly #closing = new AbortController();
   readonly #callsKey: string;
   /** Calls whose answers came, and which the server need not remember. */
   #answered: number[] = [];
   #calls = 0;
+  #links = 0;
   readonly #room: CallRoom;
   readonly #inFlight = new Set<Promise<unknown>>();
   #link: RedisLink | undefined;
@@ -74,8 +76,11 @@ export class RedisConnection {
   #letGo: () => void = () => {};
   #closed: Promise<void> | undefined;
 
-  /** @param prototype - a client that knows how to reach the server. */
-  constructor(options: CheckedOptions, prototype: RedisClient) {
+  /**
+   * @param prototype - a client that knows how to reach the server.
+   * @param library - the scripts that are run.
+   */
+  constructor(options: RedisSettings, prototype: RedisClient, library: ScriptLibrary) {
     const { clock, random, limits, prefix, name, where } = options;
     this.clock = clock;
     this.random = random;
@@ -83,6 +88,7 @@ export class RedisConnection {
     this.names = new Names(prefix);
     this.session = ulidSource(clock, random)();
     this.#prototype = prototype;
+    this.#library = library;
     this.#where = where;
     this.#room = new CallRoom(limits.callBytesMax);
     this.#name = `colloquy:${name.replaceAll(unshownCharacters, "_")}`;
@@ -100,10 +106,9 @@ export class RedisConnection {
     return this.#link;
   }
 
-  /** Before `open`. @param scripts - what the part runs: the server is told them when a link begins. */
-  add(part: LinkPart, scripts: readonly RedisScript[] = []): void {
+  /** Before `open`. */
+  add(part: LinkPart): void {
     this.#parts.push(part);
-    for (const script of scripts) this.#scripts.set(script.sha, script);
   }
 
   /** Resolves when the first link is ready. @throws AGENT_UNREACHABLE, or what the server refuses. */
@@ -198,7 +203,13 @@ export class RedisConnection {
       flushed?.catch(() => {});
       flushed = link.flushed();
     };
-    const head = [String(number), answered.join(" ")];
+    // Ahead of the script, and not in it: the server writes last to whom it had an answer for first, so
+    // whom the script tells something need not wait until its caller has been answered.
+    if (answered.length > 0) {
+      const again = () => void this.#answered.push(...answered);
+      link.send(["HDEL", this.#callsKey, ...answered.map(String)]).catch(again);
+    }
+    const head = [String(number), String(link.number)];
     try {
       const reply = await link.evaluate(
         script,
@@ -210,8 +221,6 @@ export class RedisConnection {
       return reply;
     } catch (error) {
       flushed?.catch(() => {});
-      // Forgetting them once more does no harm.
-      this.#answered.push(...answered);
       throw error;
     }
   }
@@ -273,12 +282,18 @@ export class RedisConnection {
   async #begin(): Promise<RedisLink> {
     const { clock, limits } = this;
     const { silenceMs, connectTimeoutMs } = limits;
-    const prototype = this.#prototype;
-    const name = this.#name;
-    const link = await RedisLink.open({ prototype, name, clock, silenceMs, connectTimeoutMs });
+    const link = await RedisLink.open({
+      prototype: this.#prototype,
+      library: this.#library,
+      name: this.#name,
+      number: ++this.#links,
+      clock,
+      silenceMs,
+      connectTimeoutMs,
+    });
     const stop = onAbort(this.#closing.signal, () => link.destroy(this.#closing.signal.reason));
     try {
-      await this.#load(link);
+      await link.first(linkScript, [this.#callsKey], [String(link.number)]);
       for (const part of this.#parts) await part.begin?.(link);
       throwIfAborted(this.#closing.signal);
       return link;
@@ -287,19 +302,6 @@ export class RedisConnection {
       throw cause;
     } finally {
       stop();
-    }
-  }
-
-  async #load(link: RedisLink): Promise<void> {
-    const scripts = [...this.#scripts.values()];
-    if (scripts.length === 0) return;
-    try {
-      const known = await link.send(["SCRIPT", "EXISTS", ...scripts.map(({ sha }) => sha)]);
-      const missing = scripts.filter((_, at) => Array.isArray(known) && known[at] !== 1);
-      await Promise.all(missing.map(({ text }) => link.send(["SCRIPT", "LOAD", text])));
-    } catch (cause) {
-      // Who may not load them may still run them, see `evaluate`.
-      if (!isColloquyError(replyError(cause, "SCRIPT"), "FORBIDDEN")) throw cause;
     }
   }
 

@@ -1,5 +1,6 @@
 /** What the server or the way to it says, as errors of ours that tell what to change. */
 import { ColloquyError, type ErrorCode, isColloquyError } from "../../errors.ts";
+import { tlsFailure } from "../../link/tls-failure.ts";
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -27,7 +28,7 @@ const refusals: Readonly<Record<string, Meaning>> = {
     fix: "this server is a replica: connect to its master",
   },
   NOREPLICAS: {
-    code: "DURABILITY_UNAVAILABLE",
+    code: "STORE_FAILED",
     retryable: true,
     fix: "fewer replicas are there than min-replicas-to-write wants: bring them back or lower it",
   },
@@ -39,7 +40,7 @@ const refusals: Readonly<Record<string, Meaning>> = {
   BUSY: {
     code: "STORE_FAILED",
     retryable: true,
-    fix: "somebody's script keeps the server busy: wait for it, or end it with SCRIPT KILL",
+    fix: "somebody's script keeps the server busy: wait for it, or end it with SCRIPT KILL or FUNCTION KILL",
   },
   MASTERDOWN: {
     code: "STORE_FAILED",
@@ -95,8 +96,8 @@ export function replyError(cause: unknown, doing: string): ColloquyError {
     const details = { reply: word, fix };
     return new ColloquyError(code, `${doing}: ${text}; ${fix}`, { cause, retryable, details });
   }
-  if (/^ERR unknown (sub)?command/i.test(text)) {
-    const fix = "the server does not have this command: Redis 7 or a fork that is as far is needed";
+  if (isUnknownCommand(text) || isScriptTooNew(text)) {
+    const fix = "the server is too old for this: Redis 7 or a fork that is as far is needed";
     return new ColloquyError("UNSUPPORTED", `${doing}: ${text}; ${fix}`, {
       cause,
       details: { reply: word, fix },
@@ -118,9 +119,37 @@ export function isReply(cause: unknown): boolean {
   return false;
 }
 
+/** The server does not have the library of this version, or not any more. */
+export function isFunctionMissing(cause: unknown): boolean {
+  if (!isReply(cause)) return false;
+  const { message } = cause as Error;
+  return /^ERR Function not found/i.test(message) || isUnknownCommand(message);
+}
+
+/** The server does not have the text of a script. */
+export function isScriptMissing(cause: unknown): boolean {
+  return isReply(cause) && replyCode((cause as Error).message) === "NOSCRIPT";
+}
+
+/** A library cannot be loaded: this user may not, there is no room for it, or the server has none. */
+export function isNoLibrary(cause: unknown): boolean {
+  if (!isReply(cause)) return false;
+  const { message } = cause as Error;
+  return ["NOPERM", "OOM"].includes(replyCode(message)) || isUnknownCommand(message);
+}
+
 /** "NOSCRIPT" of "NOSCRIPT No matching script". */
 export function replyCode(text: string): string {
   return /^[A-Z]+\b/.exec(text)?.[0] ?? "";
+}
+
+function isUnknownCommand(text: string): boolean {
+  return /^ERR unknown (sub)?command/i.test(text);
+}
+
+/** Scripts that say what they need are not read by those who have not learnt it. */
+function isScriptTooNew(text: string): boolean {
+  return /^ERR Error compiling script .* near '#'/.test(text);
 }
 
 /** The connection broke between asking and the answer. */
@@ -133,9 +162,19 @@ export function unreachable(cause: unknown, where: string): ColloquyError {
   if (isColloquyError(cause)) return cause;
   if (isReply(cause)) return replyError(cause, where);
   const text = cause instanceof Error ? cause.message || (cause as { code?: string }).code : cause;
-  const fix = "is the server up, and is that its address?";
-  return new ColloquyError("AGENT_UNREACHABLE", `${where}: ${String(text)}; ${fix}`, {
+  const { why, fix } = tlsFailure(cause) ?? { why: String(text), fix: fixOf(String(text), where) };
+  return new ColloquyError("AGENT_UNREACHABLE", `${where}: ${why}; ${fix}`, {
     cause,
     details: { fix },
   });
+}
+
+function fixOf(text: string, where: string): string {
+  const isThere = "is the server up, and is that its address?";
+  if (where.startsWith("rediss:") && text.startsWith("no answer")) {
+    return `${isThere} Without TLS it is redis://`;
+  }
+  // What takes a connection and ends it before it has said anything may want TLS first.
+  const ended = /ECONNRESET|closed/i.test(text);
+  return ended && where.startsWith("redis:") ? `${isThere} With TLS it is rediss://` : isThere;
 }

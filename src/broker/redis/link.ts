@@ -13,11 +13,21 @@ import {
   type RedisListener,
   type RedisReply,
 } from "./client.ts";
-import { isReply, lostInFlight, replyCode } from "./errors.ts";
+import {
+  isFunctionMissing,
+  isNoLibrary,
+  isReply,
+  isScriptMissing,
+  lostInFlight,
+} from "./errors.ts";
 import type { RedisScript } from "./script.ts";
+import type { ScriptLibrary } from "./script-library.ts";
 
 export interface LinkOptions extends ClientSettings {
   readonly prototype: RedisClient;
+  /** Rises with every link of a session. */
+  readonly number: number;
+  readonly library: ScriptLibrary;
   readonly clock: Clock;
   readonly silenceMs: number;
 }
@@ -28,6 +38,7 @@ const ticksPerSilence = 4;
 export class RedisLink {
   /** Resolves with the cause when the link is lost, or destroyed by its owner. */
   readonly lost: Promise<unknown>;
+  readonly number: number;
   /** Whether writes are to be confirmed by WAITAOF; set by whoever asked the server. */
   confirmsFlushes = false;
   readonly #lost = new Deferred<unknown>();
@@ -38,9 +49,12 @@ export class RedisLink {
   #silentTicks = 0;
   #ended = false;
   #flush: Promise<void> | undefined;
+  /** Why the library cannot be had. */
+  #withoutLibrary: Error | undefined;
 
   private constructor(options: LinkOptions) {
-    const { prototype } = options;
+    const { prototype, number } = options;
+    this.number = number;
     const settings = clientSettings(options, prototype.options?.socket);
     this.#options = options;
     this.#commands = prototype.duplicate(settings);
@@ -82,6 +96,39 @@ export class RedisLink {
     return this.#subscriber.sendCommand(parts) as Promise<RedisReply>;
   }
 
+  /** What the server said when it was given the library: scripts go as texts. Undefined where it has it. */
+  get withoutLibrary(): Error | undefined {
+    return this.#withoutLibrary;
+  }
+
+  /**
+   * Runs the first script of the link, alone, and has the server take the library in where it has it not.
+   *
+   * @throws what the server refuses.
+   */
+  async first(
+    script: RedisScript,
+    keys: readonly string[],
+    parameters: readonly string[],
+  ): Promise<void> {
+    const { library } = this.#options;
+    const call = ["FCALL", library.functionOf(script), String(keys.length), ...keys, ...parameters];
+    try {
+      await this.send(call);
+      return;
+    } catch (error) {
+      if (!isFunctionMissing(error)) throw error;
+    }
+    try {
+      await this.send(["FUNCTION", "LOAD", library.text]);
+    } catch (error) {
+      if (isNoLibrary(error)) await this.#goByText(error as Error);
+      // By somebody else.
+      else if (!/already exists/i.test((error as Error).message ?? "")) throw error;
+    }
+    await this.evaluate(script, keys, parameters);
+  }
+
   /** @param onSent - called when it is on its way, also when it is sent once more. */
   async evaluate(
     script: RedisScript,
@@ -89,18 +136,33 @@ export class RedisLink {
     parameters: readonly RedisArgument[],
     onSent?: () => void,
   ): Promise<RedisReply> {
+    const { library } = this.#options;
     const rest = [String(keys.length), ...keys, ...parameters];
-    try {
-      const reply = this.send(["EVALSHA", script.sha, ...rest]);
+    const ask = (...head: readonly string[]): Promise<RedisReply> => {
+      const reply = this.send([...head, ...rest]);
       onSent?.();
-      return await reply;
-    } catch (error) {
-      // Loaded when the link began; somebody has run SCRIPT FLUSH since.
-      if (replyCode((error as Error).message ?? "") !== "NOSCRIPT") throw error;
+      return reply;
+    };
+    if (this.#withoutLibrary === undefined) {
+      try {
+        return await ask("FCALL", library.functionOf(script));
+      } catch (error) {
+        if (!isFunctionMissing(error)) throw error;
+        // So does what was sent behind it, and others must not pass. All of it is asked again, in its order,
+        // over the next link, which brings the library.
+        const lost = new Error("the server has lost its functions", { cause: error });
+        this.destroy(lost);
+        throw lost;
+      }
     }
-    const reply = this.send(["EVAL", script.text, ...rest]);
-    onSent?.();
-    return await reply;
+    rest.push(script.id);
+    const { sha, text } = library.textFor(script);
+    try {
+      return await ask("EVALSHA", sha);
+    } catch (error) {
+      if (!isScriptMissing(error)) throw error;
+    }
+    return await ask("EVAL", text);
   }
 
   /**
@@ -138,6 +200,18 @@ export class RedisLink {
     this.#commands.destroy();
     this.#subscriber.destroy();
     this.#lost.resolve(cause);
+  }
+
+  /** From now on. What of the texts cannot be left with the server goes with the call. */
+  async #goByText(why: Error): Promise<void> {
+    this.#withoutLibrary = why;
+    const texts = this.#options.library.texts.map(async ({ sha, text }) => {
+      const [known] = (await this.send(["SCRIPT", "EXISTS", sha])) as readonly number[];
+      if (known !== 1) await this.send(["SCRIPT", "LOAD", text]);
+    });
+    for (const { status, reason } of (await Promise.allSettled(texts)) as PromiseRejectedResult[]) {
+      if (status === "rejected" && !isReply(reason)) throw reason;
+    }
   }
 
   async #waitForFlush(): Promise<void> {

@@ -5,12 +5,14 @@
  *   {p}:l:STREAM      the stream      {p}:a:STREAM   channel on which the last position is told
  */
 
-/** What scripts may call. They have a local `base` before it: `{prefix}:`. */
-export const logLibrary: string = `-- The position that the next entry gets.
+import { onceScript, type RedisScript } from "./script.ts";
+
+/** What scripts may call. */
+export const logPart: string = `-- The position that the next entry gets.
 local function logNext(stream)
-  local key = base .. 'l:' .. stream
-  if redis.call('EXISTS', key) == 0 then return 1 end
-  local facts = redis.call('XINFO', 'STREAM', key)
+  local key = root .. 'l:' .. stream
+  if call('EXISTS', key) == 0 then return 1 end
+  local facts = call('XINFO', 'STREAM', key)
   for index = 1, #facts, 2 do
     if facts[index] == 'last-generated-id' then
       return tonumber(string.match(facts[index + 1], '^%d+')) + 1
@@ -21,8 +23,18 @@ end
 local function logAppend(stream, list, first, count)
   local begin = logNext(stream)
   for index = 0, count - 1 do
-    redis.call('XADD', base .. 'l:' .. stream, text(begin + index) .. '-0', 'd', list[first + index])
+    call('XADD', root .. 'l:' .. stream, text(begin + index) .. '-0', 'd', list[first + index])
   end
-  redis.call('PUBLISH', base .. 'a:' .. stream, text(begin + count - 1))
+  call('PUBLISH', root .. 'a:' .. stream, text(begin + count - 1))
   return begin
 end`;
+
+/** KEYS[2]: the stream's. ARGV from 3: stream, position or nothing, entries. */
+export const appendScript: RedisScript = onceScript(
+  "append",
+  `local stream, at = ARGV[3], ARGV[4]
+local next = logNext(stream)
+if at ~= '' and tonumber(at) ~= next then return {'conflict', next} end
+logAppend(stream, ARGV, 5, #ARGV - 4)
+return {'appended', next}`,
+);

@@ -5,21 +5,9 @@ import { Deferred } from "../../runtime/deferred.ts";
 import type { AppendOutcome, Log, LogEntry, LogReadOptions } from "../broker.ts";
 import { frameArgument } from "./client.ts";
 import type { LinkPart, RedisConnection } from "./connection.ts";
-import { logLibrary } from "./log-script.ts";
+import { appendScript } from "./log-script.ts";
 import { failedOutcome } from "./outcomes.ts";
-import { onceScript } from "./script.ts";
 import type { Subscriptions } from "./subscriptions.ts";
-
-/** KEYS[2]: the stream's. ARGV from 3: base, stream, position or nothing, entries. */
-const append = onceScript(
-  "append",
-  `local base, stream, at = ARGV[3], ARGV[4], ARGV[5]
-${logLibrary}
-local next = logNext(stream)
-if at ~= '' and tonumber(at) ~= next then return {'conflict', next} end
-logAppend(stream, ARGV, 6, #ARGV - 5)
-return {'appended', next}`,
-);
 
 /** Bytes of entries that are read at a time, about. */
 const readBytes = 2 ** 20;
@@ -33,7 +21,7 @@ export class RedisLog implements Log, LinkPart {
   constructor(connection: RedisConnection, subscriptions: Subscriptions) {
     this.#connection = connection;
     this.#subscriptions = subscriptions;
-    connection.add(this, [append]);
+    connection.add(this);
   }
 
   async append(
@@ -49,11 +37,12 @@ export class RedisLog implements Log, LinkPart {
       return { kind: "rejected", error: errorInfo(error) };
     }
     const { names } = connection;
-    const parameters = [names.base, stream, at === undefined ? "" : String(at)];
+    const parameters = [stream, at === undefined ? "" : String(at)];
     const frames = entries.map(frameArgument);
     try {
       const keys = [names.key("l", stream)];
-      const answer = await connection.once(append, keys, [...parameters, ...frames], { signal });
+      const all = [...parameters, ...frames];
+      const answer = await connection.once(appendScript, keys, all, { signal });
       const [kind, position] = answer as [Buffer, number];
       return String(kind) === "appended"
         ? { kind: "appended", position }

@@ -1,5 +1,17 @@
 /** What a Redis broker is opened with, checked where it enters. */
 import { invalidOption } from "../../errors.ts";
+import {
+  aClock,
+  anObject,
+  aRandom,
+  type Check,
+  type Checks,
+  checkOptions,
+  eachOf,
+  number,
+  withDefaults,
+  withMethods,
+} from "../../message/checks.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { Random } from "../../runtime/random.ts";
@@ -58,7 +70,8 @@ const leaseMsMin = 100;
 const prefixCharacters = /^[A-Za-z0-9_.:/-]{1,64}$/;
 const nameCharactersMax = 256;
 
-export interface CheckedOptions {
+/** Everything decided. */
+export interface RedisSettings {
   /** What `createClient` takes; undefined with a client that was handed in. */
   readonly connect: object | undefined;
   readonly client: RedisClient | undefined;
@@ -71,29 +84,39 @@ export interface CheckedOptions {
   readonly limits: RedisBrokerLimits;
 }
 
+/** What must not be seen is never shown. */
+const aSecret: Check = (field, value) => {
+  if (typeof value !== "string") throw invalidOption(field, typeof value, "a text");
+};
+
+const optionChecks: Checks<RedisBrokerOptions> = {
+  ...eachOf(defaultLimits, number(1)),
+  leaseMs: number(leaseMsMin),
+  url: aSecret,
+  client: withMethods("a client of @redis/client, as createClient gives", "duplicate"),
+  username: aSecret,
+  password: aSecret,
+  tls: anObject,
+  prefix: (field, value) => {
+    if (typeof value === "string" && prefixCharacters.test(value)) return;
+    throw invalidOption(field, value, "1 to 64 letters, digits and _ - . : /");
+  },
+  name: (field, value) => {
+    if (typeof value === "string" && value.length <= nameCharactersMax) return;
+    throw invalidOption(field, value, `text of at most ${nameCharactersMax} characters`);
+  },
+  clock: aClock,
+  random: aRandom,
+};
+
 /** @throws INVALID_OPTION naming the option. */
-export function checkOptions(given: string | RedisBrokerOptions): CheckedOptions {
-  const options = typeof given === "string" ? { url: given } : given;
-  if (typeof options !== "object" || options === null) {
-    throw invalidOption("options", options, "a URL or an object");
-  }
+export function redisSettings(given: string | RedisBrokerOptions): RedisSettings {
+  const options: RedisBrokerOptions = typeof given === "string" ? { url: given } : given;
+  checkOptions(options, optionChecks);
   const { url, client, prefix = "colloquy", name = "colloquy" } = options;
   const { clock = systemClock, random = systemRandom } = options;
-  if (typeof prefix !== "string" || !prefixCharacters.test(prefix)) {
-    throw invalidOption("prefix", prefix, "1 to 64 letters, digits and _ - . : /");
-  }
-  if (typeof name !== "string" || name.length > nameCharactersMax) {
-    throw invalidOption("name", name, `text of at most ${nameCharactersMax} characters`);
-  }
   if ((url === undefined) === (client === undefined)) {
     throw invalidOption("url", url === undefined ? "nothing" : "both", "a URL, or else a client");
-  }
-  if (client !== undefined && typeof client.duplicate !== "function") {
-    throw invalidOption(
-      "client",
-      typeof client,
-      "a client of @redis/client, as createClient gives",
-    );
   }
   const reached = url === undefined ? { connect: undefined, where: "redis:" } : reach(url, options);
   return { ...reached, client, prefix, name, clock, random, limits: checkLimits(options) };
@@ -107,7 +130,8 @@ function reach(url: string, { username, password, tls }: RedisBrokerOptions) {
     throw invalidOption("url", protocol || "what was given", "redis://HOST or rediss://HOST");
   }
   if (!/^(\/\d*)?$/.test(pathname)) {
-    throw invalidOption("url", pathname, "a URL with the number of a database as its path");
+    // Neither: a slash in a password that is not encoded makes a path of its end.
+    throw invalidOption("url", "its path", "the number of a database");
   }
   if (tls !== undefined && protocol !== "rediss:") {
     throw invalidOption("tls", "given", "used with redis://; use rediss://");
@@ -122,16 +146,7 @@ function reach(url: string, { username, password, tls }: RedisBrokerOptions) {
 }
 
 function checkLimits(options: Partial<RedisBrokerLimits>): RedisBrokerLimits {
-  const limits = { ...defaultLimits };
-  for (const field of Object.keys(defaultLimits) as (keyof RedisBrokerLimits)[]) {
-    const value = options[field];
-    if (value === undefined) continue;
-    const least = field === "leaseMs" ? leaseMsMin : 1;
-    if (!Number.isFinite(value) || value < least) {
-      throw invalidOption(field, value, `a number, ${least} or more`);
-    }
-    limits[field] = value;
-  }
+  const limits = withDefaults(options, defaultLimits);
   if (limits.backoffMaxMs < limits.backoffMinMs) {
     throw invalidOption("backoffMaxMs", limits.backoffMaxMs, `backoffMinMs or more`);
   }

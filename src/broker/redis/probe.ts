@@ -12,6 +12,8 @@ import type { RedisLink } from "./link.ts";
 
 /** What was found out; undefined is what the server did not tell. */
 export interface ServerFacts {
+  /** "redis", or what a fork calls itself. */
+  readonly name: string;
   readonly version: string | undefined;
   /** Names one run of the server, from its start to its end. */
   readonly run: string | undefined;
@@ -22,6 +24,8 @@ export interface ServerFacts {
   /** What became of the last write to the append-only file. */
   readonly lastWrite: string | undefined;
   readonly hasWaitaof: boolean | undefined;
+  /** Why it does not have the library of scripts. */
+  readonly withoutLibrary: string | undefined;
 }
 
 type Setting = keyof typeof wantedSettings;
@@ -54,6 +58,7 @@ export async function askServer(link: RedisLink): Promise<ServerFacts> {
   // The two that INFO tells as well, where CONFIG is not to be had.
   const appends = { "0": "no", "1": "yes" }[told.get("aof_enabled") ?? ""];
   return {
+    name: told.has("valkey_version") ? "valkey" : "redis",
     version: told.get("valkey_version") ?? told.get("redis_version"),
     run: told.get("run_id"),
     role: told.get("role"),
@@ -66,6 +71,7 @@ export async function askServer(link: RedisLink): Promise<ServerFacts> {
     },
     lastWrite: told.get("aof_last_write_status"),
     hasWaitaof: Array.isArray(waitaof) ? Array.isArray(waitaof[0]) : undefined,
+    withoutLibrary: link.withoutLibrary?.message,
   };
 }
 
@@ -114,7 +120,7 @@ export function claimOf(facts: ServerFacts): DurabilityClaim {
     level,
     verified: known && hasWaitaof !== undefined && lastWrite !== undefined,
     evidence: {
-      server: `redis ${facts.version ?? "of unknown version"}`,
+      server: `${facts.name} ${facts.version ?? "of unknown version"}`,
       ...Object.fromEntries(settingNames.map((name) => [name, settings[name] ?? "not told"])),
       "last write": lastWrite ?? "not told",
       WAITAOF: hasWaitaof ?? "not told",
@@ -128,7 +134,7 @@ export function claimOf(facts: ServerFacts): DurabilityClaim {
 
 /** What `colloquy doctor` prints. */
 export function checksOf(facts: ServerFacts): readonly ProbeCheck[] {
-  const { settings, hasWaitaof, lastWrite, role, version, isCluster } = facts;
+  const { settings, hasWaitaof, lastWrite, role, version, isCluster, withoutLibrary } = facts;
   const untold = "let this user run CONFIG GET and INFO, or look it up where the server is managed";
   return [
     {
@@ -151,6 +157,17 @@ export function checksOf(facts: ServerFacts): readonly ProbeCheck[] {
         fix: fixOf(ok, fix, untold),
       };
     }),
+    {
+      name: "functions",
+      ok: withoutLibrary === undefined,
+      found: withoutLibrary ?? "loaded",
+      wanted:
+        "loaded: otherwise scripts go as texts, which takes the server up to 0.1 ms more for each call",
+      fix:
+        withoutLibrary === undefined
+          ? ""
+          : "let this user run FUNCTION LOAD, or run `colloquy doctor` once with each new version as a user who may; where it says OOM, raise maxmemory",
+    },
     textCheck("last write", lastWrite, "ok", "make room on the server's disk, or mend it", untold),
     textCheck("role", role, "master", "connect to the master of this replica", untold),
     {

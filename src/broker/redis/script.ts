@@ -3,27 +3,40 @@
  * is kept together or not at all. (A script that fails half way keeps what it wrote: it has to check
  * everything before its first write.)
  *
- * In every script: `now()` is the server's clock, whole milliseconds; `text(n)` is a whole number as
- * text, exactly.
+ * They are functions of one library (library.ts), which the server compiles once. So what is local to
+ * the library outlives a call, and belongs to whoever is called next: what is a call's own, the call
+ * sets when it begins.
+ *
+ * In every script: `KEYS` and `ARGV`; `call`, which runs a command; `root`, `{prefix}:`, before every
+ * key; `time`, the server's clock, whole milliseconds; `text(n)`, a whole number as text, exactly.
  */
-import { createHash } from "node:crypto";
 
 export interface RedisScript {
   /** For people: what is asked, in errors. */
   readonly name: string;
+  /** The same, as Lua can name it. Unique in its library. */
+  readonly id: string;
+  /** Registers it. */
   readonly text: string;
-  /** By which the server knows it. */
-  readonly sha: string;
-}
-
-/** A script that may be run twice: it only reads, or what it does again changes nothing. Its KEYS and ARGV are its own. */
-export function readScript(name: string, body: string): RedisScript {
-  return scriptOf(name, `${prelude}\n${body}`);
+  /** What the server lets it do: "no-writes", also "allow-oom" or nothing. */
+  readonly flags: string;
 }
 
 export interface OnceOptions {
   /** The script makes room: it may write also when the server has reached maxmemory. Default: false. */
   readonly whenFull?: boolean;
+  /** Functions that only its body calls. */
+  readonly before?: string;
+}
+
+/** A script that only reads. Its KEYS and ARGV are its own. */
+export function readScript(name: string, body: string): RedisScript {
+  return scriptOf("register", name, body, "no-writes");
+}
+
+/** A script that may be run twice, as what it does again changes nothing, and may write when the server is full. */
+export function repeatableScript(name: string, body: string): RedisScript {
+  return scriptOf("register", name, body, "allow-oom");
 }
 
 /**
@@ -32,41 +45,69 @@ export interface OnceOptions {
  * `ARGV[2]` belong to that; the script's own begin at `KEYS[2]` and `ARGV[3]`. Its answer has to be
  * small, and made of tables without gaps, texts and whole numbers.
  *
- *   KEYS[1]  hash: number of a call → its answer, as MessagePack
- *   ARGV[1]  number of this call      ARGV[2]  numbers of answered calls, which are forgotten now
+ * What was sent over a connection that has broken may still arrive, after the call was answered over the
+ * next one and forgotten: it is refused, as there is a later link.
+ *
+ *   KEYS[1]  hash: number of a call → its answer, as MessagePack; link → number of the present one
+ *   ARGV[1]  number of this call      ARGV[2]  number of the link by which it comes
  */
-export function onceScript(name: string, body: string, options: OnceOptions = {}): RedisScript {
-  // The server refuses writes for want of memory only as long as a script has written nothing.
-  const first = options.whenFull === true ? "" : "redis.call('HSET', KEYS[1], ARGV[1], '')";
-  return scriptOf(
-    name,
-    `${prelude}
-local function run()
-${body}
-end
-local saved = redis.call('HGET', KEYS[1], ARGV[1])
-if saved and saved ~= '' then
-  redis.call('PEXPIRE', KEYS[1], ${callsKeptMs})
-  return cmsgpack.unpack(saved)
-end
-${first}
-for number in string.gmatch(ARGV[2], '%d+') do redis.call('HDEL', KEYS[1], number) end
-local answer = run()
-redis.call('HSET', KEYS[1], ARGV[1], cmsgpack.pack(answer))
-redis.call('PEXPIRE', KEYS[1], ${callsKeptMs})
-return answer`,
-  );
+export function onceScript(
+  name: string,
+  body: string,
+  { whenFull = false, before = "" }: OnceOptions = {},
+): RedisScript {
+  return scriptOf("registerOnce", name, body, whenFull ? "allow-oom" : "", before);
 }
 
-/** How long answers are kept of a process that asks nothing more, ms. A call is repeated for less than that. */
+/** How long answers are kept of a process that asks nothing more, ms: at least half of that, for which calls are repeated. */
 export const callsKeptMs: number = 24 * 3_600_000;
 
-const prelude = `local function now()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
-local function text(number) return string.format('%.0f', number) end`;
+/** What scripts begin with; `define(id, callback, flags)` comes before it. */
+export const scriptHead: string = `
+local KEYS, ARGV, call, root, time
+local function text(number) return string.format('%.0f', number) end
 
-function scriptOf(name: string, text: string): RedisScript {
-  return { name, text, sha: createHash("sha1").update(text).digest("hex") };
+local function register(name, run, flags)
+  define(name, function(keys, arguments)
+    KEYS, ARGV, call = keys, arguments, redis.call
+    root = string.match(keys[1], '^%b{}:')
+    local now = call('TIME')
+    time = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+    return run()
+  end, flags)
+end
+
+local function registerOnce(name, run, flags)
+  register(name, function()
+    local known = call('HMGET', KEYS[1], ARGV[1], 'link')
+    local saved, link = known[1], known[2]
+    if link and link ~= ARGV[2] then return redis.error_reply('LATE it comes by an earlier link') end
+    if saved then return cmsgpack.unpack(saved) end
+    local answer = run()
+    call('HSET', KEYS[1], ARGV[1], cmsgpack.pack(answer))
+    return answer
+  end, flags)
+end
+`;
+
+function scriptOf(
+  register: "register" | "registerOnce",
+  name: string,
+  body: string,
+  flags: string,
+  before = "",
+): RedisScript {
+  const id = name.replaceAll(" ", "_");
+  const list = flags === "" ? "{}" : `{ '${flags}' }`;
+  const text = `do\n${before}\n${register}('${id}', function()\n${body}\nend, ${list})\nend\n`;
+  return { name, id, text, flags };
 }
+
+/** From now on calls come by this link. KEYS[1]: as above; ARGV: its number, which rises. */
+export const linkScript: RedisScript = repeatableScript(
+  "link",
+  `local before = tonumber(call('HGET', KEYS[1], 'link') or '0')
+if tonumber(ARGV[1]) > before then call('HSET', KEYS[1], 'link', ARGV[1]) end
+call('PEXPIRE', KEYS[1], ${callsKeptMs})
+return 'known'`,
+);

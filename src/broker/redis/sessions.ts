@@ -7,60 +7,58 @@
  *   {p}:run             which run of the server the volatile entries are from
  *
  * If nobody has for half a lease, the server was away, or its clock has jumped: nobody is blamed, and
- * everybody gets another lease. A session that is not in the set, or only until before now, is gone:
+ * that time does not count. A session that is not in the set, or only until before now, is gone:
  * it may come back, with nothing.
  */
 import type { Timer } from "../../runtime/clock.ts";
 import type { LinkPart, RedisConnection } from "./connection.ts";
 import type { RedisLink } from "./link.ts";
-import { readScript } from "./script.ts";
-import { storeLibrary } from "./store-script.ts";
+import { callsKeptMs, type RedisScript, repeatableScript } from "./script.ts";
 
 /** How often a session shows itself within its lease. */
 const beatsPerLease = 3;
 
-/** In scripts that have `base` and `storeLibrary`. */
-const sessionsLibrary = `${storeLibrary}
-local function endSession(session)
-  redis.call('ZREM', base .. 'sessions', session)
-  local bound = base .. 's:b:' .. session
-  for _, key in ipairs(redis.call('SMEMBERS', bound)) do storeDelete(key) end
-  redis.call('DEL', bound)
-end`;
-
-/** ARGV: base, session, lease in ms, run of the server or nothing. @returns how many sessions have ended. */
-const beat = readScript(
-  "beat",
-  `local base, session, lease, run = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-${sessionsLibrary}
--- Takes nothing away; but after a write that needs no memory a full server lets the others pass.
-redis.call('ZREM', base .. 'sessions', '')
-local at = now()
-local last = tonumber(redis.call('GET', base .. 'sessions:last') or 0)
-if run ~= '' and redis.call('GET', base .. 'run') ~= run then
-  for _, key in ipairs(redis.call('SMEMBERS', base .. 's:m')) do storeDelete(key) end
-  redis.call('SET', base .. 'run', run)
-end
-if at - last > lease / 2 or at < last then
-  for _, other in ipairs(redis.call('ZRANGE', base .. 'sessions', 0, -1)) do
-    redis.call('ZADD', base .. 'sessions', text(at + lease), other)
+/** What scripts may call. */
+export const sessionsPart: string = `
+-- Nobody has shown itself since last, which is long for this lease: the server was away, its clock has
+-- jumped, or others have longer leases. Nobody is blamed: all have left what they had then, and at least this lease.
+local function spare(sessions, last, lease)
+  if time >= last and time - last <= lease / 2 then return end
+  local all = call('ZRANGE', sessions, 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do
+    call('ZADD', sessions, text(math.max(tonumber(all[i + 1]) + time - last, time + lease)), all[i])
   end
 end
-redis.call('SET', base .. 'sessions:last', text(at))
-redis.call('ZADD', base .. 'sessions', text(at + lease), session)
-local gone = redis.call('ZRANGEBYSCORE', base .. 'sessions', '-inf', text(at), 'LIMIT', 0, 100)
-for _, other in ipairs(gone) do endSession(other) end
+
+-- What is bound to it goes.
+local function endBound(session)
+  call('ZREM', root .. 'sessions', session)
+  local bound = root .. 's:b:' .. session
+  for _, key in ipairs(call('SMEMBERS', bound)) do storeDelete(key) end
+  call('DEL', bound)
+end
+`;
+
+/** ARGV: session, lease in ms, run of the server or nothing. @returns how many sessions have ended. */
+export const beatScript: RedisScript = repeatableScript(
+  "beat",
+  `local session, lease, run = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+call('PEXPIRE', root .. 'c:' .. session, ${callsKeptMs})
+local last = tonumber(call('GET', root .. 'sessions:last') or text(time))
+if run ~= '' and call('GET', root .. 'run') ~= run then
+  for _, key in ipairs(call('SMEMBERS', root .. 's:m')) do storeDelete(key) end
+  call('SET', root .. 'run', run)
+end
+spare(root .. 'sessions', last, lease)
+call('SET', root .. 'sessions:last', text(time))
+call('ZADD', root .. 'sessions', text(time + lease), session)
+local gone = call('ZRANGEBYSCORE', root .. 'sessions', '-inf', text(time), 'LIMIT', 0, 100)
+for _, other in ipairs(gone) do endBound(other) end
 return #gone`,
 );
 
-/** ARGV: base, session. Ends it, with all that is bound to it. */
-const leave = readScript(
-  "leave",
-  `local base, session = ARGV[1], ARGV[2]
-${sessionsLibrary}
-endSession(session)
-return 0`,
-);
+/** ARGV: session. Ends it, with all that is bound to it. */
+export const leaveScript: RedisScript = repeatableScript("leave", "endBound(ARGV[1]) return 0");
 
 export class Sessions implements LinkPart {
   readonly #connection: RedisConnection;
@@ -71,7 +69,7 @@ export class Sessions implements LinkPart {
   constructor(connection: RedisConnection, runOf: () => string) {
     this.#connection = connection;
     this.#runOf = runOf;
-    connection.add(this, [beat, leave]);
+    connection.add(this);
   }
 
   async begin(link: RedisLink): Promise<void> {
@@ -92,7 +90,7 @@ export class Sessions implements LinkPart {
 
   async leave(link: RedisLink): Promise<void> {
     const { names, session } = this.#connection;
-    await link.evaluate(leave, [names.key("sessions")], [names.base, session]);
+    await link.evaluate(leaveScript, [names.key("sessions")], [session]);
     await link.send(["UNLINK", names.key("c", session)]);
   }
 
@@ -109,7 +107,7 @@ export class Sessions implements LinkPart {
 
   async #beat(link: RedisLink, run: string): Promise<void> {
     const { names, session, limits } = this.#connection;
-    const parameters = [names.base, session, String(Math.ceil(limits.leaseMs)), run];
-    await link.evaluate(beat, [names.key("sessions")], parameters);
+    const parameters = [session, String(Math.ceil(limits.leaseMs)), run];
+    await link.evaluate(beatScript, [names.key("sessions")], parameters);
   }
 }

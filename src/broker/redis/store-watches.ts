@@ -12,21 +12,8 @@ import { Deferred } from "../../runtime/deferred.ts";
 import type { StoreChange, StoreEntry } from "../broker.ts";
 import type { LinkPart, RedisConnection } from "./connection.ts";
 import { escapeGlob } from "./names.ts";
-import { readScript } from "./script.ts";
-import { storeLibrary } from "./store-script.ts";
+import { sweepScript } from "./store-script.ts";
 import type { Listening, Subscriptions } from "./subscriptions.ts";
-
-/** ARGV: base. Clears away what has ended. How long until more of it has, ms; -1 for never. */
-const sweep = readScript(
-  "sweep",
-  `local base = ARGV[1]
-${storeLibrary}
-local at = now()
-local ended = redis.call('ZRANGEBYSCORE', base .. 's:x', '-inf', text(at), 'LIMIT', 0, 500)
-for _, key in ipairs(ended) do storeDelete(key) end
-local next = redis.call('ZRANGE', base .. 's:x', 0, 0, 'WITHSCORES')
-return next[2] and math.max(0, tonumber(next[2]) - at) or -1`,
-);
 
 const changeHeadBytes = 17;
 /** Timers are not exact, and the server's clock counts whole milliseconds. */
@@ -75,7 +62,7 @@ export class StoreWatches implements LinkPart {
     this.#connection = connection;
     this.#subscriptions = subscriptions;
     this.#list = list;
-    connection.add(this, [sweep]);
+    connection.add(this);
   }
 
   /** Resolves when what is there has been told. @throws what the server refuses; CLOSED, CANCELLED. */
@@ -187,7 +174,7 @@ export class StoreWatches implements LinkPart {
     const { link, names } = this.#connection;
     if (link === undefined || this.#watches.size === 0) return;
     try {
-      const next = await link.evaluate(sweep, [names.key("s", "n")], [names.base]);
+      const next = await link.evaluate(sweepScript, [names.key("s", "n")], []);
       if (typeof next === "number" && next >= 0) this.#sweepIn(next);
     } catch {
       // After a lost link it is begun again.

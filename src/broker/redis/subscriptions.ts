@@ -13,7 +13,7 @@ import { isReply, replyError } from "./errors.ts";
 import type { RedisLink } from "./link.ts";
 
 export interface Listener {
-  /** Must return quickly and not throw. */
+  /** Must return quickly. What it throws is forgotten, and the message with it. */
   readonly receive: RedisListener;
   /** It has ended by itself: when the server came back, it refused the subscription. */
   readonly onEnded?: (error: ColloquyError) => void;
@@ -147,7 +147,14 @@ export class Subscriptions implements LinkPart {
 
   async #subscribe(entry: Entry, link: RedisLink): Promise<void> {
     const receive: RedisListener = (message, channel) => {
-      for (const listener of entry.listeners) listener.receive(message, channel);
+      for (const listener of entry.listeners) {
+        try {
+          listener.receive(message, channel);
+        } catch {
+          // The server has other clients: what this one cannot read is nothing to it. Thrown from here, it
+          // would end the connection. It has changed nothing: what is decoded is decoded first.
+        }
+      }
     };
     await this.#ask(entry, link, link.subscribe(entry.name, entry.glob, receive));
     if (entry.asked !== link) return;

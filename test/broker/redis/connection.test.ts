@@ -8,8 +8,9 @@ import { afterAll, afterEach, test as anyTest, beforeAll, expect, onTestFinished
 import type { BrokerStatus } from "../../../src/broker/broker.ts";
 import { prototypeClient } from "../../../src/broker/redis/client.ts";
 import { RedisConnection } from "../../../src/broker/redis/connection.ts";
-import { checkOptions, type RedisBrokerOptions } from "../../../src/broker/redis/options.ts";
+import { type RedisBrokerOptions, redisSettings } from "../../../src/broker/redis/options.ts";
 import { onceScript, readScript } from "../../../src/broker/redis/script.ts";
+import { ScriptLibrary } from "../../../src/broker/redis/script-library.ts";
 import { FaultProxy, SeededRandom } from "../../../src/testing/index.ts";
 import { missingServer } from "../../support/brokers.ts";
 import { authority, hubCertificate } from "../../support/certificates.ts";
@@ -25,6 +26,7 @@ afterAll(() => server?.remove());
 const increase = onceScript("increase", "return redis.call('INCRBY', KEYS[2], ARGV[3])");
 const release = onceScript("release", "return redis.call('DEL', KEYS[2])", { whenFull: true });
 const look = readScript("look", "return redis.call('GET', KEYS[1])");
+const library = new ScriptLibrary([], [increase, release, look]);
 
 let prefixes = 0;
 const open: RedisConnection[] = [];
@@ -32,13 +34,15 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((connection) => connection.close()));
 });
 
-async function connect(options: RedisBrokerOptions = {}): Promise<RedisConnection> {
+async function connect(
+  options: RedisBrokerOptions = {},
+  scripts: ScriptLibrary = library,
+): Promise<RedisConnection> {
   const url = options.client === undefined ? (options.url ?? server.url) : undefined;
   const prefix = `connection-${++prefixes}`;
-  const checked = checkOptions({ prefix, ...options, ...(url === undefined ? {} : { url }) });
+  const checked = redisSettings({ prefix, ...options, ...(url === undefined ? {} : { url }) });
   const prototype = checked.client ?? (await prototypeClient(checked.connect ?? {}));
-  const connection = new RedisConnection(checked, prototype);
-  connection.add({}, [increase, release, look]);
+  const connection = new RedisConnection(checked, prototype, scripts);
   open.push(connection);
   await connection.open();
   return connection;
@@ -95,7 +99,8 @@ test("what was answered is forgotten by the server", async () => {
   const key = connection.names.key("n");
   for (let count = 0; count < 50; count++) await connection.once(increase, [key], ["1"]);
   const kept = await connection.command(["HLEN", connection.names.key("c", connection.session)]);
-  expect(kept).toBe(1);
+  // The last answer, and the number of the link.
+  expect(kept).toBe(2);
   const left = await connection.command(["PTTL", connection.names.key("c", connection.session)]);
   expect(left).toBeGreaterThan(0);
 });
@@ -134,14 +139,74 @@ test("a silent server is given up also while it is connected to", async () => {
   await expect(opening).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
 });
 
-test("a script that the server has forgotten is sent again", async () => {
+test("a library that the server has forgotten is loaded again", async () => {
   const connection = await connect();
-  await connection.command(["SCRIPT", "FLUSH"]);
+  await connection.command(["FUNCTION", "FLUSH"]);
   const key = connection.names.key("n");
   const calls = [1, 2].map(() => connection.once(increase, [key], ["1"]));
   expect(await Promise.all(calls)).toEqual([1, 2]);
-  await connection.command(["SCRIPT", "FLUSH"]);
+  await connection.command(["FUNCTION", "FLUSH"]);
   expect(String(await connection.read(look, [key], []))).toBe("2");
+});
+
+test("what is on its way when the server loses its functions keeps its order", async () => {
+  const proxy = await proxied();
+  const connection = await connect({ url: `redis://127.0.0.1:${proxy.port}`, backoffMaxMs: 20 });
+  const admin = await connect();
+  const key = connection.names.key("n");
+  const answers: Promise<unknown>[] = [];
+  const call = () => void answers.push(connection.once(increase, [key], ["1"]));
+  // Whatever the server says comes in pieces, so that more is asked between two of its answers.
+  proxy.set("to-client", { chunks: "bytes" });
+  for (let round = 0; round < 3; round++) {
+    await admin.command(["FUNCTION", "FLUSH"]);
+    for (let count = 0; count < 50; count++) {
+      call();
+      await new Promise(setImmediate);
+    }
+    proxy.set("to-client", {});
+    await Promise.all(answers);
+    proxy.set("to-client", { chunks: "bytes" });
+  }
+  expect(await Promise.all(answers)).toEqual(Array.from({ length: 150 }, (_, index) => index + 1));
+});
+
+test("two versions of a library serve beside each other", async () => {
+  const double = onceScript("increase", "return redis.call('INCRBY', KEYS[2], 2 * ARGV[3])");
+  const [one, other] = [await connect(), await connect({}, new ScriptLibrary([], [double]))];
+  const key = "{shared}:n";
+  expect(await one.once(increase, [key], ["1"])).toBe(1);
+  expect(await other.once(double, [key], ["1"])).toBe(3);
+  expect(await one.once(increase, [key], ["1"])).toBe(4);
+});
+
+test("a library is kept with the data of the server", async () => {
+  const own = await RedisServer.start();
+  onTestFinished(() => own.remove());
+  const connection = await connect({ url: own.url });
+  const key = connection.names.key("n");
+  await connection.once(increase, [key], ["1"]);
+  const libraries = () => connection.command(["FUNCTION", "LIST"]) as Promise<readonly unknown[]>;
+  expect(await libraries()).toHaveLength(1);
+  await own.kill();
+  await own.start();
+  expect(await libraries()).toHaveLength(1);
+  expect(await connection.once(increase, [key], ["1"])).toBe(2);
+});
+
+test("whoever may not load a library runs its scripts as texts, in order", async () => {
+  const own = await RedisServer.start();
+  onTestFinished(() => own.remove());
+  const admin = await connect({ url: own.url });
+  const user = ["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-function"];
+  await admin.command(user);
+  await admin.command(["FUNCTION", "FLUSH"]);
+  const connection = await connect({ url: own.url, username: "app", password: "secret" });
+  const key = connection.names.key("n");
+  const calls = Array.from({ length: 100 }, () => connection.once(increase, [key], ["1"]));
+  expect(await Promise.all(calls)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
+  expect(String(await connection.read(look, [key], []))).toBe("100");
+  expect(await admin.command(["FUNCTION", "LIST"])).toEqual([]);
 });
 
 test("whoever gives up is told so at once, and what was on its way is not repeated", async () => {
@@ -216,7 +281,16 @@ test("TLS goes by the authority that is given, and refuses others", async () => 
   const url = `rediss://127.0.0.1:${port}`;
   const connection = await connect({ url, tls: { ca: authority } });
   expect(await connection.command(["PING"])).toBe("PONG");
-  await expect(connect({ url })).rejects.toMatchObject({ code: "AGENT_UNREACHABLE" });
+  await expect(connect({ url })).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    details: { fix: expect.stringMatching("tls: { ca }") },
+  });
+  // TLS is spoken there, and was not asked for.
+  const inTheClear = connect({ url: url.replace("rediss:", "redis:") });
+  await expect(inTheClear).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    details: { fix: expect.stringMatching("rediss://") },
+  });
 });
 
 test("a full server refuses what makes it fuller, and takes what makes room", async () => {
@@ -228,6 +302,10 @@ test("a full server refuses what makes it fuller, and takes what makes room", as
   await connection.command(["CONFIG", "SET", "maxmemory", "2mb"]);
   const refused = connection.once(increase, [connection.names.key("n")], ["1"]);
   await expect(refused).rejects.toMatchObject({ code: "QUEUE_FULL", retryable: true });
+  // There is no room for the library either.
+  await connection.command(["FUNCTION", "FLUSH"]);
+  const again = connection.once(increase, [connection.names.key("n")], ["1"]);
+  await expect(again).rejects.toMatchObject({ code: "QUEUE_FULL", retryable: true });
   expect(await connection.once(release, [key], [])).toBe(1);
   await connection.command(["CONFIG", "SET", "maxmemory", "0"]);
   expect(await connection.once(increase, [connection.names.key("n")], ["1"])).toBe(1);

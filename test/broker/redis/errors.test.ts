@@ -12,7 +12,7 @@ const replies: readonly (readonly [reply: string, code: string, retryable: boole
   ["OOM command not allowed when used memory > 'maxmemory'.", "QUEUE_FULL", true],
   ["MISCONF Errors writing to the AOF file: No space left", "STORE_FAILED", true],
   ["READONLY You can't write against a read only replica.", "STORE_FAILED", true],
-  ["NOREPLICAS Not enough good replicas to write.", "DURABILITY_UNAVAILABLE", true],
+  ["NOREPLICAS Not enough good replicas to write.", "STORE_FAILED", true],
   ["LOADING Redis is loading the dataset in memory", "STORE_FAILED", true],
   ["BUSY Redis is busy running a script.", "STORE_FAILED", true],
   ["NOAUTH Authentication required.", "UNAUTHORIZED", false],
@@ -20,6 +20,12 @@ const replies: readonly (readonly [reply: string, code: string, retryable: boole
   ["NOPERM this user has no permissions to run the 'eval' command", "FORBIDDEN", false],
   ["MOVED 3999 127.0.0.1:6381", "UNSUPPORTED", false],
   ["ERR unknown command 'EVALSHA', with args beginning with: ", "UNSUPPORTED", false],
+  // Redis 6.2.5, of a script that begins with #!lua.
+  [
+    "ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'",
+    "UNSUPPORTED",
+    false,
+  ],
   ["WRONGTYPE Operation against a key holding the wrong kind of value", "INTERNAL_ERROR", false],
 ];
 

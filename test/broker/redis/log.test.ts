@@ -54,7 +54,7 @@ test("what was appended while the server was killed is there once, in order, and
   });
   for (let kill = 0; kill < 4; kill++) {
     const before = positions.length;
-    await expect.poll(() => positions.length, { timeout: 10_000 }).toBeGreaterThan(before + 20);
+    await expect.poll(() => positions.length).toBeGreaterThan(before + 20);
     await server.kill();
     await server.start();
   }
@@ -70,7 +70,7 @@ test("what was appended while the server was killed is there once, in order, and
     expect(own).toEqual(expected.flat());
   }
   expect(new Set(positions).size).toBe(positions.length);
-  await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(texts.length);
+  await expect.poll(() => seen.length).toBe(texts.length);
   expect(seen).toEqual(texts);
   following.abort();
   await follow;

@@ -1,11 +1,11 @@
 import { createClient } from "@redis/client";
 import { expect, test } from "vitest";
 import type { RedisClient } from "../../../src/broker/redis/client.ts";
-import { checkOptions, type RedisBrokerOptions } from "../../../src/broker/redis/options.ts";
+import { type RedisBrokerOptions, redisSettings } from "../../../src/broker/redis/options.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 
 test("a URL is enough", () => {
-  const { where, prefix, name, clock, limits, connect } = checkOptions("redis://127.0.0.1:6380/3");
+  const { where, prefix, name, clock, limits, connect } = redisSettings("redis://127.0.0.1:6380/3");
   expect([where, prefix, name]).toEqual(["redis://127.0.0.1:6380/3", "colloquy", "colloquy"]);
   expect(clock).toBe(systemClock);
   expect(limits).toMatchObject({ leaseMs: 10_000, silenceMs: 10_000, backoffMaxMs: 1_000 });
@@ -14,11 +14,11 @@ test("a URL is enough", () => {
 
 test("a client of @redis/client can be handed in", () => {
   const client: RedisClient = createClient();
-  expect(checkOptions({ client })).toMatchObject({ client, connect: undefined });
+  expect(redisSettings({ client })).toMatchObject({ client, connect: undefined });
 });
 
 test("where the server is says nothing of who asks", () => {
-  expect(checkOptions("rediss://user:secret@example.org").where).toBe("rediss://example.org");
+  expect(redisSettings("rediss://user:secret@example.org").where).toBe("rediss://example.org");
 });
 
 const wrong: readonly (readonly [field: string, options: RedisBrokerOptions])[] = [
@@ -42,7 +42,7 @@ const wrong: readonly (readonly [field: string, options: RedisBrokerOptions])[] 
 
 for (const [field, options] of wrong) {
   test(`${field} is refused by name: ${Object.entries(options)}`.slice(0, 100), () => {
-    expect(() => checkOptions(options)).toThrow(
+    expect(() => redisSettings(options)).toThrow(
       expect.objectContaining({
         code: "INVALID_OPTION",
         details: expect.objectContaining({ field }),
@@ -52,7 +52,7 @@ for (const [field, options] of wrong) {
 }
 
 test("a refused URL is not shown: there may be a password in it", () => {
-  expect(() => checkOptions("http://user:secret@h")).toThrow(
+  expect(() => redisSettings("http://user:secret@h")).toThrow(
     expect.objectContaining({ message: expect.not.stringContaining("secret") }),
   );
 });

@@ -6,6 +6,8 @@ import {
   openRedisBroker,
   type RedisBrokerOptions,
 } from "../../../src/broker/redis/index.ts";
+import type { RedisLink } from "../../../src/broker/redis/link.ts";
+import { askServer, claimOf } from "../../../src/broker/redis/probe.ts";
 import { missingServer } from "../../support/brokers.ts";
 import { RedisServer, type RedisSettings } from "../../support/servers/redis.ts";
 
@@ -72,7 +74,7 @@ for (const [check, settings, level] of badly) {
       await client.connect();
       await client.sendCommand(["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
       const state = () => client.sendCommand(["CLUSTER", "INFO"]);
-      await expect.poll(state, { timeout: 15_000 }).toContain("state:ok");
+      await expect.poll(state).toContain("state:ok");
       client.destroy();
     }
     const broker = await open({ url: server.url });
@@ -160,7 +162,10 @@ test("a server that may not be asked claims what is certain, unverified", async 
   expect(blind.capabilities.durability).toMatchObject({ level: "none", verified: false });
 });
 
-test("a user of its own needs no more than its prefix, and is told what is missing", async () => {
+test.each([
+  ["a user of its own needs no more than its prefix, and is told what is missing", []],
+  ["nor does it need to load functions", ["-function"]],
+])("%s", async (_, denied) => {
   const server = await start();
   const admin = createClient({ url: server.url });
   admin.on("error", () => {});
@@ -168,11 +173,15 @@ test("a user of its own needs no more than its prefix, and is told what is missi
   onTestFinished(() => admin.destroy());
   await admin.sendCommand([
     ...["ACL", "SETUSER", "app", "on", ">secret", "~{mine}:*", "&*"],
-    ...["+@all", "-@dangerous", "+info", "+config|get"],
+    ...["+@all", "-@dangerous", "+info", "+config|get", ...denied],
   ]);
   const user = { url: server.url, username: "app", password: "secret" };
   const broker = await open({ ...user, prefix: "mine" });
   expect(broker.capabilities.durability.level).toBe("os");
+  const { ok, fix } = broker.checks.find(({ name }) => name === "functions") ?? {};
+  expect([ok, fix]).toEqual(
+    denied.length === 0 ? [true, ""] : [false, expect.stringContaining("FUNCTION LOAD")],
+  );
   expect(await broker.store?.put([{ key: "a", value: Buffer.from("1") }])).toMatchObject({
     kind: "stored",
   });
@@ -199,6 +208,14 @@ test("a user of its own needs no more than its prefix, and is told what is missi
     code: "FORBIDDEN",
     message: expect.stringContaining("~{PREFIX}:*"),
   });
+});
+
+test("a fork is called by its own name and version", async () => {
+  // As Valkey 8.0.1 answers, beside the version of Redis that it is compatible with.
+  const info = "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\n";
+  const send = async ([command = ""]: readonly string[]) => (command === "INFO" ? info : []);
+  const facts = await askServer({ send } as unknown as RedisLink);
+  expect(claimOf(facts).evidence["server"]).toBe("valkey 8.0.1");
 });
 
 test("the settings are read again after each reconnection", async () => {

@@ -1,7 +1,7 @@
 /** Dead letters, as they lie in their stream: see `bury` in scripts/life.ts. */
 import type { BrowseRange, DeadLetter, Failure } from "../../broker.ts";
 import type { RedisReply } from "../client.ts";
-import { decodeError } from "./states.ts";
+import { decodeError, jsonOf } from "./states.ts";
 
 /** Read at a time. */
 const partMax = 32;
@@ -15,24 +15,35 @@ export async function* deadLetters(
   let left = limit;
   for (let from = after; left > 0; ) {
     const entries = (await read(from, Math.min(left, partMax))) as readonly unknown[];
-    const letters = (entries as readonly Entry[]).map(letterOf);
-    const last = letters.at(-1);
+    const last = (entries as readonly Entry[]).at(-1);
     if (last === undefined) return;
-    from = last.number;
+    from = numberOf(last);
+    const letters = (entries as readonly Entry[])
+      .map(letterOf)
+      .filter((letter) => letter !== undefined);
     left -= letters.length;
-    yield letters;
+    if (letters.length > 0) yield letters;
   }
 }
 
-function letterOf([id, fields]: Entry): DeadLetter {
+function numberOf([id]: Entry): number {
+  return Number.parseInt(String(id), 10);
+}
+
+/** Undefined where somebody else has written what is no letter. */
+function letterOf(entry: Entry): DeadLetter | undefined {
+  const [, fields] = entry;
   const found = new Map<string, Buffer>();
   for (let index = 0; index + 1 < fields.length; index += 2) {
     found.set(String(fields[index]), fields[index + 1] as Buffer);
   }
   const bytes = (name: string): Buffer => found.get(name) ?? Buffer.alloc(0);
   const number = (name: string): number => Number(bytes(name).toString());
+  const history = jsonOf(bytes("history"));
+  const isLetter = found.has("queue") && found.has("frame") && Array.isArray(history);
+  if (!isLetter) return undefined;
   return {
-    number: Number.parseInt(String(id), 10),
+    number: numberOf(entry),
     queue: bytes("queue").toString(),
     position: number("position"),
     frame: bytes("frame"),
@@ -44,6 +55,6 @@ function letterOf([id, fields]: Entry): DeadLetter {
     },
     firstFailureMs: number("first"),
     lastFailureMs: number("last"),
-    history: JSON.parse(bytes("history").toString()) as readonly Failure[],
+    history: history as readonly Failure[],
   };
 }

@@ -24,8 +24,13 @@ export interface OfferHead {
   readonly due: number;
   /** Fence of the first. */
   readonly f: string;
-  /** Of each: position, bytes, and its attempts where there were any. */
-  readonly m: readonly (readonly [position: string, bytes: number, ...attempts: number[]])[];
+  readonly p: readonly string[];
+  /** Bytes of each frame. */
+  readonly b: readonly number[];
+  /** By position, where there were any. An empty one comes as an array or an object. */
+  readonly a: Readonly<
+    Record<string, readonly [failures: number, pickups: number, crashes: number]>
+  >;
 }
 
 /** About a message in a receiver's hands. "gone": somebody else has settled it. */

@@ -33,7 +33,7 @@ import type { RedisScript } from "../script.ts";
 import { writeArguments } from "../store.ts";
 import type { Subscriptions } from "../subscriptions.ts";
 import type { RedisTopics } from "../topics.ts";
-import { Batcher, inBatches } from "./batches.ts";
+import { inBatches } from "./batches.ts";
 import { browse } from "./browse.ts";
 import { deadLetters } from "./dead-letters.ts";
 import { enqueueOutcome, messageParameters } from "./messages.ts";
@@ -44,7 +44,7 @@ import { enqueueScript } from "./scripts/enqueue.ts";
 import { declareScript, mailboxesScript, removeScript } from "./scripts/mailboxes.ts";
 import { reportScript } from "./scripts/report.ts";
 import { settleScript } from "./scripts/settle.ts";
-import { browseScript, trackScript, unfollowScript } from "./scripts/track.ts";
+import { browseScript } from "./scripts/track.ts";
 import { QueueSession } from "./session.ts";
 import {
   type EffectTools,
@@ -52,23 +52,7 @@ import {
   settlementParameters,
   settleOutcome,
 } from "./settlements.ts";
-import { decodeTracked, type Tracked, Tracker } from "./tracker.ts";
-
-const scripts: readonly RedisScript[] = [
-  enqueueScript,
-  settleScript,
-  reportScript,
-  cancelScript,
-  answerScript,
-  trackScript,
-  unfollowScript,
-  browseScript,
-  declareScript,
-  removeScript,
-  mailboxesScript,
-  replayScript,
-  purgeScript,
-];
+import { Tracking } from "./tracking.ts";
 
 /** Names of mailboxes that are looked at in one go. */
 const namesPerCall = 512;
@@ -88,26 +72,24 @@ const crashCode = "AGENT_UNREACHABLE";
 
 export class RedisQueues implements Queues {
   readonly #connection: RedisConnection;
+  readonly #tracking: Tracking;
   readonly #session: QueueSession;
   readonly #tools: EffectTools;
   readonly #checks: CallChecks;
-  /** Whoever begins to wait for messages in one turn does so in one call. */
-  readonly #waits: Batcher<readonly string[], Tracked>;
 
   /** Before the connection is opened. */
   constructor(connection: RedisConnection, subscriptions: Subscriptions, topics: RedisTopics) {
     this.#connection = connection;
     this.#checks = new CallChecks("redis", () => abilities);
-    connection.add({}, scripts);
     const { names } = connection;
     const announced = topics.announcement(new Uint8Array(0));
     const announcement = [names.channel(deadLetterTopic), announced] as const;
-    this.#session = new QueueSession(connection, subscriptions, announcement);
-    this.#waits = new Batcher((messages) => this.#lookAtAll(messages));
+    this.#tracking = new Tracking(connection);
+    this.#session = new QueueSession(connection, subscriptions, this.#tracking, announcement);
     this.#tools = {
       channel: (topic) => names.channel(topic),
       publication: (frame) => topics.message(frame),
-      message: ({ message }) => messageParameters(message),
+      message: ({ message }) => messageParameters([message]),
       put: (write) => writeArguments(write),
     };
   }
@@ -174,31 +156,8 @@ export class RedisQueues implements Queues {
     return inBatches(settlements, settlementBytes, (batch) => this.#settle(batch));
   }
 
-  async report(reports: readonly Report[]): Promise<readonly ReportOutcome[]> {
-    if (reports.length === 0) return [];
-    const parameters: RedisArgument[] = [];
-    // The question that is open as the report is made: what is asked afterwards it says nothing of.
-    const questions: number[] = [];
-    for (const report of reports) {
-      const { queue, position, fence, kind } = report;
-      const asks = kind === "waiting-input";
-      const holder = this.#session.holderOf(fence);
-      if (asks) holder?.asks(fence, report.number);
-      questions.push(holder?.questionOf(fence) ?? 0);
-      const data = asks ? report.question : kind === "progress" ? report.data : undefined;
-      parameters.push(queue, String(position), String(fence), kind);
-      parameters.push(asks ? String(report.number) : "");
-      parameters.push(data === undefined ? "" : frameArgument(data));
-    }
-    try {
-      const answers = (await this.#once(reportScript, parameters)) as readonly Buffer[];
-      return reports.map((report, index) =>
-        this.#reported(report, questions[index] ?? 0, String(answers[index])),
-      );
-    } catch (error) {
-      const outcome = refusedOutcome(error);
-      return reports.map(() => outcome);
-    }
+  report(reports: readonly Report[]): Promise<readonly ReportOutcome[]> {
+    return inBatches(reports, reportBytes, (batch) => this.#report(batch));
   }
 
   async cancel(
@@ -217,7 +176,7 @@ export class RedisQueues implements Queues {
         const told = String(answer) as CancelOutcome | "asked";
         if (told !== "asked") return told;
         const withdrawn = await withAbort(outcome.promise, signal);
-        // Otherwise the link was lost meanwhile, and what was told with it.
+        // Otherwise what was told may have been missed.
         if (withdrawn !== undefined) return withdrawn;
       } finally {
         this.#session.forgetWithdrawal(number);
@@ -235,39 +194,8 @@ export class RedisQueues implements Queues {
     return String(await this.#once(answerScript, parameters, signal)) as AnswerOutcome;
   }
 
-  async track(
-    queue: string,
-    position: number,
-    { wait = false, onChange, signal }: TrackOptions = {},
-  ): Promise<MessageState> {
-    throwIfAborted(signal);
-    const { clock, failure } = this.#connection;
-    if (failure !== undefined) throw failure;
-    const follows = !wait || onChange !== undefined;
-    const how = wait ? (onChange === undefined ? "wait" : "follow") : "";
-    const tracker = new Tracker({
-      clock,
-      once: !wait,
-      onChange,
-      // Who follows is told what happens after this call; who only waits may be a little late.
-      ask: () => {
-        const asked = [queue, String(position), how];
-        return how === "wait" ? this.#waits.ask(asked) : this.#look(asked);
-      },
-    });
-    const forget = this.#session.track(queue, position, tracker);
-    try {
-      void tracker.ask();
-      const state = await withAbort(tracker.result.promise, signal);
-      if (!("attempts" in state)) return state;
-      this.#unfollow(queue, position, forget);
-      return state;
-    } catch (error) {
-      if (follows) this.#unfollow(queue, position, forget);
-      throw error;
-    } finally {
-      forget();
-    }
+  track(queue: string, position: number, options: TrackOptions = {}): Promise<MessageState> {
+    return this.#tracking.track(queue, position, options);
   }
 
   browse(
@@ -305,21 +233,29 @@ export class RedisQueues implements Queues {
     throwIfAborted(signal);
     const outcomes: EnqueueOutcome[] = [];
     const asked: number[] = [];
-    const parameters: RedisArgument[] = [queue, this.#connection.session];
     for (const [index, message] of batch.entries()) {
       const problem = problemOf(() => this.#checks.message(message));
       if (problem !== undefined) {
         outcomes[index] = { kind: "rejected", error: problem };
       } else {
         asked.push(index);
-        parameters.push(...messageParameters(message));
       }
     }
     if (asked.length === 0) return outcomes;
+    const { era } = this.#tracking;
+    const messages = asked.map((index) => batch[index] as QueuedMessage);
+    const parameters = [queue, this.#connection.session, ...messageParameters(messages)];
     try {
-      const answers = (await this.#once(enqueueScript, parameters, signal)) as readonly Buffer[];
+      const answers = (await this.#once(
+        enqueueScript,
+        parameters,
+        signal,
+      )) as readonly RedisReply[];
       for (const [at, index] of asked.entries()) {
-        outcomes[index] = enqueueOutcome(queue, batch[index], String(answers[at]));
+        const message = messages[at] as QueuedMessage;
+        const outcome = enqueueOutcome(queue, message, answers[at] ?? "");
+        outcomes[index] = outcome;
+        this.#tracking.stored(queue, message, outcome, era);
       }
     } catch (error) {
       const outcome = failedOutcome(error);
@@ -331,24 +267,28 @@ export class RedisQueues implements Queues {
   async #settle(batch: readonly Settlement[]): Promise<readonly SettleOutcome[]> {
     const outcomes: SettleOutcome[] = [];
     const asked: number[] = [];
-    const parameters: RedisArgument[] = [this.#connection.session, ...this.#session.announcement];
     for (const [index, settlement] of batch.entries()) {
       const problem = problemOf(() => this.#checks.settlement(settlement));
       if (problem !== undefined) {
         outcomes[index] = { kind: "refused", error: problem };
       } else {
         asked.push(index);
-        parameters.push(...settlementParameters(settlement, this.#tools));
       }
     }
     if (asked.length === 0) return outcomes;
+    const settlements = asked.map((index) => batch[index] as Settlement);
+    const parameters = [
+      this.#connection.session,
+      ...this.#session.announcement,
+      ...settlementParameters(settlements, this.#tools),
+    ];
     try {
       const answers = (await this.#once(settleScript, parameters)) as readonly RedisReply[];
       for (const [at, index] of asked.entries()) {
         const outcome = settleOutcome(answers[at] ?? "");
         outcomes[index] = outcome;
         if (outcome.kind === "refused") continue;
-        const { fence } = batch[index] as Settlement;
+        const { fence } = settlements[at] as Settlement;
         this.#session.holderOf(fence)?.release(fence);
       }
     } catch (error) {
@@ -356,6 +296,32 @@ export class RedisQueues implements Queues {
       for (const index of asked) outcomes[index] = outcome;
     }
     return outcomes;
+  }
+
+  async #report(reports: readonly Report[]): Promise<readonly ReportOutcome[]> {
+    const parameters: RedisArgument[] = [];
+    // The question that is open as the report is made: what is asked afterwards it says nothing of.
+    const questions: number[] = [];
+    for (const report of reports) {
+      const { queue, position, fence, kind } = report;
+      const asks = kind === "waiting-input";
+      const holder = this.#session.holderOf(fence);
+      if (asks) holder?.asks(fence, report.number);
+      questions.push(holder?.questionOf(fence) ?? 0);
+      const data = asks ? report.question : kind === "progress" ? report.data : undefined;
+      parameters.push(queue, String(position), String(fence), kind);
+      parameters.push(asks ? String(report.number) : "");
+      parameters.push(data === undefined ? "" : frameArgument(data));
+    }
+    try {
+      const answers = (await this.#once(reportScript, parameters)) as readonly Buffer[];
+      return reports.map((report, index) =>
+        this.#reported(report, questions[index] ?? 0, String(answers[index])),
+      );
+    } catch (error) {
+      const outcome = refusedOutcome(error);
+      return reports.map(() => outcome);
+    }
   }
 
   #reported(report: Report, question: number, answer: string): ReportOutcome {
@@ -374,24 +340,6 @@ export class RedisQueues implements Queues {
     return { kind: "refused", error: errorInfo(error) };
   }
 
-  async #look(message: readonly string[]): Promise<Tracked> {
-    const [tracked] = await this.#lookAtAll([message]);
-    return tracked as Tracked;
-  }
-
-  async #lookAtAll(messages: readonly (readonly string[])[]): Promise<readonly Tracked[]> {
-    const parameters = [this.#connection.session, ...messages.flat()];
-    const answers = await this.#read(trackScript, parameters);
-    return (answers as readonly RedisReply[]).map(decodeTracked);
-  }
-
-  #unfollow(queue: string, position: number, forget: () => void): void {
-    forget();
-    const { failure, session } = this.#connection;
-    if (failure !== undefined || this.#session.tracks(queue, position)) return;
-    this.#read(unfollowScript, [queue, String(position), session]).catch(() => {});
-  }
-
   #once(
     script: RedisScript,
     parameters: readonly RedisArgument[],
@@ -407,6 +355,11 @@ export class RedisQueues implements Queues {
   ): Promise<RedisReply> {
     return this.#connection.read(script, [this.#session.key], parameters, callOptions(signal));
   }
+}
+
+function reportBytes(report: Report): number {
+  if (report.kind === "progress") return report.data.length;
+  return report.kind === "waiting-input" ? report.question.length : 0;
 }
 
 /** What `check` throws, as the outcome of one of many. */

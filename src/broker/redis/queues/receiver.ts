@@ -78,6 +78,8 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
   #wanted = true;
   #scheduled = false;
   #due: Timer | undefined;
+  /** By the monotonic clock. */
+  #dueAtMs = Number.POSITIVE_INFINITY;
 
   constructor(owner: ReceiverOwner, id: string, queue: string, options: ReceiveOptions) {
     this.#owner = owner;
@@ -93,6 +95,11 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** The server knows it, on the present link. */
+  get known(): boolean {
+    return this.#ready;
   }
 
   get hearsNotices(): boolean {
@@ -151,10 +158,17 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
     this.#soon();
   }
 
-  /** Something becomes due then. */
+  /** Something becomes due then; what becomes due sooner is not forgotten for it. */
   wakeAfter(dueMs: number): void {
+    const { clock } = this.#owner;
+    const atMs = clock.monotonicMs() + dueMs + 1;
+    if (atMs >= this.#dueAtMs) return;
     this.#due?.cancel();
-    this.#due = this.#owner.clock.setTimer(dueMs + 1, () => this.wake());
+    this.#dueAtMs = atMs;
+    this.#due = clock.setTimer(dueMs + 1, () => {
+      this.#dueAtMs = Number.POSITIVE_INFINITY;
+      this.wake();
+    });
   }
 
   /** The server has offered messages by itself. */
@@ -163,6 +177,7 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
     this.offers += taken.deliveries.length;
     this.#took(taken);
     if (taken.more) this.wake();
+    if (this.#pendingBytes >= pendingBytesMax) this.#standBack();
   }
 
   notify(notice: Notice): void {
@@ -259,6 +274,12 @@ export class RedisReceiver implements AsyncIterableIterator<readonly Delivery[],
       this.#scheduled = false;
       void this.#take();
     });
+  }
+
+  /** Takes nothing, so that the server offers it nothing more until it asks. */
+  #standBack(): void {
+    this.#wanted = true;
+    this.#owner.take(this, 0, 0).catch(() => {});
   }
 
   async #take(): Promise<void> {

@@ -1,11 +1,10 @@
 /**
- * What a broker object has open on the queues: receivers, those who wait for messages, those who want
- * some back. It outlives links: with each new one everything is told to the server again.
+ * What a broker object has open on the queues: receivers, and those who want messages back. It outlives links: with each new one everything is told to the server again.
  */
 import type { ColloquyError } from "../../../errors.ts";
 import type { Clock, Timer } from "../../../runtime/clock.ts";
 import { Deferred } from "../../../runtime/deferred.ts";
-import type { CancelOutcome, ReceiveOptions } from "../../broker.ts";
+import type { CancelOutcome, MessageState, ReceiveOptions } from "../../broker.ts";
 import type { RedisArgument, RedisReply } from "../client.ts";
 import type { LinkPart, RedisConnection } from "../connection.ts";
 import { isReply, replyError } from "../errors.ts";
@@ -17,7 +16,7 @@ import { holdScript } from "./scripts/hold.ts";
 import { beatScript, leaveLastScript, leaveScript } from "./scripts/leave.ts";
 import { takeScript } from "./scripts/take.ts";
 import { decodeLine, decodeState } from "./states.ts";
-import type { Tracker } from "./tracker.ts";
+import type { Tracking } from "./tracking.ts";
 
 /** How often a session says within its lease that it lives. */
 const beatsPerLease = 3;
@@ -33,7 +32,7 @@ export class QueueSession implements LinkPart, ReceiverOwner {
   readonly #connection: RedisConnection;
   readonly #receivers = new Map<string, RedisReceiver>();
   readonly #holders = new Map<number, RedisReceiver>();
-  readonly #trackers = new Map<string, Set<Tracker>>();
+  readonly #tracking: Tracking;
   /** Undefined is told when the link was lost: then it is asked for anew. */
   readonly #withdrawals = new Map<number, Deferred<CancelOutcome | undefined>>();
   #serial = 0;
@@ -42,9 +41,11 @@ export class QueueSession implements LinkPart, ReceiverOwner {
   constructor(
     connection: RedisConnection,
     subscriptions: Subscriptions,
+    tracking: Tracking,
     announcement: Announcement,
   ) {
     this.#connection = connection;
+    this.#tracking = tracking;
     this.clock = connection.clock;
     this.announcement = announcement;
     const { names, session } = connection;
@@ -52,7 +53,7 @@ export class QueueSession implements LinkPart, ReceiverOwner {
       receive: (message) => this.#hear(message),
     });
     inForce.catch(() => {});
-    connection.add(this, [takeScript, holdScript, leaveScript, leaveLastScript, beatScript]);
+    connection.add(this);
   }
 
   /** The key that tells scripts where everything lies. */
@@ -76,21 +77,6 @@ export class QueueSession implements LinkPart, ReceiverOwner {
   /** Who holds the attempt here. */
   holderOf(fence: number): RedisReceiver | undefined {
     return this.#holders.get(fence);
-  }
-
-  track(queue: string, position: number, tracker: Tracker): () => void {
-    const name = trackerName(queue, position);
-    const there = this.#trackers.get(name) ?? new Set<Tracker>();
-    this.#trackers.set(name, there.add(tracker));
-    return () => {
-      tracker.stop();
-      there.delete(tracker);
-      if (there.size === 0 && this.#trackers.get(name) === there) this.#trackers.delete(name);
-    };
-  }
-
-  tracks(queue: string, position: number): boolean {
-    return this.#trackers.has(trackerName(queue, position));
   }
 
   /** A number under which the server answers once the holder of a message has. */
@@ -160,8 +146,10 @@ export class QueueSession implements LinkPart, ReceiverOwner {
 
   ready(): void {
     this.#nextBeat();
-    for (const trackers of this.#trackers.values()) {
-      for (const tracker of trackers) void tracker.ask();
+    for (const receiver of this.#receivers.values()) {
+      // They could not take anything before. Who began while the link did is not known to the server yet.
+      if (receiver.known) receiver.wake();
+      else this.gone(receiver);
     }
     for (const outcome of this.#withdrawals.values()) outcome.resolve(undefined);
   }
@@ -174,9 +162,6 @@ export class QueueSession implements LinkPart, ReceiverOwner {
   closed(error: ColloquyError): void {
     this.#beat?.cancel();
     for (const receiver of [...this.#receivers.values()]) receiver.end(false);
-    for (const trackers of [...this.#trackers.values()]) {
-      for (const tracker of trackers) tracker.fail(error);
-    }
     for (const outcome of this.#withdrawals.values()) outcome.reject(error);
   }
 
@@ -228,11 +213,18 @@ export class QueueSession implements LinkPart, ReceiverOwner {
     const parameters = [session, lease, ...this.announcement, leaves ? "1" : ""];
     const known = await link.evaluate(beatScript, [this.key], parameters);
     if (leaves || this.#connection.link !== link) return;
+    if (known === 0) this.#missed();
     for (const receiver of this.#receivers.values()) {
       // What it was offered may be somebody else's by now. Otherwise: a wake that was lost is made up for.
       if (known === 0) this.gone(receiver);
       else receiver.wake();
     }
+  }
+
+  /** Something may have ended without its being told here. */
+  #missed(): void {
+    this.#tracking.missed();
+    for (const outcome of this.#withdrawals.values()) outcome.resolve(undefined);
   }
 
   #hear(message: Buffer): void {
@@ -254,19 +246,14 @@ export class QueueSession implements LinkPart, ReceiverOwner {
         for (const receiver of this.#receivers.values()) {
           if (receiver.queue === head.q) receiver.releaseAll();
         }
+        this.#missed();
         break;
       case "live":
       case "end":
-        for (const tracker of this.#trackers.get(trackerName(head.q, head.p)) ?? []) {
-          tracker.told(decodeState(data));
-        }
+        this.#tracking.told(head.q, head.p, decodeState(data));
         break;
       case "done":
-        for (const position of head.p) {
-          for (const tracker of this.#trackers.get(trackerName(head.q, position)) ?? []) {
-            tracker.told(done);
-          }
-        }
+        for (const position of head.p) this.#tracking.told(head.q, position, done);
         break;
       case "withdrawn":
         this.#withdrawals.get(Number(head.n))?.resolve(data.toString() as CancelOutcome);
@@ -277,21 +264,20 @@ export class QueueSession implements LinkPart, ReceiverOwner {
   }
 }
 
-function trackerName(queue: string, position: number | string): string {
-  return `${position} ${queue}`;
-}
-
-const done = Object.freeze({ state: "done" });
+const done: MessageState = Object.freeze({ state: "done" });
 const fresh = Object.freeze({ failures: 0, pickups: 0, crashes: 0 });
 
-function decodeOffer({ more, due, f, m }: OfferHead, frames: Buffer): Omit<Taken, "gone"> {
-  let fence = Number(f);
+function decodeOffer(head: OfferHead, frames: Buffer): Omit<Taken, "gone"> {
+  const { more, due, f, p, b, a } = head;
+  const first = Number(f);
   let from = 0;
-  const deliveries = m.map(([position, bytes, failures, pickups = 0, crashes = 0]) => {
-    const frame = frames.subarray(from, from + bytes);
-    from += bytes;
-    const attempts = failures === undefined ? fresh : { failures, pickups, crashes };
-    return { position: Number(position), fence: fence++, frame, attempts };
+  const deliveries = p.map((position, index) => {
+    const frame = frames.subarray(from, from + (b[index] ?? 0));
+    from += frame.length;
+    const known = a[position];
+    const [failures = 0, pickups = 0, crashes = 0] = known ?? [];
+    const attempts = known === undefined ? fresh : { failures, pickups, crashes };
+    return { position: Number(position), fence: first + index, frame, attempts };
   });
   return { more: more === 1, dueMs: due, deliveries };
 }

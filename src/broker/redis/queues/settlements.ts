@@ -2,7 +2,7 @@
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../../errors.ts";
 import type { Effect, Settlement, SettleOutcome } from "../../broker.ts";
 import { frameArgument, type RedisArgument, type RedisReply } from "../client.ts";
-import { obstacleError } from "./messages.ts";
+import { areSame, obstacleError } from "./messages.ts";
 
 /** What effects need of the other ports. */
 export interface EffectTools {
@@ -17,27 +17,44 @@ export interface EffectTools {
 /** Of an error in a dead letter's history. */
 const shortCharactersMax = 2_048;
 
+/** Neighbours with the same outcome and without effects make a run. */
 export function settlementParameters(
-  { queue, position, fence, outcome, effects = [] }: Settlement,
+  settlements: readonly Settlement[],
   tools: EffectTools,
 ): readonly RedisArgument[] {
-  const parameters: RedisArgument[] = [queue, String(position), String(fence), outcome.kind];
-  if (outcome.kind === "done") {
-    const { result } = outcome;
-    parameters.push(result === undefined ? "" : frameArgument(result));
-    parameters.push(result === undefined ? "" : "result");
-  } else if ("error" in outcome) {
-    parameters.push(JSON.stringify(outcome.error), shortError(outcome.error));
-  } else {
-    parameters.push("", "");
-  }
-  const delayMs = outcome.kind === "retry" ? Math.ceil(outcome.delayMs) : 0;
-  parameters.push(String(delayMs), String(effects.length));
-  for (const effect of effects) {
-    const own = effectParameters(effect, tools);
-    parameters.push(effect.kind, String(own.length), ...own);
+  const parameters: RedisArgument[] = [];
+  let run: readonly RedisArgument[] = [];
+  let countAt = 0;
+  let count = 0;
+  for (const settlement of settlements) {
+    const { position, fence, effects = [] } = settlement;
+    const ending = endingParameters(settlement);
+    if (effects.length > 0 || !areSame(ending, run)) {
+      run = effects.length > 0 ? [] : ending;
+      count = 0;
+      countAt = parameters.length;
+      parameters.push("", ...ending, String(effects.length));
+      for (const effect of effects) {
+        const own = effectParameters(effect, tools);
+        parameters.push(effect.kind, String(own.length), ...own);
+      }
+    }
+    parameters[countAt] = String(++count);
+    parameters.push(String(position), String(fence));
   }
   return parameters;
+}
+
+function endingParameters({ queue, outcome }: Settlement): readonly RedisArgument[] {
+  if (outcome.kind === "done") {
+    const { result } = outcome;
+    if (result === undefined) return [queue, outcome.kind, "", "", "0"];
+    return [queue, outcome.kind, frameArgument(result), "result", "0"];
+  }
+  if (!("error" in outcome)) return [queue, outcome.kind, "", "", "0"];
+  const delayMs = outcome.kind === "retry" ? Math.ceil(outcome.delayMs) : 0;
+  const error = JSON.stringify(outcome.error);
+  return [queue, outcome.kind, error, shortError(outcome.error), String(delayMs)];
 }
 
 function effectParameters(effect: Effect, tools: EffectTools): readonly RedisArgument[] {
@@ -58,9 +75,9 @@ function effectParameters(effect: Effect, tools: EffectTools): readonly RedisArg
 const settled: SettleOutcome = Object.freeze({ kind: "settled" });
 const stale: SettleOutcome = Object.freeze({ kind: "stale" });
 
-/** @param answer - "settled", "stale", or why it is refused and the details of that. */
+/** @param answer - 1 settled, 0 stale, or why it is refused and the details of that. */
 export function settleOutcome(answer: RedisReply): SettleOutcome {
-  if (!Array.isArray(answer)) return String(answer) === "settled" ? settled : stale;
+  if (!Array.isArray(answer)) return answer === 1 ? settled : stale;
   const [why, ...details] = answer.map(String);
   return { kind: "refused", error: errorInfo(refusal(why ?? "", details)) };
 }

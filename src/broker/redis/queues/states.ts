@@ -35,9 +35,26 @@ export function decodeState(bytes: Buffer): MessageState {
   }
 }
 
+/** Also of what is none, because somebody else has written there. */
 export function decodeError(bytes: Buffer): ErrorInfo {
-  const error = JSON.parse(decodeUtf8("error", bytes, 0, bytes.length)) as ErrorInfo;
-  return isErrorCode(error.code) ? error : { ...error, code: "INTERNAL_ERROR" };
+  const error = jsonOf(bytes) as Partial<ErrorInfo> | undefined;
+  const {
+    code,
+    message = "the error that is stored cannot be read",
+    retryable = false,
+  } = error ?? {};
+  const known = isErrorCode(code) ? code : "INTERNAL_ERROR";
+  return { ...error, code: known, message, retryable };
+}
+
+/** Undefined where it is no object of JSON. */
+export function jsonOf(bytes: Buffer): object | undefined {
+  try {
+    const value: unknown = JSON.parse(decodeUtf8("json", bytes, 0, bytes.length));
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A line of JSON and the bytes after it. */

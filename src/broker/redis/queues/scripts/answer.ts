@@ -20,7 +20,11 @@ question.answer = data
 local hold = heldAt(q, position)
 if hold and record.phase == 'waiting-input' and openQuestion(record) == 0 then record.phase = 'started' end
 keep(q, position, record)
-if hold then notify(q, position, hold, 'input', data, number) end
+if hold then
+  notify(q, position, hold, 'input', data, number)
+  -- From now on it takes up room again.
+  stir(q, hold.receiver)
+end
 tellFollowers(q, position, record, hold)
 return 'accepted'
 `,

@@ -1,5 +1,5 @@
 import type { RedisScript } from "../../script.ts";
-import { repeatableScript } from "./script.ts";
+import { movingScript } from "./script.ts";
 
 /**
  * A receiver begins, or goes on after its connection was lost: it has what it claims, if nobody was
@@ -10,11 +10,14 @@ import { repeatableScript } from "./script.ts";
  *             then of each claim: position, fence
  *   answer    of each claim: 1 held, 2 held and waiting for input, 3 cancelled in its hands, 0 somebody else's
  */
-export const holdScript: RedisScript = repeatableScript(
+export const holdScript: RedisScript = movingScript(
   "hold",
   `
 local q = open(ARGV[1])
 local receiver, session = ARGV[2], ARGV[5]
+-- What an earlier link has sent may arrive after a later one.
+local before = string.match(call('HGET', at('receiving', q), receiver) or '', '^%d+')
+if before and tonumber(before) > tonumber(ARGV[3]) then return {} end
 call('ZADD', base .. 'sessions', time + tonumber(ARGV[6]), session)
 call('HSET', base .. 'session:' .. session, receiver, q.name)
 call('HDEL', at('waiting', q), receiver)
@@ -32,11 +35,12 @@ local function claim(position, fence)
     call('ZREM', front(l, q), position)
     call('ZREM', at('later', q), l .. ':' .. position)
     hold = { fence = fence, lane = l, key = entry.key, once = entry.guarantee == 'at-most-once', from = entry.from }
+    regained(record)
+    keep(q, position, record)
   else
     return nil
   end
   hold.receiver = receiver
-  call('XCLAIM', lane(hold.lane, q), group, receiver, 0, id(position), 'FORCE', 'JUSTID')
   call('HSET', at('held', q), position, holdText(hold))
   q.holds[position] = nil
   return hold, record
@@ -70,6 +74,7 @@ for i = 8, #ARGV, 2 do
     local lingering = held and parseHold(held)
     local mine = lingering and lingering.fence == fence
     if mine then
+      claimed[position] = true
       lingering.receiver = receiver
       call('HSET', at('linger', q), position, holdText(lingering))
     end
@@ -78,13 +83,10 @@ for i = 8, #ARGV, 2 do
 end
 
 -- Offered to it, but the answer was lost on the way: nobody saw it.
-for l in string.gmatch(q.lanes, '%d') do
-  for _, pending in ipairs(call('XPENDING', lane(l, q), group, '-', '+', 1048576, receiver)) do
-    local position = string.sub(pending[1], 1, -3)
-    local hold = not claimed[position] and heldAt(q, position)
-    if hold and hold.receiver == receiver then putBack(q, position, hold) end
-  end
+for _, position in ipairs(handsOf(q, receiver)) do
+  if not claimed[position] then putBack(q, position, heldAt(q, position)) end
 end
+endLingeringOf(q, receiver, claimed)
 wakeAll()
 return answer
 `,

@@ -1,37 +1,19 @@
 /** Receivers and sessions end: in order, or by being silent for longer than their lease. */
 import type { RedisScript } from "../../script.ts";
-import { endingScript, repeatableScript } from "./script.ts";
+import { endingScript, movingScript } from "./script.ts";
 
-const leaving = `
--- The handlers of what was cancelled in its hands are gone with it.
-local function endLingeringOf(q, receiver)
-  local all = call('HGETALL', at('linger', q))
-  for i = 1, #all, 2 do
-    local position, hold = all[i], parseHold(all[i + 1])
-    if hold.receiver == receiver then
-      call('HDEL', at('linger', q), position)
-      if hold.key then release(q, hold.lane, hold.key, position) end
-    end
-  end
-end
-
+export const leaving: string = `
 -- Gives back what the receiver holds. Without seen, everything counts as seen by somebody.
 local function endReceiver(q, receiver, crashed, seen)
-  for l in string.gmatch(q.lanes, '%d') do
-    for _, pending in ipairs(call('XPENDING', lane(l, q), group, '-', '+', 1048576, receiver)) do
-      local position = string.sub(pending[1], 1, -3)
-      local hold = heldAt(q, position)
-      if hold and hold.receiver == receiver then
-        if seen and not seen[position] and not hold.once then
-          putBack(q, position, hold)
-        else
-          abandon(q, position, hold, crashed)
-        end
-      end
+  for _, position in ipairs(handsOf(q, receiver)) do
+    local hold = heldAt(q, position)
+    if hold and seen and not seen[position] and not hold.once then
+      putBack(q, position, hold)
+    elseif hold then
+      abandon(q, position, hold, crashed)
     end
-    call('XGROUP', 'DELCONSUMER', lane(l, q), group, receiver)
   end
-  endLingeringOf(q, receiver)
+  endLingeringOf(q, receiver, {})
   call('HDEL', at('receiving', q), receiver)
   call('HDEL', at('waiting', q), receiver)
   call('HDEL', at('pushed', q), receiver)
@@ -55,7 +37,7 @@ end
  *   ARGV      queue, receiver, session, "crash" or "release", channel and message that announce dead
  *             letters, then the positions it has seen of what it holds
  */
-const leaveBody = (first: number): string => `${leaving}
+const leaveBody = (first: number): string => `
 local q = open(ARGV[${first}])
 local receiver, session = ARGV[${first + 1}], ARGV[${first + 2}]
 local seen = {}
@@ -67,10 +49,10 @@ wakeAll()
 return 'left'
 `;
 
-export const leaveScript: RedisScript = endingScript("leave", leaveBody(3));
+export const leaveScript: RedisScript = endingScript("leave queue", leaveBody(3));
 
 /** The same when the broker closes, and nothing is asked any more: what it has done it does not do again. */
-export const leaveLastScript: RedisScript = repeatableScript("leave", leaveBody(1));
+export const leaveLastScript: RedisScript = movingScript("leave queue at last", leaveBody(1));
 
 /**
  * A session says that it lives; those that have been silent for too long are ended. If nobody has said
@@ -79,16 +61,14 @@ export const leaveLastScript: RedisScript = repeatableScript("leave", leaveBody(
  *   ARGV      session, lease ms, channel and message that announce dead letters, "1" when it leaves
  *   answer    1 if it was known, 0 if it was ended meanwhile or is new
  */
-export const beatScript: RedisScript = repeatableScript(
+export const beatScript: RedisScript = movingScript(
   "beat of queues",
-  `${leaving}
+  `
 local session, lease, sessions = ARGV[1], tonumber(ARGV[2]), base .. 'sessions'
 local known = call('ZSCORE', sessions, session)
 local last = tonumber(call('HGET', base .. 'count', 'beat') or text(time))
 call('HSET', base .. 'count', 'beat', text(time))
-if time - last > lease / 2 or time < last then
-  for _, other in ipairs(call('ZRANGE', sessions, 0, -1)) do call('ZADD', sessions, time + lease, other) end
-end
+spare(sessions, last, lease)
 if ARGV[5] == '1' then
   call('ZREM', sessions, session)
   call('DEL', base .. 'session:' .. session)

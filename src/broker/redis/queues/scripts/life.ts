@@ -1,5 +1,5 @@
 /**
- * How messages end and come back. A state is one letter and its data:
+ * What is known of messages, and how they end. A state is one letter and its data:
  *
  *   D done   R done, and a result   F failed   X dead   E expired   C cancelled   W rescinded (withdrawn)
  *   U unknown: then JSON of an error, but for D, R and U
@@ -52,6 +52,18 @@ local function keep(q, position, record)
 end
 local function freshRecord()
   return { failures = 0, pickups = 0, crashes = 0, first = 0, last = 0, due = 0, past = {} }
+end
+
+-- Who held it until its lease ended has come back before anybody else was offered it: it had not vanished.
+local function regained(record)
+  record.lapsed = nil
+  if not record.blamed then return end
+  record.blamed = nil
+  record.crashes = record.crashes - 1
+  table.remove(record.past)
+  local before = record.past[#record.past]
+  record.last = before and before.at or 0
+  if not before then record.first = 0 end
 end
 
 -- Whether its handler has asked anything; the number of the question that is open, or 0.
@@ -143,7 +155,8 @@ local function finish(q, position, hold, state, record, lingers)
     local letter = string.sub(state, 1, 1)
     endWithdrawals(record, letter == 'C' and 'cancelled' or letter == 'W' and 'rescinded' or 'too-late')
   end
-  if state ~= 'D' then
+  -- That it is done goes without saying, unless those that were there before are forgotten.
+  if state ~= 'D' or tonumber(position) <= q.forgotten then
     call('HSET', at('ends', q), position, state)
     call('ZADD', at('endtimes', q), time, position)
     forgetEnds(q)
@@ -154,120 +167,5 @@ local function finish(q, position, hold, state, record, lingers)
   elseif hold.key then
     release(q, hold.lane, hold.key, position)
   end
-end
-
--- The attempt is over, and the message can be offered again when its time has come.
-local function giveBack(q, position, hold, record, due)
-  call('XACK', lane(hold.lane, q), group, id(position))
-  call('HDEL', at('held', q), position)
-  letGo(q, position)
-  record.phase, record.progress, record.followed = nil, nil, nil
-  endWithdrawals(record, 'too-late')
-  record.due = due
-  keep(q, position, record)
-  if due > time then
-    call('ZADD', at('later', q), due, hold.lane .. ':' .. position)
-    q.due = math.min(q.due or due, due)
-  else
-    call('ZADD', front(hold.lane, q), position, position)
-    q.ready = q.ready + 1
-  end
-  tellFollowers(q, position, record, false)
-end
-
--- As if it had not been offered: nobody saw it.
-local function putBack(q, position, hold)
-  call('XACK', lane(hold.lane, q), group, id(position))
-  call('HDEL', at('held', q), position)
-  letGo(q, position)
-  call('ZADD', front(hold.lane, q), position, position)
-  q.ready = q.ready + 1
-end
-
--- Notes that an attempt failed; error is JSON.
-local function failed(q, record, hold, error)
-  local past = record.past
-  past[#past + 1] = {
-    error = error, attempt = record.failures + record.crashes + 1, at = time,
-    consumer = consumerOf(q, hold.receiver),
-  }
-  while #past > 20 do table.remove(past, 1) end
-  if record.first == 0 then record.first = time end
-  record.last = time
-end
-
--- Makes the message a dead letter.
-local buried = 0
-local function bury(q, position, hold, record, error)
-  local found = call('XRANGE', lane(hold.lane, q), id(position), id(position))
-  local entry = entryOf(found[1] and found[1][2] or {})
-  local number = text(call('HINCRBY', base .. 'count', 'dead', 1))
-  local past = {}
-  for i, each in ipairs(record.past) do
-    past[i] = '{"error":' .. each.error .. ',"attempt":' .. each.attempt .. ',"atMs":' .. text(each.at) ..
-      ',"consumer":' .. cjson.encode(each.consumer) .. '}'
-  end
-  call('XADD', base .. 'dead', id(number), 'frame', entry.frame or '', 'queue', q.name,
-    'position', position, 'lane', hold.lane, 'key', entry.key and '=' .. entry.key or '',
-    'error', error, 'failures', record.failures, 'pickups', record.pickups, 'crashes', record.crashes,
-    'first', text(record.first), 'last', text(record.last), 'history', '[' .. table.concat(past, ',') .. ']')
-  buried = buried + 1
-  finish(q, position, hold, 'X' .. error, record)
-end
-
-local function unreachable(message)
-  return cjson.encode({ code = 'AGENT_UNREACHABLE', message = message, retryable = false })
-end
-
-local pickupsMax, crashesMax = 20, 3
-
--- Back to the queue, unless that happened too often.
-local function comeBack(q, position, hold, record)
-  if record.crashes >= crashesMax then
-    bury(q, position, hold, record, unreachable(record.crashes .. ' receivers vanished while they held it'))
-  elseif record.pickups >= pickupsMax then
-    bury(q, position, hold, record, unreachable('offered ' .. record.pickups .. ' times, and no handler started'))
-  else
-    giveBack(q, position, hold, record, 0)
-  end
-end
-
--- Nobody started it, says who had it: it goes back at once, unless its sender wants it back.
-local function notStarted(q, position, hold, record)
-  if record.withdrawals and #record.withdrawals > 0 then
-    finish(q, position, hold, rescinded, record)
-    return
-  end
-  record.pickups = record.pickups + 1
-  comeBack(q, position, hold, record)
-end
-
--- Its receiver has ended, and nobody knows whether a handler has started.
-local function abandon(q, position, hold, crashed)
-  local record = recordOf(q, position) or freshRecord()
-  record.fence = hold.fence
-  if hold.once then
-    finish(q, position, hold, lostOnce, record)
-  elseif record.phase == 'waiting-input' then
-    -- Whoever waits for a person may be gone many times meanwhile: it says nothing about the message.
-    record.lapsed = crashed or nil
-    comeBack(q, position, hold, record)
-  elseif crashed then
-    record.lapsed = true
-    local who = consumerOf(q, hold.receiver)
-    failed(q, record, hold, cjson.encode({
-      code = 'AGENT_UNREACHABLE', retryable = true,
-      message = (who == '' and 'its receiver' or who) .. ' vanished while it held it',
-    }))
-    record.crashes = record.crashes + 1
-    comeBack(q, position, hold, record)
-  else
-    notStarted(q, position, hold, record)
-  end
-end
-
--- The line of topic and frame that says that dead letters have come, once for each script.
-local function announce(channel, message)
-  if buried > 0 and channel ~= '' then call('PUBLISH', channel, message) end
 end
 `;

@@ -19,35 +19,30 @@ return 'declared'
 `,
 );
 
-/** ARGV: names. Everything that waits there goes; who holds or follows something is told. */
+/**
+ * ARGV: names. Everything that waits there goes. Every session is told, and asks what has become of
+ * what it has sent, follows or wants back.
+ */
 export const removeScript: RedisScript = endingScript(
   "remove",
   `
+local parts = {
+  'info', 'later', 'heads', 'parked', 'held', 'linger', 'record', 'ends', 'endtimes', 'track', 'follow',
+}
 local used = tonumber(call('HGET', base .. 'count', 'positions') or '0')
 for i = 3, #ARGV do
   local q = open(ARGV[i])
   if q.declared then
     used = math.max(used, q.next - 1)
-    local told = {}
-    for _, receiver in ipairs(call('HKEYS', at('receiving', q))) do
-      local session = sessionOf(receiver)
-      if not told[session] then tell(session, { t = 'removed', q = q.name }) end
-      told[session] = true
+    for _, session in ipairs(call('ZRANGE', base .. 'sessions', 0, -1)) do
+      tell(session, { t = 'removed', q = q.name })
     end
-    local records = call('HVALS', at('record', q))
-    for _, packed in ipairs(records) do endWithdrawals(cmsgpack.unpack(packed), 'unknown') end
-    for _, part in ipairs({ 'track', 'follow' }) do
-      for _, position in ipairs(call('HKEYS', at(part, q))) do tellEnd(q, position, 'U') end
-    end
-    for _, part in ipairs({ 'info', 'later', 'heads', 'parked', 'held', 'linger', 'record', 'ends', 'endtimes' }) do
-      call('UNLINK', at(part, q))
-    end
+    for _, part in ipairs(parts) do call('UNLINK', at(part, q)) end
     for l = 0, 3 do call('UNLINK', lane(l, q), front(l, q)) end
     call('SREM', base .. 'names', q.name)
-    q.declared, q.ready = false, 0
+    q.declared = false
   end
 end
-wakeAll()
 call('HSET', base .. 'count', 'positions', text(used))
 return 'removed'
 `,

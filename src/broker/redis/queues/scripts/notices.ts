@@ -3,34 +3,44 @@
  * with its connection is made up for when the session comes back (hold.ts, track.ts).
  */
 export const notices: string = `
+local function channelOf(session) return base .. 'n:' .. session end
+
 -- @returns whether somebody is there to hear it.
 local function tell(session, head, data)
-  return call('PUBLISH', base .. 'n:' .. session, cjson.encode(head) .. '\\n' .. (data or '')) > 0
+  return call('PUBLISH', channelOf(session), cjson.encode(head) .. '\\n' .. (data or '')) > 0
 end
 
 -- Receivers are called SESSION.NUMBER.
 local function sessionOf(receiver) return string.match(receiver, '^[^.]+') end
 
--- Set in scripts that can offer at once, see offers.ts.
+-- How much room it has only the receiver knows now: it asks.
+local function stir(q, receiver)
+  call('HDEL', at('waiting', q), receiver)
+  tell(sessionOf(receiver), { t = 'wake', r = receiver })
+end
+
+-- See offers.ts.
 local pushTo
 
--- Who has room and found nothing gets something, or looks again: as many receivers as it takes.
+-- Who has found nothing more gets something, or looks again: as many receivers as it takes. One that is
+-- full looks when it has room; it is somebody else's turn.
 local function wake(q, messages)
   while messages > 0 do
-    local receiver = call('HRANDFIELD', at('waiting', q))
+    local waiting = call('HRANDFIELD', at('waiting', q), 1, 'WITHVALUES')
+    local receiver = waiting[1]
     if not receiver then return end
-    local registered = call('HGET', at('waiting', q), receiver)
-    call('HDEL', at('waiting', q), receiver)
-    if pushTo then
-      local pushed = pushTo(q, receiver, registered)
+    local isFull = string.sub(waiting[2], -2) == ' 0'
+    if not isFull then
+      local pushed = pushTo(q, receiver, waiting[2])
       if pushed == 0 then return end
       messages = messages - (pushed or 0)
-    elseif tell(sessionOf(receiver), { t = 'wake', r = receiver }) then
-      messages = messages - 1
+    else
+      stir(q, receiver)
     end
   end
 end
 
+-- Those that are done without a result, by session and queue.
 local dones
 local function tellDones()
   for session, ofSession in pairs(dones) do
@@ -38,7 +48,7 @@ local function tellDones()
   end
 end
 
--- Messages that became final in this script, of one lane: they are taken away together.
+-- Messages that became final in this call, of one lane: they are taken away together.
 local function endedIn(q, l)
   q.lists = q.lists or {}
   local list = q.lists[l] or {}
@@ -52,7 +62,6 @@ local function takeAway()
         local last = math.min(#positions, from + 511)
         local ids = {}
         for i = from, last do ids[#ids + 1] = id(positions[i]) end
-        call('XACK', lane(l, q), group, unpack(ids))
         call('XDEL', lane(l, q), unpack(ids))
         call('HDEL', at('held', q), unpack(positions, from, last))
       end
@@ -97,9 +106,10 @@ local function consumerOf(q, receiver)
   return receiving and string.match(receiving, '^%d+ %d (.*)$') or ''
 end
 
--- Whether the queue has any such thing: most have not.
+-- Whether the queue has any such thing: most have none of them.
 local function watched(part, q)
-  if q[part] == nil then q[part] = call('EXISTS', at(part, q)) == 1 end
+  if q.plain == nil then q.plain = call('EXISTS', at('record', q), at('track', q), at('follow', q)) == 0 end
+  if q[part] == nil then q[part] = not q.plain and call('EXISTS', at(part, q)) == 1 end
   return q[part]
 end
 
@@ -118,7 +128,7 @@ end
 
 -- Who sent a message, who waits for its end and who follows it are told, once each; those that are
 -- done without a result all together, at the end of the script.
-dones = {}
+local lookers = { 'track', 'follow' }
 local function tellEndTo(session, q, position, state)
   if state ~= 'D' then
     tell(session, { t = 'end', q = q.name, p = position }, state)
@@ -131,14 +141,13 @@ local function tellEndTo(session, q, position, state)
   positions[#positions + 1] = position
 end
 local function tellEnd(q, position, state, from)
-  local told = {}
-  if from and from ~= '-' then
-    told[from] = true
-    tellEndTo(from, q, position, state)
-  end
-  for _, part in ipairs({ 'track', 'follow' }) do
+  if from == '-' then from = nil end
+  if from then tellEndTo(from, q, position, state) end
+  local told
+  for _, part in ipairs(lookers) do
     local sessions = watched(part, q) and call('HGET', at(part, q), position)
     if sessions then
+      told = told or { [from or ''] = true }
       call('HDEL', at(part, q), position)
       eachSession(sessions, function(session)
         if told[session] then return end

@@ -1,6 +1,6 @@
 /** Looking at messages: what became of one, and what waits. */
 import type { RedisScript } from "../../script.ts";
-import { lookingScript, repeatableScript } from "./script.ts";
+import { endingScript, lookingScript, movingScript } from "./script.ts";
 
 /**
  * The state of messages. One whose time has passed while nobody holds it expires now. Who has sent a
@@ -11,7 +11,7 @@ import { lookingScript, repeatableScript } from "./script.ts";
  *   answer    of each { final state } or { state now, "1" if that is all that can be known, ms until it
  *             expires or -1 }
  */
-export const trackScript: RedisScript = repeatableScript(
+export const trackScript: RedisScript = movingScript(
   "track",
   `
 local session = ARGV[1]
@@ -59,14 +59,14 @@ return answer
 `,
 );
 
-/** Nobody in the session follows the message any more. ARGV: queue, position, session. */
-export const unfollowScript: RedisScript = repeatableScript(
+/** Nobody in the session follows the message any more: once, or it could end what was begun anew. ARGV: queue, position, session. */
+export const unfollowScript: RedisScript = endingScript(
   "unfollow",
   `
-local q, position = open(ARGV[1]), ARGV[2]
+local q, position = open(ARGV[3]), ARGV[4]
 local left = {}
 eachSession(call('HGET', at('follow', q), position) or '', function(session)
-  if session ~= ARGV[3] then left[#left + 1] = session end
+  if session ~= ARGV[5] then left[#left + 1] = session end
 end)
 if #left == 0 then
   call('HDEL', at('follow', q), position)

@@ -167,7 +167,11 @@ export interface Queues {
    * more. With `ifUnstarted`, only while no handler has started it; a holder is asked. Safe to repeat.
    */
   cancel(queue: string, position: number, options?: CancelOptions): Promise<CancelOutcome>;
-  /** Answers a question of a message's handler, durably. Safe to repeat. */
+  /**
+   * Answers a question of a message's handler, durably. Safe to repeat.
+   *
+   * @throws INDETERMINATE where the question was closed when it could be sent again after a lost connection.
+   */
   answer(
     queue: string,
     position: number,
@@ -379,7 +383,10 @@ export type MessageState =
 
 export interface TrackOptions {
   readonly wait?: boolean;
-  /** With `wait`: told the state now and every change until it is final, in order; after a reconnect, the state of then. */
+  /**
+   * With `wait`: told the state now and every change until it is final, in order; after a reconnect, the state
+   * of then. What has passed by the time that word of the wish has reached the message's holder is left out.
+   */
   readonly onChange?: (state: MessageState) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -425,7 +432,7 @@ export interface Failure {
 
 export interface MailboxInfo {
   readonly queue: string;
-  /** Messages not final yet, scheduled and offered ones included. */
+  /** Messages not final yet, scheduled and offered ones included, and what settled work has sent. */
   readonly waiting: number;
   readonly offered: number;
   readonly receivers: number;
@@ -468,7 +475,10 @@ export interface StoreWrite {
   readonly ifRevision?: number;
   /** Milliseconds until the entry deletes itself. */
   readonly ttlMs?: number;
-  /** Kept in memory only: gone when the broker restarts. For presence and other soft state. */
+  /**
+   * Kept in memory only: gone when the broker restarts. For presence and other soft state. To put the
+   * value that is there already renews `ttlMs`; watchers need not be told of it.
+   */
   readonly volatile?: boolean;
   /**
    * A volatile entry that deletes itself, before `ttlMs` is over, when the broker learns that the

@@ -5,6 +5,18 @@
  */
 import { ColloquyError } from "../errors.ts";
 import type { Connect } from "../link/link.ts";
+import {
+  aboveZero,
+  aClock,
+  aFunction,
+  aRandom,
+  type Checks,
+  checkedWithin,
+  checkOptions,
+  eachOf,
+  text,
+  withDefaults,
+} from "../message/checks.ts";
 import { utf8Length } from "../message/text.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { processIdentity } from "../runtime/process.ts";
@@ -91,8 +103,9 @@ class LinkedBroker implements HubBroker {
   readonly #store: Store;
   readonly #log: Log;
 
-  constructor({ connect, clock, random, name, credential, limits = {} }: HubBrokerOptions) {
-    checkCredential(credential);
+  constructor(options: HubBrokerOptions) {
+    checkOptions(options, optionChecks);
+    const { connect, clock, random, name, credential, limits } = options;
     const shown = credential === undefined ? {} : { credential };
     const checked = checkHubBrokerLimits(limits);
     const { waitingBytesMax, callBytesMax, welcomeTimeoutMs } = checked;
@@ -156,8 +169,16 @@ class LinkedBroker implements HubBroker {
   }
 }
 
-function checkCredential(credential: string | undefined): void {
-  if (credential === undefined) return;
+const optionChecks: Checks<HubBrokerOptions> = {
+  connect: aFunction,
+  clock: aClock,
+  random: aRandom,
+  name: text,
+  credential: (_field, value) => checkCredential(value),
+  limits: checkedWithin,
+};
+
+function checkCredential(credential: unknown): void {
   if (typeof credential === "string" && utf8Length(credential) <= credentialBytesMax) return;
   const message = `credential: it is no text of at most ${credentialBytesMax} bytes`;
   throw new ColloquyError("INVALID_OPTION", message, { details: { field: "credential" } });
@@ -168,11 +189,8 @@ export function checkHubBrokerLimits(
   limits: Partial<HubBrokerLimits> = {},
   field = "limits",
 ): HubBrokerLimits {
-  for (const [name, value] of Object.entries(limits)) {
-    if (Object.hasOwn(defaultLimits, name) && value > 0 && Number.isFinite(value)) continue;
-    throw new ColloquyError("INVALID_OPTION", `${field}.${name}: ${value} is not above 0`, {
-      details: { field: `${field}.${name}`, value },
-    });
-  }
-  return { ...defaultLimits, ...limits };
+  checkOptions(limits, limitChecks, field);
+  return withDefaults(limits, defaultLimits);
 }
+
+const limitChecks = eachOf(defaultLimits, aboveZero);

@@ -1,4 +1,12 @@
 /** A broker in this process only; nothing is kept when it ends. */
+import {
+  aClock,
+  type Checks,
+  checkedWithin,
+  checkOptions,
+  text,
+  wholeNumber,
+} from "../message/checks.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Broker } from "./broker.ts";
 import { type Engine, openEngine } from "./engine/engine.ts";
@@ -20,6 +28,13 @@ export interface MemoryBroker extends Broker {
   connect(name?: string): Broker;
 }
 
+const optionChecks: Checks<MemoryBrokerOptions> = {
+  name: text,
+  bytesMax: wholeNumber(1),
+  limits: checkedWithin,
+  clock: aClock,
+};
+
 /**
  * Opens a broker with durability "none". What it holds is gone once it and every broker object that
  * `connect` gave out are closed.
@@ -27,6 +42,7 @@ export interface MemoryBroker extends Broker {
  * @throws INVALID_OPTION naming the option.
  */
 export function openMemoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
+  checkOptions(options, optionChecks);
   const { name = "memory", bytesMax, limits = {}, clock = systemClock } = options;
   const storage = new MemoryStorage(bytesMax === undefined ? {} : { bytesMax });
   const engine = openEngine({ storage, clock, name, limits });

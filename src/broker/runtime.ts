@@ -3,8 +3,8 @@
  * closed once, and guarded in between.
  */
 import { ColloquyError } from "../errors.ts";
+import { checkOptions, wholeNumber } from "../message/checks.ts";
 import type { Broker } from "./broker.ts";
-import { wholeAtLeast } from "./checks.ts";
 import { GuardedBroker, type GuardOptions } from "./guarded.ts";
 
 export interface BrokerRuntime {
@@ -27,8 +27,7 @@ export function withRuntime(
   open: () => Promise<Broker>,
   options: GuardOptions = {},
 ): BrokerRuntime {
-  const { callsInFlightMax } = options;
-  if (callsInFlightMax !== undefined) wholeAtLeast("callsInFlightMax", callsInFlightMax, 1);
+  checkOptions<GuardOptions>(options, { callsInFlightMax: wholeNumber(1) });
   return new OnceOpened(open, options);
 }
 

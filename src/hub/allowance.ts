@@ -18,15 +18,16 @@ export class Allowance {
     return this.#taken;
   }
 
-  /** @throws QUEUE_FULL. */
-  take(): void {
-    if (this.#taken >= this.#max) {
-      const message = `${this.#what}: ${this.#limit} ${this.#max} is reached`;
-      throw new ColloquyError("QUEUE_FULL", message, {
-        details: { field: this.#what, limit: this.#max },
-      });
+  /** @returns QUEUE_FULL, and nothing is taken, where there is none left. */
+  take(): ColloquyError<"QUEUE_FULL"> | undefined {
+    if (this.#taken < this.#max) {
+      this.#taken++;
+      return undefined;
     }
-    this.#taken++;
+    const message = `${this.#what}: ${this.#limit} ${this.#max} is reached`;
+    return new ColloquyError("QUEUE_FULL", message, {
+      details: { field: this.#what, limit: this.#max },
+    });
   }
 
   give(): void {

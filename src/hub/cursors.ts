@@ -48,6 +48,10 @@ export class Cursors {
     return this.more(number);
   }
 
+  has(number: number): boolean {
+    return this.#open.has(number);
+  }
+
   /** @throws NOT_FOUND when there is none of this number. */
   async more(number: number): Promise<CursorPiece> {
     const cursor = this.#open.get(number);

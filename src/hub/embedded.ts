@@ -6,7 +6,17 @@
 import type { Broker } from "../broker/broker.ts";
 import { checkLimits, type EngineLimits } from "../broker/engine/limits.ts";
 import { type HubBroker, type HubBrokerLimits, openHubBroker } from "../broker/hub.ts";
-import { ColloquyError, isColloquyError } from "../errors.ts";
+import { isColloquyError } from "../errors.ts";
+import {
+  aboveZero,
+  aClock,
+  aRandom,
+  type Checks,
+  checkedWithin,
+  checkOptions,
+  text,
+  wholeNumber,
+} from "../message/checks.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { type Random, systemRandom } from "../runtime/random.ts";
@@ -52,10 +62,8 @@ export async function openEmbedded(
   directory: string,
   options: EmbeddedOptions = {},
 ): Promise<EmbeddedBroker> {
+  checkOptions(options, optionChecks);
   const { clock = systemClock, random = systemRandom, openTimeoutMs = 10_000 } = options;
-  if (!(openTimeoutMs > 0)) {
-    throw new ColloquyError("INVALID_OPTION", `openTimeoutMs: ${openTimeoutMs}`);
-  }
   const {
     hubLimits,
     storeLimits,
@@ -104,6 +112,18 @@ export async function openEmbedded(
     }
   }
 }
+
+const optionChecks: Checks<EmbeddedOptions> = {
+  name: text,
+  clock: aClock,
+  random: aRandom,
+  openTimeoutMs: aboveZero,
+  limits: checkedWithin,
+  hubLimits: checkedWithin,
+  storeLimits: checkedWithin,
+  reserveBytes: wholeNumber(0),
+  probeModule: text,
+};
 
 function embedded(broker: HubBroker, access: Access, leaving: AbortController): EmbeddedBroker {
   return {

@@ -13,7 +13,8 @@ import type { DurabilityClaim } from "../broker/broker.ts";
 import { checkHostPort, type HostPort, hostPortText } from "../link/host-port.ts";
 import type { Listener } from "../link/link.ts";
 import { listenAt } from "../link/opening.ts";
-import { type ServerTls, serverTls } from "../link/tls.ts";
+import { serverTls } from "../link/tls.ts";
+import type { ServerTls } from "../link/tls-options.ts";
 import type { TakeUpgrade } from "../link/websocket-listener.ts";
 
 /** What is told of a hub. */

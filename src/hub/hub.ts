@@ -13,6 +13,15 @@ import type { Broker } from "../broker/broker.ts";
 import type { Hello } from "../broker/hub/operations/greeting.ts";
 import { ColloquyError } from "../errors.ts";
 import type { Link, LinkHost } from "../link/link.ts";
+import {
+  aClock,
+  aFunction,
+  type Checks,
+  checkedWithin,
+  checkOptions,
+  text,
+  withMethods,
+} from "../message/checks.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { isProcessDead, processIdentity } from "../runtime/process.ts";
 import { Allowance } from "./allowance.ts";
@@ -43,6 +52,16 @@ export interface HubOptions {
   readonly probe?: Probe;
 }
 
+const optionChecks: Checks<HubOptions> = {
+  broker: withMethods("a broker that can be shared", "connect"),
+  clock: aClock,
+  id: text,
+  authenticate: aFunction,
+  authorise: aFunction,
+  limits: checkedWithin,
+  probe: aFunction,
+};
+
 /** Ticks of the liveness clock within the silence that a session is allowed. */
 const ticksPerSilence = 6;
 
@@ -64,8 +83,9 @@ export class Hub implements SessionHost, LinkHost {
   #closed = false;
   #refused = 0;
 
-  /** @throws INVALID_OPTION naming the limit that is wrong. */
+  /** @throws INVALID_OPTION naming the option that is wrong or unknown. */
   constructor(options: HubOptions) {
+    checkOptions(options, optionChecks);
     this.id = options.id;
     this.broker = options.broker;
     this.clock = options.clock;
@@ -152,7 +172,7 @@ export class Hub implements SessionHost, LinkHost {
     const graceMs = session.local ? reconnectGraceMs : remoteReconnectGraceMs;
     const endsMs = clock.monotonicMs() + graceMs;
     const look = (): void => {
-      if (session.finished) return;
+      if (!session.suspended) return;
       const dead = hello.host === this.#host && isProcessDead(hello.process);
       if (dead || clock.monotonicMs() >= endsMs) session.abandon();
       else clock.setTimer(Math.min(deathCheckMs, endsMs - clock.monotonicMs()), look);

@@ -20,7 +20,7 @@ export {
   listenTcp,
   type TcpAddress,
 } from "../link/tcp.ts";
-export type { ClientTls, Pem, ServerTls } from "../link/tls.ts";
+export type { ClientTls, Pem, ServerTls } from "../link/tls-options.ts";
 export { connectUnix, listenUnix } from "../link/unix.ts";
 export { connectWebSocket, type WebSocketAddress } from "../link/websocket.ts";
 export {

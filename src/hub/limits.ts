@@ -1,4 +1,5 @@
 import { ColloquyError } from "../errors.ts";
+import { aboveZero, checkOptions, eachOf, withDefaults } from "../message/checks.ts";
 import { invalidMessage } from "../message/invalid.ts";
 
 export interface HubLimits {
@@ -28,8 +29,8 @@ export interface HubLimits {
   /** Bytes of one session's messages and settlements in progress before it is no longer read. Default: 64 MiB. */
   readonly inProgressBytesMax: number;
   /**
-   * Subscriptions, receivers and open calls of one session, each. Default: 250,000: an agent with a
-   * handler receives from two mailboxes.
+   * Subscriptions, receivers, open calls and tracked messages of one session, each; more are refused
+   * with QUEUE_FULL. Default: 250,000: an agent with a handler receives from two mailboxes.
    */
   readonly openMax: number;
   /** Subscriptions of all sessions; more are refused with QUEUE_FULL. Default: 1,000,000. */
@@ -52,21 +53,25 @@ export const defaultHubLimits: HubLimits = {
   subscriptionsMax: 1_000_000,
 };
 
-/** @throws INVALID_OPTION naming, within `field`, the limit that is no number above 0. */
+/** @throws INVALID_OPTION naming, within `field`, the limit that is unknown or no number above 0. */
 export function checkHubLimits(given: Partial<HubLimits> = {}, field = "limits"): HubLimits {
-  for (const [name, value] of Object.entries(given)) {
-    if (Object.hasOwn(defaultHubLimits, name) && value > 0 && Number.isFinite(value)) continue;
-    throw new ColloquyError("INVALID_OPTION", `${field}.${name}: ${value} is not above 0`, {
-      details: { field: `${field}.${name}`, value },
-    });
-  }
-  return { ...defaultHubLimits, ...given };
+  checkOptions(given, checks, field);
+  return withDefaults(given, defaultHubLimits);
 }
 
-/** @throws QUEUE_FULL when a session has as many of something open as it may. */
-export function checkOpen(what: string, open: number, { openMax }: HubLimits): void {
-  if (open < openMax) return;
-  throw new ColloquyError("QUEUE_FULL", `${what}: openMax ${openMax} is reached`, {
+const checks = eachOf(defaultHubLimits, aboveZero);
+
+/**
+ * @returns QUEUE_FULL when a session has as many of something open as it may. It is told of the one that
+ *   is too many: if its session ended, the client would come again with all of them.
+ */
+export function tooManyOpen(
+  what: string,
+  open: number,
+  { openMax }: HubLimits,
+): ColloquyError<"QUEUE_FULL"> | undefined {
+  if (open < openMax) return undefined;
+  return new ColloquyError("QUEUE_FULL", `${what}: openMax ${openMax} is reached`, {
     details: { field: what, limit: openMax },
   });
 }

@@ -12,8 +12,9 @@ export interface PacedChangesOptions {
   readonly caughtUp: () => Promise<void>;
 }
 
-/** Changes in one message: a watcher of something large is told in pieces. */
+/** Changes in one message, and the bytes of their values: far below what one message may have. */
 const changesMax = 256;
+const bytesMax = 2 * 2 ** 20;
 
 export class PacedChanges {
   readonly #options: PacedChangesOptions;
@@ -50,12 +51,15 @@ export class PacedChanges {
     }
   }
 
+  /** A watcher of something large is told in pieces. */
   #take(): readonly StoreChange[] {
     const piece: StoreChange[] = [];
+    let bytes = 0;
     for (const [key, change] of this.#kept) {
       piece.push(change);
       this.#kept.delete(key);
-      if (piece.length === changesMax) break;
+      if (change.kind === "put") bytes += change.value.length;
+      if (piece.length === changesMax || bytes >= bytesMax) break;
     }
     return piece;
   }

@@ -9,20 +9,23 @@ import {
   writeReply,
 } from "../broker/hub/operations/call.ts";
 import { readNumbered } from "../broker/hub/operations/numbered.ts";
-import { errorInfo, isColloquyError } from "../errors.ts";
+import { type ColloquyError, errorInfo, isColloquyError } from "../errors.ts";
 import { frameTypes } from "../message/frame.ts";
 import type { FrameWriter } from "../message/frame-writer.ts";
 import type { BoundEntries } from "./bound-entries.ts";
 import { type CallContext, callMethod } from "./call-methods.ts";
 import { Cursors } from "./cursors.ts";
-import { checkOpen, checkUnused } from "./limits.ts";
+import { checkUnused, tooManyOpen } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
 
 /** Calls of one session that are being answered at a time; their answers are all it can make wait. */
 const answeringMax = 64;
 
-/** These may wait for long before there is something to answer. */
-const patient: ReadonlySet<string> = new Set(["cursor.more", "log.read", "store.watch"]);
+/**
+ * What a piece of a reading counts as: so few are read in one turn, and none while more waits for the client
+ * than may. Pieces have no part in `answeringMax`, because one that follows has nothing to answer for long.
+ */
+const pieceSteps = 256;
 
 /** Answered at once and past data that waits: it takes nothing, and says little. */
 const urgent = "queues.cancel";
@@ -42,21 +45,18 @@ export class SessionCalls implements SessionPort {
     this.#bound = bound;
     session.handleInOrder(frameTypes.CALL, (frame) => {
       const call = readCall(frame);
-      checkOpen("calls", this.#open.size, session.limits);
-      checkUnused("call", this.#open.has(call.number));
+      checkUnused("call", this.#open.has(call.number) || this.#cursors.has(call.number));
+      const problem = tooManyOpen("calls", this.#open.size, session.limits);
+      if (problem !== undefined) return this.#refuse(call.number, problem);
       this.#open.set(call.number, new AbortController());
-      const answered = this.#answer(call);
-      session.guard(answered);
-      if (patient.has(call.method)) return;
-      session.occupy(
-        answered.catch(() => {}),
-        frame.end - frame.start,
-      );
+      this.#look(call, this.#answer(call), frame.end - frame.start);
     });
     session.handleInOrder(frameTypes.HANGUP, (frame) => {
       const number = readNumbered(frame);
       this.#open.get(number)?.abort();
       this.#open.delete(number);
+      // What it opened has its number; whoever hangs up before the first piece does not know it.
+      this.#cursors.close(number);
     });
   }
 
@@ -66,21 +66,42 @@ export class SessionCalls implements SessionPort {
     this.#cursors.closeAll();
   }
 
+  #refuse(number: number, problem: ColloquyError): void {
+    const { output } = this.#session;
+    writeErrorReply(output.data, number, problem.toJSON());
+    output.written();
+  }
+
+  #look(call: CallOperation, answered: Promise<void>, bytes: number): void {
+    const session = this.#session;
+    if (mayWait(call)) {
+      session.spend(pieceSteps);
+      return session.guard(answered);
+    }
+    // The holder of a message is asked, who may take long; it may be who says goodbye.
+    if (call.method !== urgent) return session.track(answered, bytes);
+    session.guard(answered);
+    session.occupy(
+      answered.catch(() => {}),
+      bytes,
+    );
+  }
+
   /** In its turn, and not before the client has read most of what it asked for earlier. */
   async #answer(call: CallOperation): Promise<void> {
     const { signal } = this.#open.get(call.number) as AbortController;
-    if (call.method === "cursor.more" || call.method === urgent) return this.#run(call, signal);
-    while (this.#answering >= answeringMax) {
-      await new Promise<void>((resolve) => this.#queue.push(resolve));
-    }
-    this.#answering++;
+    if (mayWait(call) || call.method === urgent) return this.#run(call, signal);
+    // Whoever is done hands its place to the first that waits: a call that has just come must not be before it.
+    if (this.#answering < answeringMax) this.#answering++;
+    else await new Promise<void>((resolve) => this.#queue.push(resolve));
     try {
       const { output, limits } = this.#session;
       if (output.backlogBytes > 0) await output.below(limits.backlogBytesMax);
       if (!signal.aborted) await this.#run(call, signal);
     } finally {
-      this.#answering--;
-      this.#queue.shift()?.();
+      const next = this.#queue.shift();
+      if (next === undefined) this.#answering--;
+      else next();
     }
   }
 
@@ -122,4 +143,10 @@ export class SessionCalls implements SessionPort {
     }
     output.written();
   }
+}
+
+/** For long, until there is something to answer: it must not keep others waiting, nor a goodbye. */
+function mayWait({ method, parameters }: CallOperation): boolean {
+  if (method === "cursor.more") return true;
+  return method === "log.read" && (parameters as { follow?: unknown } | null)?.follow === true;
 }

@@ -14,8 +14,11 @@ import {
 } from "../broker/hub/operations/receive.ts";
 import { ColloquyError, errorInfo, isColloquyError } from "../errors.ts";
 import { type Frame, frameTypes } from "../message/frame.ts";
-import { checkOpen, checkUnused } from "./limits.ts";
+import { checkUnused, tooManyOpen } from "./limits.ts";
 import type { SessionContext } from "./session-port.ts";
+
+/** A session ends where a notice finds so many times what its link may have waiting. */
+const noticeBacklogs = 2;
 
 export class SessionDeliveries {
   readonly #session: SessionContext;
@@ -39,8 +42,9 @@ export class SessionDeliveries {
 
   #receive(frame: Frame): void {
     const receive = readReceive(frame);
-    checkOpen("receivers", this.#receivers.size, this.#session.limits);
     checkUnused("receiver", this.#receivers.has(receive.receiver));
+    const problem = tooManyOpen("receivers", this.#receivers.size, this.#session.limits);
+    if (problem !== undefined) return this.#tellEnd(receive.receiver, problem);
     const controller = new AbortController();
     this.#receivers.set(receive.receiver, controller);
     const delivering = this.#deliver(receive, controller.signal).finally(() =>
@@ -53,6 +57,11 @@ export class SessionDeliveries {
     const { receiver, queue, hearsNotices, ...rest } = receive;
     const { output, limits } = this.#session;
     const onNotice = (notice: Notice): void => {
+      // None may be lost while the link stands; who claims what it holds is told again. Less than this
+      // is what a slow reader of something else has waiting.
+      if (output.backlogBytes >= noticeBacklogs * limits.backlogBytesMax) {
+        return this.#session.destroy();
+      }
       writeNotice(output.control, receiver, notice);
       output.written();
     };
@@ -68,8 +77,13 @@ export class SessionDeliveries {
     } catch (error) {
       // A store that failed has a successor, where the receiver goes on.
       if (isColloquyError(error, "STORE_FAILED")) throw error;
-      writeEnded(output.data, receiver, errorInfo(error));
-      output.written();
+      this.#tellEnd(receiver, error);
     }
+  }
+
+  #tellEnd(receiver: number, error: unknown): void {
+    const { output } = this.#session;
+    writeEnded(output.data, receiver, errorInfo(error));
+    output.written();
   }
 }

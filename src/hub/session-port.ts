@@ -8,6 +8,8 @@ import type { Probe } from "./probe.ts";
 export interface SessionPort {
   /** Hands on what was collected from the present chunk. */
   submit?(): void;
+  /** Another session takes its place: gives back what counts against limits of all clients. */
+  succeeded?(): void;
   /** The session is over. */
   end?(): void;
 }

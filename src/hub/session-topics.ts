@@ -19,7 +19,7 @@ import { type Frame, frameTypes } from "../message/frame.ts";
 import type { FrameWriter } from "../message/frame-writer.ts";
 import { assertPattern, assertTopic } from "../message/topic.ts";
 import { Deferred } from "../runtime/deferred.ts";
-import { checkOpen, checkUnused } from "./limits.ts";
+import { checkUnused, tooManyOpen } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
 
 /** Topics of one session that its client is spared to publish. */
@@ -36,6 +36,8 @@ export class SessionTopics implements SessionPort {
   /** LOUDs that the client has not answered. */
   readonly #unheeded = new Map<number, Deferred>();
   #louds = 0;
+  /** Its subscriptions count; once it has a successor, those of that one do. */
+  #counts = true;
   #collected: Publication[] = [];
   /** By subscription: publications that the client was too slow for, and does not know of yet. */
   readonly #dropped = new Map<number, number>();
@@ -56,6 +58,11 @@ export class SessionTopics implements SessionPort {
     const publications = this.#collected;
     this.#collected = [];
     this.#broker.topics.publish(publications);
+  }
+
+  succeeded(): void {
+    for (const _ of this.#subscriptions) this.#session.subscriptions.give();
+    this.#counts = false;
   }
 
   end(): void {
@@ -115,12 +122,10 @@ export class SessionTopics implements SessionPort {
     const { subscription: number, pattern } = readSubscribe(frame);
     assertPattern(pattern, "internal");
     checkUnused("subscription", this.#subscriptions.has(number));
-    try {
-      checkOpen("subscriptions", this.#subscriptions.size, this.#session.limits);
-      this.#session.subscriptions.take();
-    } catch (error) {
-      return this.#refuse(number, error);
-    }
+    const { limits, subscriptions } = this.#session;
+    const problem =
+      tooManyOpen("subscriptions", this.#subscriptions.size, limits) ?? subscriptions.take();
+    if (problem !== undefined) return this.#refuse(number, problem);
     const controller = new AbortController();
     this.#subscriptions.set(number, controller);
     const inForce = this.#listen(pattern, number, controller.signal);
@@ -146,7 +151,7 @@ export class SessionTopics implements SessionPort {
     const subscription = this.#subscriptions.get(number);
     if (subscription === undefined) return;
     this.#subscriptions.delete(number);
-    this.#session.subscriptions.give();
+    if (this.#counts) this.#session.subscriptions.give();
     subscription.abort();
   }
 

@@ -11,7 +11,7 @@ import {
 import { errorInfo, isColloquyError } from "../errors.ts";
 import { frameTypes } from "../message/frame.ts";
 import { HashTable } from "../runtime/hash-table.ts";
-import { checkOpen, checkUnused } from "./limits.ts";
+import { checkUnused, tooManyOpen } from "./limits.ts";
 import type { SessionContext, SessionPort } from "./session-port.ts";
 
 /**
@@ -57,10 +57,13 @@ export class SessionTracks implements SessionPort {
   }
 
   #begin(track: TrackOperation): void {
-    checkOpen("tracked messages", this.#open.size, this.#session.limits);
+    const { output, limits } = this.#session;
     checkUnused("number", this.#open.has(track.number));
     this.#session.spend(1);
-    void this.#ask(track);
+    const problem = tooManyOpen("tracked messages", this.#open.size, limits);
+    if (problem === undefined) return void this.#ask(track);
+    writeTracked(output.data, track.number, { state: "error", error: problem.toJSON() });
+    output.written();
   }
 
   /** Resolves when it was told, or postponed. */

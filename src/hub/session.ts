@@ -85,7 +85,8 @@ export class Session implements SessionContext {
   readonly #handlers: (((frame: Frame) => void) | undefined)[] = new Array(256).fill(undefined);
   readonly #work = new WorkInProgress();
   #membership: Membership | undefined;
-  #state: "open" | "suspended" | "finished" = "open";
+  /** "suspended": its link broke, and its client may come again; "succeeded": it has. */
+  #state: "open" | "suspended" | "succeeded" | "finished" = "open";
   #saidGoodbye = false;
   #silentTicks = 0;
   #steps = 0;
@@ -124,8 +125,9 @@ export class Session implements SessionContext {
     return this.#identity;
   }
 
-  get finished(): boolean {
-    return this.#state === "finished";
+  /** Its link broke, and its client has not come again yet. */
+  get suspended(): boolean {
+    return this.#state === "suspended";
   }
 
   handle(type: FrameType, handler: (frame: Frame) => void): void {
@@ -230,12 +232,14 @@ export class Session implements SessionContext {
     // Not `for await`: leaving that early would break the link before it has carried the reason.
     const chunks = this.#link.receive()[Symbol.asyncIterator]();
     let early: ReturnType<typeof chunks.next> | undefined;
-    while (!this.#saidGoodbye) {
+    while (this.#reads) {
       if (!this.#take(await (early ?? chunks.next()), receive)) return;
       early = undefined;
       while (this.#parser.paused) {
         this.#submit();
         await new Promise<void>((resolve) => this.#host.clock.defer(resolve));
+        await this.#room();
+        if (!this.#reads) return;
         this.#steps = 0;
         this.#parser.resume(receive);
       }
@@ -247,17 +251,27 @@ export class Session implements SessionContext {
         await withAbort(Promise.race([greeting, early.then(refuseData)]), patience);
         continue;
       }
-      this.#heldBackBy = "its work";
-      await this.#work.below(this.limits.inProgressBytesMax);
-      this.#heldBackBy = "its backlog";
-      await this.output.below(this.limits.backlogBytesMax);
-      this.#heldBackBy = undefined;
+      await this.#room();
     }
+  }
+
+  /** Resolves once so little of the client is being done, and waits for it, that more can be taken. */
+  async #room(): Promise<void> {
+    this.#heldBackBy = "its work";
+    await this.#work.below(this.limits.inProgressBytesMax);
+    this.#heldBackBy = "its backlog";
+    await this.output.below(this.limits.backlogBytesMax);
+    this.#heldBackBy = undefined;
+  }
+
+  /** What came behind a goodbye, or on a link that has a successor, is nobody's any more. */
+  get #reads(): boolean {
+    return this.#state === "open" && !this.#saidGoodbye;
   }
 
   /** @returns false at the end of the link. Whoever waits for more does not hold the chunk meanwhile. */
   #take({ done, value }: IteratorResult<Uint8Array>, receive: (frame: Frame) => void): boolean {
-    if (done === true) return false;
+    if (done === true || !this.#reads) return false;
     this.#silentTicks = 0;
     this.#parser.push(value, receive);
     return true;
@@ -277,9 +291,9 @@ export class Session implements SessionContext {
   async #greet(hello: Hello): Promise<void> {
     this.#identity ??= await this.#host.authenticate(hello, this.#link);
     // Meanwhile it may have been refused or given up: it must not be taken in as one that nobody ends.
-    if (this.finished) throw new ColloquyError("CLOSED", "the session has ended");
+    if (this.#state !== "open") throw new ColloquyError("CLOSED", "the session has ended");
     const predecessor = this.#host.admit(this, hello.incarnation);
-    predecessor?.suspend();
+    predecessor?.succeed();
     const broker = this.#host.connect(hello.name, this.#identity);
     this.#parser.limits = sessionLimits;
     this.handle(frameTypes.PONG, () => {});
@@ -320,9 +334,12 @@ export class Session implements SessionContext {
     predecessor?.release();
   }
 
-  /** A successor is here: nothing more comes from the old link or goes to it. */
-  suspend(): void {
-    if (this.#state === "open") this.#state = "suspended";
+  /** A successor is here, and ends it: nothing more comes from the old link or goes to it. */
+  succeed(): void {
+    if (this.#state === "open" || this.#state === "suspended") {
+      this.#state = "succeeded";
+      for (const port of this.#membership?.ports ?? []) port.succeeded?.();
+    }
     this.destroy();
   }
 

@@ -14,6 +14,7 @@ import { AsyncQueue } from "../runtime/async-queue.ts";
 import { type Clock, systemClock, type Timer } from "../runtime/clock.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import type { Connect, Link } from "./link.ts";
+import { shownUrl } from "./shown-url.ts";
 import { webSocketMessageBytesMax } from "./websocket-message.ts";
 
 /** Bytes that may wait to be written before `send` asks the caller to stop. */
@@ -51,7 +52,7 @@ export function connectBrowserWebSocket(url: string, clock: Clock = systemClock)
       // A page is never told why: not who refused, and not whether anybody did.
       socket.onclose = () => {
         forget();
-        const message = `no hub takes a WebSocket from this page at ${url}`;
+        const message = `no hub takes a WebSocket from this page at ${shownUrl(url)}`;
         reject(new ColloquyError("AGENT_UNREACHABLE", message));
       };
     });

@@ -51,9 +51,9 @@ export class FrameOutput {
     while (this.#blocked) await this.#step();
   }
 
-  /** Says that frames were written. They leave at the end of this turn at the latest. */
+  /** Says that frames were written. They leave at the end of this turn at the latest, those of control first. */
   written(): void {
-    if (this.data.length >= chunkBytes) this.#take();
+    if (this.data.length >= chunkBytes) this.flush();
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#clock.defer(() => {

@@ -5,6 +5,7 @@ import { cancelledError, onAbort } from "../runtime/abort.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Link } from "./link.ts";
 import { SocketLink, type SocketLinkOptions } from "./socket.ts";
+import { notReached } from "./tls-failure.ts";
 
 /** How long the other side may be silent until a link is open: the host, and its half of TLS. */
 const connectTimeoutMs = 10_000;
@@ -33,8 +34,7 @@ export function openLink(
       forget();
       timer.cancel();
       socket.destroy();
-      const message = `nobody listens at ${options.peer}: ${cause.message}`;
-      reject(new ColloquyError("AGENT_UNREACHABLE", message, { cause }));
+      reject(notReached(`nobody listens at ${options.peer}`, cause));
     };
     const timer = clock.setTimer(connectTimeoutMs, () => {
       refuse(new Error(`no answer for ${connectTimeoutMs} ms`));

@@ -4,6 +4,7 @@ import { ColloquyError } from "../errors.ts";
 import { AsyncQueue } from "../runtime/async-queue.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import type { Link, PeerCertificate } from "./link.ts";
+import { notReached } from "./tls-failure.ts";
 
 /** Bytes that may wait to be written before `send` asks the caller to stop; above Node's own mark. */
 const highWaterMark = 256 * 1024;
@@ -103,6 +104,7 @@ function plainBytes({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array 
 }
 
 function brokenLink(peer: string, cause: unknown): ColloquyError<"AGENT_UNREACHABLE"> {
-  const why = cause instanceof Error ? cause.message : "it was closed";
-  return new ColloquyError("AGENT_UNREACHABLE", `the link to ${peer} broke: ${why}`, { cause });
+  const what = `the link to ${peer} broke`;
+  if (cause instanceof Error) return notReached(what, cause);
+  return new ColloquyError("AGENT_UNREACHABLE", `${what}: it was closed`, { cause });
 }

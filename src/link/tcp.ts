@@ -15,18 +15,26 @@ import {
   createServer as createSecureServer,
   type TLSSocket,
 } from "node:tls";
+import { type Checks, checkedWithin, checkOptions } from "../message/checks.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { asks, checkExposure, handLink } from "./exposure.ts";
 import { checkHostPort, type HostPort, hostPortText } from "./host-port.ts";
 import type { AcceptLink, Connect, LinkHost, Listener } from "./link.ts";
 import { listenAt, openLink } from "./opening.ts";
 import { SocketLink } from "./socket.ts";
-import { type ClientTls, certificateOf, clientTls, type ServerTls, serverTls } from "./tls.ts";
+import { certificateOf, clientTls, serverTls } from "./tls.ts";
+import type { ClientTls, ServerTls } from "./tls-options.ts";
 
 export interface TcpAddress extends HostPort {
   /** Speak TLS. Default: no. */
   readonly tls?: ClientTls;
 }
+
+const addressChecks: Checks<TcpAddress> = {
+  host: checkedWithin,
+  port: checkedWithin,
+  tls: checkedWithin,
+};
 
 /** Milliseconds without traffic until the system asks whether the other side is still there. */
 const keepAliveMs = 15_000;
@@ -39,7 +47,9 @@ const handshakeTimeoutMs = 10_000;
  * @throws INVALID_OPTION naming `host`, `port` or a part of `tls`. Connecting rejects with
  *   AGENT_UNREACHABLE, also where the certificate of the other side is not trusted.
  */
-export function connectTcp({ host, port, tls }: TcpAddress, clock?: Clock): Connect {
+export function connectTcp(to: TcpAddress, clock?: Clock): Connect {
+  checkOptions(to, addressChecks);
+  const { host, port, tls } = to;
   checkHostPort({ host, port }, 1);
   const address = hostPortText({ host, port });
   if (tls === undefined) {
@@ -75,9 +85,11 @@ export interface ListenTcpOptions {
  *   AGENT_UNREACHABLE when it cannot listen there.
  */
 export async function listenTcp(
-  { host = "127.0.0.1", port, tls }: ListenTcpOptions,
+  options: ListenTcpOptions,
   take: AcceptLink | LinkHost,
 ): Promise<Listener> {
+  checkOptions<ListenTcpOptions>(options, addressChecks);
+  const { host = "127.0.0.1", port, tls } = options;
   checkHostPort({ host, port }, 0);
   checkExposure(host, asks(take) || tls?.ca !== undefined);
   const scheme = tls === undefined ? "tcp" : "tls";

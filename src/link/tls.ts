@@ -9,27 +9,15 @@ import {
   type TlsOptions,
 } from "node:tls";
 import { ColloquyError } from "../errors.ts";
+import { checkOptions } from "../message/checks.ts";
 import type { PeerCertificate } from "./link.ts";
-
-/** PEM text, or its bytes. */
-export type Pem = string | Uint8Array;
-
-export interface ClientTls {
-  /** Who may have signed the hub's certificate, instead of the authorities that Node knows. */
-  readonly ca?: Pem;
-  /** The client's own certificate, for a hub that asks for one (mutual TLS). With `key`. */
-  readonly cert?: Pem;
-  readonly key?: Pem;
-  /** The name that the hub's certificate must have. Default: the host of the URL. */
-  readonly servername?: string;
-}
-
-export interface ServerTls {
-  readonly cert: Pem;
-  readonly key: Pem;
-  /** Ask clients for certificates, and take only those signed by these (mutual TLS). Default: ask nobody. */
-  readonly ca?: Pem;
-}
+import {
+  type ClientTls,
+  clientTlsChecks,
+  type Pem,
+  type ServerTls,
+  serverTlsChecks,
+} from "./tls-options.ts";
 
 /** Of who is at the other end; undefined where no certificate was asked for. */
 export function certificateOf(socket: Duplex): PeerCertificate | undefined {
@@ -46,6 +34,7 @@ export function certificateOf(socket: Duplex): PeerCertificate | undefined {
 
 /** @throws INVALID_OPTION when the certificates or the key cannot be used. */
 export function clientTls(tls: ClientTls, host: string): ConnectionOptions {
+  checkOptions(tls, clientTlsChecks, "tls");
   const { servername = isIP(host) === 0 ? host : undefined } = tls;
   const options: ConnectionOptions = {
     ...credentials(tls),
@@ -58,6 +47,7 @@ export function clientTls(tls: ClientTls, host: string): ConnectionOptions {
 
 /** @throws INVALID_OPTION when the certificates or the key cannot be used. */
 export function serverTls(tls: ServerTls): TlsOptions {
+  checkOptions(tls, serverTlsChecks, "tls");
   const options: TlsOptions = {
     ...credentials(tls),
     ...(tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }),

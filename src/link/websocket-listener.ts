@@ -8,11 +8,20 @@ import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { ColloquyError } from "../errors.ts";
+import {
+  aboveZero,
+  type Checks,
+  checkedWithin,
+  checkOptions,
+  listOf,
+  text,
+} from "../message/checks.ts";
 import { asks, checkExposure, handLink, isLoopback } from "./exposure.ts";
 import { checkHostPort, hostPortText } from "./host-port.ts";
 import type { AcceptLink, LinkHost, Listener } from "./link.ts";
 import { listenAt } from "./opening.ts";
-import { certificateOf, type ServerTls, serverTls } from "./tls.ts";
+import { certificateOf, serverTls } from "./tls.ts";
+import type { ServerTls } from "./tls-options.ts";
 import { ServedWebSocketLink } from "./websocket-served.ts";
 import { upgradeAnswer, upgradeRefusal } from "./websocket-upgrade.ts";
 
@@ -34,6 +43,15 @@ export interface ListenWebSocketOptions extends WebSocketIntakeOptions {
   readonly patienceMs?: number;
 }
 
+const intakeChecks: Checks<WebSocketIntakeOptions> = { path: text, origins: listOf(text) };
+const listenChecks: Checks<ListenWebSocketOptions> = {
+  ...intakeChecks,
+  host: checkedWithin,
+  port: checkedWithin,
+  tls: checkedWithin,
+  patienceMs: aboveZero,
+};
+
 /** Bytes of a request's head. */
 const headBytesMax = 8_192;
 
@@ -45,6 +63,7 @@ export async function listenWebSocket(
   options: ListenWebSocketOptions,
   take: AcceptLink | LinkHost,
 ): Promise<Listener> {
+  checkOptions(options, listenChecks);
   const { host = "127.0.0.1", port, path = "/", tls } = options;
   checkHostPort({ host, port }, 0);
   checkExposure(host, asks(take) || tls?.ca !== undefined);
@@ -69,6 +88,14 @@ export async function listenWebSocket(
  * @throws INVALID_OPTION naming an origin that is none.
  */
 export function webSocketIntake(
+  options: WebSocketIntakeOptions,
+  take: AcceptLink | LinkHost,
+): TakeUpgrade {
+  checkOptions(options, intakeChecks);
+  return upgrading(options, take);
+}
+
+function upgrading(
   { path = "/", origins = [] }: WebSocketIntakeOptions,
   take: AcceptLink | LinkHost,
 ): TakeUpgrade {
@@ -121,7 +148,7 @@ export function webSocketServer(
     });
   }
   server.on("clientError", (_error, socket) => socket.destroy());
-  server.on("upgrade", webSocketIntake(options, take));
+  server.on("upgrade", upgrading(options, take));
   return server;
 }
 

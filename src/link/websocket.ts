@@ -5,11 +5,15 @@
  */
 import { WebSocket } from "ws";
 import { ColloquyError } from "../errors.ts";
+import { checkedWithin, checkOptions, text } from "../message/checks.ts";
 import { cancelledError, onAbort } from "../runtime/abort.ts";
 import { AsyncQueue } from "../runtime/async-queue.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import type { Connect, Link } from "./link.ts";
-import { type ClientTls, clientTls } from "./tls.ts";
+import { shownUrl } from "./shown-url.ts";
+import { clientTls } from "./tls.ts";
+import { notReached } from "./tls-failure.ts";
+import type { ClientTls } from "./tls-options.ts";
 import { webSocketMessageBytesMax } from "./websocket-message.ts";
 
 export { webSocketMessageBytesMax };
@@ -40,7 +44,10 @@ const handshakeTimeoutMs = 10_000;
  * @throws INVALID_OPTION naming `url` or `tls`. Connecting rejects with AGENT_UNREACHABLE, also where
  *   what answers is no hub or does not let this client in.
  */
-export function connectWebSocket({ url, tls }: WebSocketAddress): Connect {
+export function connectWebSocket(to: WebSocketAddress): Connect {
+  checkOptions<WebSocketAddress>(to, { url: text, tls: checkedWithin });
+  const { url, tls } = to;
+  const shown = shownUrl(url);
   const { protocol, hostname } = parsed(url);
   const secure = protocol === "wss:" ? clientTls(tls ?? {}, hostname.replace(/^\[|\]$/g, "")) : {};
   return (signal) => {
@@ -59,12 +66,11 @@ export function connectWebSocket({ url, tls }: WebSocketAddress): Connect {
       // Stays: giving up while it connects makes the socket complain once more.
       socket.on("error", (cause) => {
         forget();
-        const message = `nobody takes a WebSocket at ${url}: ${cause.message}`;
-        reject(new ColloquyError("AGENT_UNREACHABLE", message, { cause }));
+        reject(notReached(`nobody takes a WebSocket at ${shown}`, cause));
       });
       socket.once("open", () => {
         forget();
-        resolve(new WebSocketLink(socket, url));
+        resolve(new WebSocketLink(socket, shown));
       });
     });
   };
@@ -79,7 +85,7 @@ const waitingChunksMax = 16;
 /** The code with which both sides say that nothing more comes. */
 const orderly = 1_000;
 
-export class WebSocketLink implements Link {
+class WebSocketLink implements Link {
   readonly peer: string;
   readonly local = false;
   readonly #socket: WebSocket;
@@ -168,9 +174,13 @@ export class WebSocketLink implements Link {
 function parsed(url: string): URL {
   const found = URL.parse(url);
   if (found?.protocol === "ws:" || found?.protocol === "wss:") return found;
-  throw new ColloquyError("INVALID_OPTION", `url: ${url} is not ws://host or wss://host`, {
-    details: { field: "url", value: url },
-  });
+  throw new ColloquyError(
+    "INVALID_OPTION",
+    `url: ${shownUrl(url)} is not ws://host or wss://host`,
+    {
+      details: { field: "url", value: shownUrl(url) },
+    },
+  );
 }
 
 function brokenLink(peer: string, code: number, cause: unknown): ColloquyError {

@@ -1,84 +1,25 @@
 /** A hub and its sessions, in one thread on a virtual clock. */
 import { expect, test } from "vitest";
-import type { Broker, Delivery, QueuedMessage } from "../../src/broker/broker.ts";
+import type { Delivery } from "../../src/broker/broker.ts";
 import {
   readGoodbye,
   writeGoodbye,
   writeHello,
   writeResumed,
 } from "../../src/broker/hub/operations/greeting.ts";
-import { readNumbered } from "../../src/broker/hub/operations/numbered.ts";
-import { readDeliver, writeReceive } from "../../src/broker/hub/operations/receive.ts";
+import { readNumbered, writeNumbered } from "../../src/broker/hub/operations/numbered.ts";
 import {
   readDropped,
   writePublish,
   writeSubscribe,
 } from "../../src/broker/hub/operations/topics.ts";
-import { type HubBroker, openHubBroker } from "../../src/broker/hub.ts";
-import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { ColloquyError } from "../../src/errors.ts";
-import { Hub, type HubOptions } from "../../src/hub/hub.ts";
 import { type FrameType, frameTypes } from "../../src/message/frame.ts";
 import { processIdentity } from "../../src/runtime/process.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
-import { MemoryNetwork } from "../../src/testing/memory-network.ts";
-import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { deliveriesOf, inWorld, message, never, receiveOn, takeOne } from "./support/hub-world.ts";
 import { RawClient, someone } from "./support/raw-client.ts";
-
-const never = new AbortController().signal;
-const message: QueuedMessage = {
-  frame: Uint8Array.of(1, 2, 3),
-  lane: 2,
-  guarantee: "at-least-once",
-  id: "",
-};
-
-class World {
-  readonly clock = new VirtualClock();
-  readonly random = new SeededRandom(7);
-  readonly network = new MemoryNetwork({ clock: this.clock, random: this.random });
-  readonly broker = openMemoryBroker({ clock: this.clock });
-  readonly hub: Hub;
-
-  constructor(options: Partial<HubOptions> = {}) {
-    this.hub = new Hub({ broker: this.broker, clock: this.clock, id: "hub", ...options });
-  }
-
-  async open(): Promise<this> {
-    await this.network.listen("hub", (link) => this.hub.accept(link));
-    await this.broker.queues.declare(["jobs"]);
-    return this;
-  }
-
-  client(name: string): Promise<HubBroker> {
-    const { clock, random } = this;
-    const connect = this.network.connect("hub", name);
-    return openHubBroker({
-      connect,
-      clock,
-      random,
-      name,
-      limits: { unacknowledgedMessagesMax: 4 },
-    });
-  }
-
-  async raw(name: string, reads = true): Promise<RawClient> {
-    return new RawClient(await this.network.connect("hub", name)(never), reads);
-  }
-}
-
-/** Runs `body` while the clock of its world moves. */
-function inWorld(
-  options: Partial<HubOptions>,
-  body: (world: World) => Promise<void>,
-): () => Promise<void> {
-  return async () => {
-    const world = new World(options);
-    await world.clock.until(world.open().then(body));
-    await world.hub.close();
-  };
-}
 
 test(
   "bytes that are no frames end that link alone, with the reason",
@@ -212,6 +153,11 @@ test(
       await sleep(world.clock, 1);
     }
     expect(heard).toBe(200);
+    const reasons: boolean[] = [];
+    const onUnheard = (noRoom: boolean) => reasons.push(noRoom);
+    attentive.topics.publish(["news", "other"].map((topic) => ({ topic, frame, onUnheard })));
+    await sleep(world.clock, 1);
+    expect(reasons).toEqual([true, false]);
 
     const reading = new RawClient(slow.link);
     await sleep(world.clock, 1_000);
@@ -219,7 +165,7 @@ test(
     expect(subscription).toBe(1);
     const received = reading.frames.filter(({ type }) => type === frameTypes.PUBLISH).length;
     expect(dropped).toBeGreaterThan(0);
-    expect(received + dropped).toBe(200);
+    expect(received + dropped).toBe(201);
   }),
 );
 
@@ -244,6 +190,41 @@ test(
       .map(({ payload }) => payload.length);
     expect(sizes).toHaveLength(31);
     expect(sizes.indexOf(1)).toBeLessThan(30);
+  }),
+);
+
+test(
+  "a control publication for which there is no room ends the link instead of being lost",
+  inWorld({ limits: { backlogBytesMax: 200_000 } }, async (world) => {
+    const publisher = await world.client("publisher");
+    const slow = await world.raw("slow", false);
+    slow.write((writer) => writeHello(writer, someone));
+    await sleep(world.clock, 10);
+    slow.write((writer) => writeSubscribe(writer, 1, "news"));
+    await sleep(world.clock, 10);
+    expect(world.hub.sessions).toBe(2);
+    const frame = new Uint8Array(50_000);
+    for (let count = 0; count < 30; count++) {
+      publisher.topics.publish([{ topic: "news", frame, control: true }]);
+      await sleep(world.clock, 1);
+    }
+    await sleep(world.clock, 1_500);
+    expect(world.hub.sessions).toBe(1);
+  }),
+);
+
+test(
+  "a PONG comes behind what is said of publications before its PING",
+  inWorld({}, async (world) => {
+    const client = await world.raw("client");
+    await client.greet();
+    client.write((writer) => {
+      writePublish(writer, 1, "unheard", Uint8Array.of(1), false);
+      writeNumbered(writer, frameTypes.PING, 2);
+    });
+    await client.until(frameTypes.PONG);
+    const types = client.frames.slice(1).map(({ type }) => type);
+    expect(types).toEqual([frameTypes.UNHEARD, frameTypes.PONG]);
   }),
 );
 
@@ -375,6 +356,22 @@ test(
 );
 
 test(
+  "a client that is silent too long, and whose link stands, loses what it holds",
+  inWorld({ limits: { silenceMsMax: 6_000 } }, async (world) => {
+    const producer = await world.client("producer");
+    await producer.queues.enqueue("jobs", [message]);
+    const silent = await world.raw("silent");
+    await silent.greet();
+    receiveOn(silent, []);
+    await silent.until(frameTypes.DELIVER);
+    const begunMs = world.clock.monotonicMs();
+    expect((await takeOne(producer)).attempts.crashes).toBe(1);
+    expect(world.clock.monotonicMs() - begunMs).toBeGreaterThanOrEqual(5_000);
+    await silent.ended;
+  }),
+);
+
+test(
   "a client that only listens is not silent",
   inWorld({ limits: { silenceMsMax: 6_000 } }, async (world) => {
     const producer = await world.client("producer");
@@ -414,22 +411,3 @@ test(
     expect(await statuses.next()).toMatchObject({ value: { kind: "lost" } });
   }),
 );
-
-function receiveOn(client: RawClient, claims: readonly Delivery[], credit = 100): void {
-  const hearsNotices = false;
-  const receive = { receiver: 1, queue: "jobs", credit, consumer: "raw", claims, hearsNotices };
-  client.write((writer) => writeReceive(writer, receive));
-}
-
-function deliveriesOf(client: RawClient): readonly Delivery[] {
-  return client.frames
-    .filter(({ type }) => type === frameTypes.DELIVER)
-    .map((frame) => readDeliver(frame, "jobs"));
-}
-
-async function takeOne(broker: Broker): Promise<Delivery> {
-  const options = { credit: 1, consumer: "one" };
-  const batches = broker.queues.receive("jobs", options, never)[Symbol.asyncIterator]();
-  const { value } = await batches.next();
-  return (value as readonly Delivery[])[0] as Delivery;
-}

@@ -45,6 +45,17 @@ test("whoever lags is told the latest of each key, in the order in which they ch
   expect(sent).toEqual([[put("b", 1_001), { kind: "delete", key: "c" }, put("a", 1_002)]]);
 });
 
+test("what is large is told in pieces that one message carries", () => {
+  const { paced, sent } = open();
+  const value = new Uint8Array(2 ** 20);
+  const changes = Array.from({ length: 40 }, (_, index): StoreChange => {
+    return { kind: "put", key: `${index}`, value, revision: index + 1 };
+  });
+  paced.tell(changes);
+  expect(sent.flat()).toEqual(changes);
+  for (const piece of sent) expect(piece.length).toBeLessThanOrEqual(2);
+});
+
 test("a reset makes what was kept before it void", async () => {
   const { paced, sent, lag, catchUp } = open();
   lag();

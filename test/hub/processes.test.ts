@@ -1,4 +1,5 @@
 /** Real processes on one directory. */
+import { writeFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { openEmbedded } from "../../src/hub/embedded.ts";
 import { type Actor, Stage } from "./support/actors.ts";
@@ -92,11 +93,13 @@ test("a blocked main thread of the owner holds up nobody else", {
   const [asking, answering] = [await stage.enter(), await stage.enter()];
   answering.tell({ kind: "echo", topic: "questions" });
   await answering.until("echoing");
-  owner.tell({ kind: "block", forMs: 5_000 });
+  const until = `${owner.journal}-unblock`;
+  owner.tell({ kind: "block", until });
   await owner.until("blocking");
   asking.tell({ kind: "exchange", topic: "questions", rounds: 300, queue: "notes" });
   await asking.until("exchanged");
   expect(owner.reports.at(-1)).toEqual({ kind: "blocking" });
+  writeFileSync(until, "");
   await owner.until("unblocked");
 });
 

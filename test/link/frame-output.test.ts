@@ -52,3 +52,14 @@ test("what waits for a slow reader is not written over", () => {
   expect(textsOf(sent)).toEqual(["one"]);
   expect(output.backlogBytes).toBe("twothree".length);
 });
+
+test("control frames leave before data that was written after them, also where that fills a chunk", () => {
+  const sent: Uint8Array[] = [];
+  const output = new FrameOutput(recordingLink(sent, { room: true }), new VirtualClock());
+  output.control.text("subscribe");
+  output.written();
+  output.data.text("x".repeat(20_000));
+  output.written();
+  output.flush();
+  expect(textsOf(sent).map((text) => text.slice(0, 9))).toEqual(["subscribe", "xxxxxxxxx"]);
+});

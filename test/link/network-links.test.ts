@@ -120,8 +120,29 @@ test("a certificate that nobody vouches for is refused", async () => {
   await expect(stranger(never)).rejects.toMatchObject({
     code: "AGENT_UNREACHABLE",
     message: expect.stringMatching(/certificate/),
+    details: { fix: expect.stringMatching("tls: { ca }") },
+  });
+  const web = await listenWebSocket({ port: 0, tls: hubCertificate }, (link) => link.destroy());
+  await expect(connectWebSocket({ url: web.address })(never)).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    details: { fix: expect.stringMatching("tls: { ca }") },
   });
   await listener.close();
+  await web.close();
+});
+
+test("a port where no TLS is spoken is told as such, in one line", async () => {
+  const greeting = createServer((socket) => socket.on("error", () => {}).end("INFO {}\r\n"));
+  await new Promise<void>((resolve) => greeting.listen(0, "127.0.0.1", resolve));
+  const { port } = greeting.address() as { port: number };
+  const attempt = connectTcp({ host: "127.0.0.1", port, tls: trusting })(never);
+  await expect(attempt).rejects.toMatchObject({
+    code: "AGENT_UNREACHABLE",
+    message: expect.stringMatching(
+      /^nobody listens at tls:\S+ wrong version number; no TLS is .*$/,
+    ),
+  });
+  greeting.close();
 });
 
 test("with an authority for clients, only those with a certificate come in", async () => {

@@ -7,6 +7,7 @@
 import { ColloquyError, type ErrorInfo, errorInfo } from "../../errors.ts";
 import { ByteReader } from "../../message/byte-reader.ts";
 import { ByteWriter } from "../../message/byte-writer.ts";
+import { sameBytes } from "../../runtime/same-bytes.ts";
 import type { StoreChange, StoreEntry, StoreWrite } from "../broker.ts";
 import type { Counters } from "./counters.ts";
 import type { Group, Participant } from "./group.ts";
@@ -128,8 +129,9 @@ export class Entries implements Participant {
     } else if (expiresAtMs !== 0) {
       serial = timers.set(group, expiresAtMs, { kind: "entry", key, revision }).serial;
     }
+    const renewed = volatile && before !== undefined && isRenewal(before, value, group.nowMs);
     this.#set(group, key, { key, value, revision, expiresAtMs, serial, volatile });
-    this.#changes.push({ kind: "put", key, value, revision });
+    if (!renewed) this.#changes.push({ kind: "put", key, value, revision });
     return revision;
   }
 
@@ -235,6 +237,11 @@ function earlier(a: string | undefined, b: string | undefined): string | undefin
 
 function probe(key: string): Held {
   return { key, value: noBytes, revision: 0, expiresAtMs: 0, serial: 0, volatile: true };
+}
+
+/** Watchers are not told: what renews its entry every second would keep everybody busy. */
+function isRenewal(before: Held, value: Uint8Array, nowMs: number): boolean {
+  return before.volatile && !isOver(before, nowMs) && sameBytes(before.value, value);
 }
 
 function isOver({ expiresAtMs }: Held, nowMs: number): boolean {

@@ -1,5 +1,12 @@
 /** What bounds an engine. Every refusal names the limit it comes from. */
 import { ColloquyError } from "../../errors.ts";
+import {
+  type Checks,
+  checkOptions,
+  eachOf,
+  wholeNumber,
+  withDefaults,
+} from "../../message/checks.ts";
 import { messageFrameBytesMax } from "../../message/limits.ts";
 import type { StorageShortage } from "./storage.ts";
 
@@ -80,25 +87,18 @@ export const defaultLimits: EngineLimits = {
   reconnectGraceMs: 1_000,
 };
 
-/** Limits that may be 0: that feature is off. */
-const mayBeZero: ReadonlySet<string> = new Set([
-  "reconnectGraceMs",
-  "resultBytesMax",
-  "suspectsMax",
-]);
+const checks: Checks<EngineLimits> = {
+  ...eachOf(defaultLimits, wholeNumber(1)),
+  // At 0 that feature is off.
+  reconnectGraceMs: wholeNumber(0),
+  resultBytesMax: wholeNumber(0),
+  suspectsMax: wholeNumber(0),
+};
 
-/** @throws INVALID_OPTION naming, within `field`, the limit that is no whole number or below its minimum. */
+/** @throws INVALID_OPTION naming, within `field`, the limit that is unknown, no whole number, or below its minimum. */
 export function checkLimits(given: Partial<EngineLimits> = {}, field = "limits"): EngineLimits {
-  for (const [name, value] of Object.entries(given)) {
-    const least = mayBeZero.has(name) ? 0 : 1;
-    if (Object.hasOwn(defaultLimits, name) && Number.isSafeInteger(value) && value >= least) {
-      continue;
-    }
-    throw new ColloquyError("INVALID_OPTION", `${field}.${name}: ${value}`, {
-      details: { field: `${field}.${name}`, value },
-    });
-  }
-  return { ...defaultLimits, ...given };
+  checkOptions(given, checks, field);
+  return withDefaults(given, defaultLimits);
 }
 
 /** QUEUE_FULL: the room that is left is kept for what is there. */

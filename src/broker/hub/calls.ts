@@ -15,6 +15,8 @@ export interface CallOptions {
    * call fails with INDETERMINATE. Everything else is asked again of the next session.
    */
   readonly repeatable: boolean;
+  /** Of what may be asked again: why its answer is not known where the last of several questions got `value`. */
+  readonly unclear?: (value: unknown) => ColloquyError | undefined;
   /** Small and urgent: where data waits for a slow link it passes that, and what was called before it. Default: false. */
   readonly urgent?: boolean;
   /** With it the call stays open after its answer: called with every note, until the signal aborts. */
@@ -29,7 +31,7 @@ interface Call {
   readonly options: CallOptions;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-  sent: boolean;
+  sent: number;
   answered: boolean;
   stopListening: () => void;
 }
@@ -69,7 +71,7 @@ export class Calls implements SessionPart {
         options,
         resolve,
         reject,
-        sent: false,
+        sent: 0,
         answered: false,
         stopListening: onAbort(signal, () => this.#hangUp(number, call)),
       };
@@ -85,7 +87,7 @@ export class Calls implements SessionPart {
 
   lost(): void {
     for (const [number, call] of this.#open) {
-      if (call.options.repeatable || !call.sent) continue;
+      if (call.options.repeatable) continue;
       const message = `the hub went away before it answered ${call.method}`;
       this.#finish(number, call);
       call.reject(new ColloquyError("INDETERMINATE", message));
@@ -104,7 +106,7 @@ export class Calls implements SessionPart {
     const passes = call.options.urgent === true && output.backlogBytes > 0;
     const writer = passes ? output.control : output.data;
     writeEncodedCall(writer, number, call.method, call.payload);
-    call.sent = true;
+    call.sent++;
     output.written();
   }
 
@@ -113,7 +115,9 @@ export class Calls implements SessionPart {
     const call = this.#open.get(reply.number);
     if (call === undefined) return;
     if (call.options.onNote === undefined || !reply.ok) this.#finish(reply.number, call);
-    if (reply.ok) call.resolve(reply.value);
+    const unclear = reply.ok && call.sent > 1 ? call.options.unclear?.(reply.value) : undefined;
+    if (unclear !== undefined) call.reject(unclear);
+    else if (reply.ok) call.resolve(reply.value);
     else if (call.answered) call.options.onEnded?.(errorFromInfo(reply.error));
     else call.reject(errorFromInfo(reply.error));
     call.answered = true;

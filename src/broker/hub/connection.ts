@@ -154,11 +154,13 @@ export class HubConnection {
     this.#link = undefined;
     this.#end(closed);
     if (link === undefined) return;
+    const timer = this.#options.clock.setTimer(closeTimeoutMs, () => link.destroy());
     if (output !== undefined) {
       writeGoodbye(output.data);
       output.flush();
+      // Behind what waits for a slow link, which drops that when it closes.
+      await output.drained();
     }
-    const timer = this.#options.clock.setTimer(closeTimeoutMs, () => link.destroy());
     await link.close();
     timer.cancel();
   }

@@ -2,7 +2,7 @@
 import { type ColloquyError, errorFromInfo } from "../../errors.ts";
 import type { FrameOutput } from "../../link/frame-output.ts";
 import { type Frame, frameTypes } from "../../message/frame.ts";
-import { onAbort } from "../../runtime/abort.ts";
+import { AbortListener } from "../../runtime/abort.ts";
 import { AsyncQueue } from "../../runtime/async-queue.ts";
 import { HashTable } from "../../runtime/hash-table.ts";
 import type { Claim, Delivery, ReceiveOptions } from "../broker.ts";
@@ -12,7 +12,7 @@ import { readNotice, readNoticeReceiver } from "./operations/notice.ts";
 import { writeNumbered } from "./operations/numbered.ts";
 import { readDeliver, readDeliverReceiver, readEnded, writeReceive } from "./operations/receive.ts";
 
-interface Receiver {
+class Receiver extends AbortListener {
   readonly number: number;
   readonly queue: string;
   readonly options: ReceiveOptions;
@@ -24,7 +24,27 @@ interface Receiver {
   held: HashTable<number, Claim> | undefined;
   /** What the present chunk brought. */
   batch: Delivery[] | undefined;
-  stopListening?: () => void;
+  readonly #cancel: (receiver: Receiver) => void;
+
+  constructor(
+    number: number,
+    queue: string,
+    options: ReceiveOptions,
+    cancel: (receiver: Receiver) => void,
+  ) {
+    super();
+    this.number = number;
+    this.queue = queue;
+    this.options = options;
+    this.batches = new AsyncQueue({ onStop: () => cancel(this) });
+    this.#cancel = cancel;
+  }
+
+  override aborted(): void {
+    this.#cancel(this);
+    this.batches.takeAll();
+    this.batches.end();
+  }
 }
 
 export class Deliveries implements SessionPart {
@@ -51,16 +71,9 @@ export class Deliveries implements SessionPart {
     signal: AbortSignal,
   ): AsyncIterable<readonly Delivery[]> {
     const { failure } = this.#connection;
-    const batches = new AsyncQueue<readonly Delivery[]>({ onStop: () => this.#cancel(receiver) });
     const number = ++this.#numbers;
-    const receiver: Receiver = {
-      number,
-      queue,
-      options,
-      batches,
-      held: undefined,
-      batch: undefined,
-    };
+    const receiver = new Receiver(number, queue, options, this.#cancel);
+    const { batches } = receiver;
     for (const claim of options.claims ?? []) this.#hold(receiver, claim);
     if (failure !== undefined) {
       batches.fail(failure);
@@ -69,11 +82,8 @@ export class Deliveries implements SessionPart {
     this.#receivers.set(number, receiver);
     const { output } = this.#connection;
     if (output !== undefined) this.#announce(receiver, output);
-    receiver.stopListening = onAbort(signal, () => {
-      this.#cancel(receiver);
-      batches.takeAll();
-      batches.end();
-    });
+    if (signal.aborted) receiver.aborted();
+    else receiver.listen(signal);
     return batches;
   }
 
@@ -92,10 +102,10 @@ export class Deliveries implements SessionPart {
   }
 
   closed(error: ColloquyError): void {
-    for (const { batches, stopListening } of this.#receivers.values()) {
-      stopListening?.();
-      batches.takeAll();
-      batches.fail(error);
+    for (const receiver of this.#receivers.values()) {
+      receiver.unlisten();
+      receiver.batches.takeAll();
+      receiver.batches.fail(error);
     }
     this.#receivers.clear();
     this.#holders.clear();
@@ -150,18 +160,18 @@ export class Deliveries implements SessionPart {
     receiver.batches.fail(errorFromInfo(error));
   }
 
-  #cancel(receiver: Receiver): void {
+  readonly #cancel = (receiver: Receiver): void => {
     if (!this.#forget(receiver)) return;
     const { output } = this.#connection;
     if (output === undefined) return;
     writeNumbered(output.data, frameTypes.CANCEL, receiver.number);
     output.written();
-  }
+  };
 
   /** @returns false when it was forgotten before. */
   #forget(receiver: Receiver): boolean {
     if (!this.#receivers.delete(receiver.number)) return false;
-    receiver.stopListening?.();
+    receiver.unlisten();
     for (const { fence } of receiver.held?.values() ?? []) {
       // Another receiver may have claimed it since.
       if (this.#holders.get(fence) === receiver) this.#holders.delete(fence);

@@ -51,5 +51,9 @@ export async function shakeHands(
 }
 
 function notAnswering(link: Link): ColloquyError<"AGENT_UNREACHABLE"> {
-  return new ColloquyError("AGENT_UNREACHABLE", `${link.peer} took the link and does not answer`);
+  const message = `${link.peer} took the link and does not answer`;
+  if (!/^(tls|wss):/.test(link.peer)) return new ColloquyError("AGENT_UNREACHABLE", message);
+  // The other side need not say why it ends a handshake.
+  const fix = "does it ask for certificates? Then tls: { cert, key }, or --tls-cert and --tls-key";
+  return new ColloquyError("AGENT_UNREACHABLE", `${message}; ${fix}`, { details: { fix } });
 }

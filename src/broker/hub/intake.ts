@@ -101,6 +101,9 @@ export class Intake implements SessionPart {
     this.#waiters.push(turn);
     // A call that gives up keeps its place, so that those behind it keep theirs.
     await turn.promise;
+    // Closed since its turn came: nobody would answer it any more.
+    const { failure } = this.#connection;
+    if (failure !== undefined) throw failure;
     throwIfAborted(signal);
     const sent =
       signal === undefined

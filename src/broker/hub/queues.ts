@@ -20,6 +20,7 @@ import type {
   StoredMessage,
   TrackOptions,
 } from "../broker.ts";
+import { unclearAnswer } from "../unclear.ts";
 import type { Calls } from "./calls.ts";
 import { readCursor } from "./cursor.ts";
 import type { Deliveries } from "./deliveries.ts";
@@ -87,8 +88,9 @@ export class HubQueues implements Queues {
     signal?: AbortSignal,
   ): Promise<AnswerOutcome> {
     const parameters = { queue, position, ...answer };
-    const call = this.#parts.calls.call("queues.answer", parameters, { signal, repeatable: true });
-    return (await call) as AnswerOutcome;
+    const unclear = (value: unknown) => (value === "too-late" ? unclearAnswer() : undefined);
+    const how = { signal, repeatable: true, unclear };
+    return (await this.#parts.calls.call("queues.answer", parameters, how)) as AnswerOutcome;
   }
 
   async declare(queues: readonly string[], signal?: AbortSignal): Promise<void> {

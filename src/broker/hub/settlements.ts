@@ -2,11 +2,12 @@
  * Settlements that the hub has not answered; sent again, after the claims, when a link broke before.
  * A hub that has taken over knows that a message is final, and not by whom.
  */
-import { ColloquyError } from "../../errors.ts";
+import type { ColloquyError } from "../../errors.ts";
 import type { FrameOutput } from "../../link/frame-output.ts";
 import { frameTypes } from "../../message/frame.ts";
 import { tooLarge } from "../../message/invalid.ts";
 import type { Effect, Settlement, SettleOutcome } from "../broker.ts";
+import { unclearSettlement } from "../unclear.ts";
 import type { HubConnection, SessionPart } from "./connection.ts";
 import { operationBytesMax } from "./operations/limits.ts";
 import { readSettled, writeSettle } from "./operations/settle.ts";
@@ -22,6 +23,8 @@ interface Sent {
   readonly settlement: Settlement;
   readonly call: Call;
   readonly index: number;
+  /** How often. */
+  sent: number;
 }
 
 /** Told of every settlement after which a delivery is no longer in hand. */
@@ -31,8 +34,6 @@ export class Settlements implements SessionPart {
   readonly #connection: HubConnection;
   readonly #released: Released;
   readonly #sent = new Window<Sent>(1);
-  /** Lower numbers have been sent more than once. */
-  #repeatedBelow = 1;
 
   constructor(connection: HubConnection, released: Released) {
     this.#connection = connection;
@@ -50,16 +51,12 @@ export class Settlements implements SessionPart {
   }
 
   begun(output: FrameOutput): void {
-    this.#repeatedBelow = this.#sent.next;
-    for (const [number, { settlement }] of this.#sent.entries()) {
-      writeSettle(output.data, number, settlement);
-      output.written();
-    }
+    for (const [number, sent] of this.#sent.entries()) write(number, sent, output);
   }
 
   closed(error: ColloquyError): void {
     const outcome: SettleOutcome = { kind: "indeterminate", error: error.toJSON() };
-    for (const sent of this.#sent.takeAll()) finish(sent, outcome);
+    for (const { call, index } of this.#sent.takeAll()) finish(call, index, outcome);
   }
 
   #send(settlements: readonly Settlement[], resolve: Call["resolve"]): void {
@@ -70,13 +67,12 @@ export class Settlements implements SessionPart {
       const settlement = settlements[index] as Settlement;
       const problem = sizeProblem(settlement);
       if (problem !== undefined) {
-        finish({ settlement, call, index }, { kind: "refused", error: problem.toJSON() });
+        finish(call, index, { kind: "refused", error: problem.toJSON() });
         continue;
       }
-      const number = this.#sent.add({ settlement, call, index });
-      if (output === undefined) continue;
-      writeSettle(output.data, number, settlement);
-      output.written();
+      const sent: Sent = { settlement, call, index, sent: 0 };
+      const number = this.#sent.add(sent);
+      if (output !== undefined) write(number, sent, output);
     }
   }
 
@@ -85,20 +81,23 @@ export class Settlements implements SessionPart {
     if (sent === undefined) return;
     // Refused: nothing was kept and the lease stands, so that it can be settled otherwise.
     if (outcome.kind !== "refused") this.#released(sent.settlement);
-    const unclear = outcome.kind === "stale" && number < this.#repeatedBelow;
-    finish(sent, unclear ? settledBySomebody : outcome);
+    const unclear = outcome.kind === "stale" && sent.sent > 1;
+    finish(sent.call, sent.index, unclear ? settledBySomebody : outcome);
   }
 }
 
 const settledBySomebody: SettleOutcome = Object.freeze({
   kind: "indeterminate",
-  error: new ColloquyError(
-    "INDETERMINATE",
-    "the message is final: by this settlement, before the link broke, or by a later attempt",
-  ).toJSON(),
+  error: unclearSettlement().toJSON(),
 });
 
-function finish({ call, index }: Sent, outcome: SettleOutcome): void {
+function write(number: number, sent: Sent, output: FrameOutput): void {
+  sent.sent++;
+  writeSettle(output.data, number, sent.settlement);
+  output.written();
+}
+
+function finish(call: Call, index: number, outcome: SettleOutcome): void {
   call.outcomes[index] = outcome;
   if (--call.left === 0) call.resolve(call.outcomes);
 }

@@ -9,7 +9,7 @@ import { database, flipBit, harm } from "./damages.ts";
 import { sampleStore, temporaryDirectory } from "./stores.ts";
 
 /** More of them, and others, for a soak. */
-const flips = Number(process.env["COLLOQUY_FLIPS"] ?? extent({ ci: 2_000, here: 500 }));
+const flips = Number(process.env["COLLOQUY_FLIPS"] ?? extent({ ci: 2_000, here: 200 }));
 const cuts = Math.ceil(flips / 20);
 const seed = Number(process.env["COLLOQUY_SEED"] ?? 20);
 const timeout = 60_000 + 60 * flips;

@@ -9,6 +9,8 @@ import { log } from "./damages.ts";
 import { killedStore, temporaryDirectory } from "./stores.ts";
 
 const rounds = extent({ ci: 1_000, here: 200 });
+/** Each reads whole logs. */
+const timeout = 60_000 + 60 * rounds;
 
 const pageBytes = 4_096;
 const frameBytes = pageBytes + 24;
@@ -42,7 +44,7 @@ test("G20: a whole log is whole, whatever lies behind it", () => {
   expect(scan(Buffer.concat([bytes.subarray(0, end), Buffer.alloc(90_000, 7)]))).toBeUndefined();
 });
 
-test("G20: a log that ends anywhere is torn, not damaged", () => {
+test("G20: a log that ends anywhere is torn, not damaged", { timeout }, () => {
   const { bytes, ends } = sampleLog();
   const random = new SeededRandom(3);
   const end = ends.at(-1) as number;
@@ -55,7 +57,9 @@ test("G20: a log that ends anywhere is torn, not damaged", () => {
   }
 });
 
-test("G20: a last commit of which any sectors are missing is torn, not damaged", () => {
+test("G20: a last commit of which any sectors are missing is torn, not damaged", {
+  timeout,
+}, () => {
   const { bytes, ends } = sampleLog();
   const random = new SeededRandom(4);
   const [begin, end] = ends.slice(-2) as [number, number];
@@ -80,7 +84,7 @@ test("G20: what an older log left behind a shorter new one is no damage", () => 
   expect(scan(both)).toBeUndefined();
 });
 
-test("G20: damage with two whole commits behind it is found, wherever it is", () => {
+test("G20: damage with two whole commits behind it is found, wherever it is", { timeout }, () => {
   const { bytes, ends } = sampleLog();
   const random = new SeededRandom(5);
   const last = ends.at(-3) as number;

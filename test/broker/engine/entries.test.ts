@@ -92,6 +92,32 @@ test("an entry ends at its time also when the engine was down", async () => {
   expect(rig.memory.readNamed("entry", "a")).toBeUndefined();
 });
 
+test("a volatile entry that is put again as it is lives on, and no watcher is told", async () => {
+  const rig = new Rig();
+  const seen: StoreChange[] = [];
+  await rig.run(storeOf(rig).watch("", (changes) => seen.push(...changes), signal));
+  const lease = { key: "lease", value: bytes("1"), ttlMs: 1_000, volatile: true };
+  for (let renewal = 0; renewal < 3; renewal++) {
+    await put(rig, lease);
+    await rig.clock.advance(900);
+  }
+  expect(await get(rig, "lease")).toEqual(["1", 3]);
+  await put(rig, { ...lease, value: bytes("2") });
+  await rig.clock.advance(1_000);
+  await put(rig, lease);
+  // What is written down is told each time.
+  for (let time = 0; time < 2; time++) await put(rig, { key: "row", value: bytes("1") });
+  expect(seen.map((it) => ("key" in it ? `${it.kind} ${it.key}` : it.kind))).toEqual([
+    "reset",
+    "put lease",
+    "put lease",
+    "delete lease",
+    "put lease",
+    "put row",
+    "put row",
+  ]);
+});
+
 test("a key is durable or volatile, whichever was written last", async () => {
   const rig = new Rig();
   await put(rig, { key: "a", value: bytes("durable") });

@@ -77,6 +77,17 @@ test(
 );
 
 test(
+  "who comes when there is room does not overtake those who wait for it",
+  inWorld(async (world) => {
+    const client = await world.client();
+    const calls = Array.from({ length: 8 }, () => client.queues.enqueue("jobs", [message]));
+    const late = calls[0]?.then(() => client.queues.enqueue("jobs", [message]));
+    const outcomes = (await Promise.all([...calls, late])).flatMap((outcome) => outcome ?? []);
+    expect(outcomes.map(positionOf)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  }),
+);
+
+test(
   "a message is stored once, however often its link breaks before the answer",
   inWorld(async (world) => {
     const client = await world.client();
@@ -88,6 +99,49 @@ test(
     world.network.heal();
     expect(await sent).toEqual([{ kind: "stored", position: 1, duplicate: true }]);
     expect(await waiting(world.broker)).toBe(1);
+  }),
+);
+
+test(
+  "messages whose answers are lost are stored once each, the later ones beside the earlier",
+  inWorld(async (world) => {
+    const client = await world.client();
+    world.network.block("hub", "client");
+    const sent = [1, 2, 3].map(() => client.queues.enqueue("jobs", [message]));
+    await sleep(world.clock, 10);
+    world.network.cut("client");
+    world.network.heal();
+    const outcomes = (await Promise.all(sent)).flat();
+    expect(outcomes).toEqual(
+      [1, 2, 3].map((position) => ({ kind: "stored", position, duplicate: true })),
+    );
+    expect(await waiting(world.broker)).toBe(3);
+  }),
+);
+
+test(
+  "what is asked as soon as the hub is back is answered on a subscription from before",
+  inWorld(async (world) => {
+    const other = await world.client("other");
+    await other.topics.subscribe(
+      "question",
+      () => other.topics.publish([{ topic: "answer", frame: Uint8Array.of(2) }]),
+      never,
+    );
+    const client = await world.client();
+    let answers = 0;
+    await client.topics.subscribe("answer", () => answers++, never);
+    // So that what leaves first arrives well before the rest.
+    world.network.setConditions("client", "hub", { bytesPerMs: 1 });
+    world.network.cut("client");
+    let lost = false;
+    for await (const { kind } of changesOf(client)) {
+      if (lost && kind === "ready") break;
+      lost ||= kind === "lost";
+    }
+    client.topics.publish([{ topic: "question", frame: Uint8Array.of(1), control: true }]);
+    await sleep(world.clock, 1_000);
+    expect(answers).toBe(1);
   }),
 );
 
@@ -146,6 +200,55 @@ test(
     expect(await settled).toMatchObject([{ kind: "indeterminate" }]);
     await client.close();
     await hub.close();
+  }),
+);
+
+test(
+  "a settlement that waited for a link, and was sent once, is told for certain that it is stale",
+  inWorld(async (world) => {
+    const client = await world.client();
+    await client.queues.enqueue("jobs", [message]);
+    const options = { credit: 1, consumer: "client" };
+    const batches = client.queues.receive("jobs", options, never)[Symbol.asyncIterator]();
+    const [delivery] = (await batches.next()).value ?? [];
+    if (delivery === undefined) throw new Error("nothing was delivered");
+    world.network.block("client", "hub");
+    world.network.cut("client");
+    await sleep(world.clock, 10);
+    const settled = client.queues.settle([{ ...delivery, outcome: { kind: "done" } }]);
+    expect(await world.broker.queues.cancel("jobs", delivery.position)).toBe("cancelled");
+    world.network.heal();
+    expect(await settled).toEqual([{ kind: "stale" }]);
+  }),
+);
+
+test(
+  "what was refused is still in hand, also after a broken link",
+  inWorld(async (world) => {
+    const client = await world.client();
+    await client.queues.enqueue("jobs", [message]);
+    const options = { credit: 1, consumer: "client" };
+    const batches = client.queues.receive("jobs", options, never)[Symbol.asyncIterator]();
+    const [delivery] = (await batches.next()).value ?? [];
+    if (delivery === undefined) throw new Error("nothing was delivered");
+    const done = { ...delivery, outcome: { kind: "done" } } as const;
+    const effect = {
+      kind: "append",
+      stream: "ledger",
+      entries: [Uint8Array.of(9)],
+      at: 7,
+    } as const;
+    const refused = await client.queues.settle([{ ...done, effects: [effect] }]);
+    expect(refused).toMatchObject([{ kind: "refused", error: { code: "CONFLICT" } }]);
+    const others = world.broker.queues.receive("jobs", options, never)[Symbol.asyncIterator]();
+    let taken = false;
+    void others.next().then(() => {
+      taken = true;
+    });
+    world.network.cut("client");
+    await sleep(world.clock, 5_000);
+    expect(taken).toBe(false);
+    expect(await client.queues.settle([done])).toEqual([{ kind: "settled" }]);
   }),
 );
 
@@ -338,6 +441,41 @@ test(
 );
 
 test(
+  "a session that breaks as soon as it begins is not begun again at once for ever, one that lasted is",
+  inWorld(async (world) => {
+    const { clock, network } = world;
+    let flaky = true;
+    const links: Link[] = [];
+    await network.listen("flaky", (link) => {
+      links.push(link);
+      const writer = new FrameWriter();
+      const { capabilities } = world.broker;
+      writeWelcome(writer, { hub: "h", broker: "b", capabilities, silenceMsMax: 60_000 });
+      link.send(writer.take());
+      if (flaky) void sleep(clock, 1).then(() => link.destroy());
+    });
+    const client = await world.client("client", "flaky");
+    const delays: number[] = [];
+    void (async () => {
+      for await (const status of client.statuses(never)) {
+        if (status.kind === "lost") delays.push(status.delayMs ?? 0);
+      }
+    })();
+    await sleep(clock, 10_000);
+    // Waits are drawn from up to a second: ten seconds of them, not ten thousand tries.
+    expect(links.length).toBeGreaterThan(5);
+    expect(links.length).toBeLessThan(100);
+    flaky = false;
+    await sleep(clock, 5_000);
+    delays.length = 0;
+    links.at(-1)?.destroy();
+    await sleep(clock, 1);
+    expect(delays).toEqual([0]);
+    await client.close();
+  }),
+);
+
+test(
   "a hub that takes the link and says nothing is AGENT_UNREACHABLE",
   inWorld(async (world) => {
     await world.network.listen("mute", () => {});
@@ -352,11 +490,13 @@ test(
   inWorld(async (world) => {
     const client = await world.client();
     const { frameBytesMax } = client.capabilities;
-    const [large, fine] = await client.queues.enqueue("jobs", [
+    const [large, named, fine] = await client.queues.enqueue("jobs", [
       { ...message, frame: new Uint8Array(frameBytesMax + 1) },
+      { ...message, key: "k".repeat(65_536) },
       message,
     ]);
     expect(large).toMatchObject({ kind: "rejected", error: { code: "MESSAGE_TOO_LARGE" } });
+    expect(named).toMatchObject({ kind: "rejected", error: { code: "MESSAGE_TOO_LARGE" } });
     expect(fine).toMatchObject({ kind: "stored" });
     const result = new Uint8Array(17 * 2 ** 20);
     const claim = { queue: "jobs", position: 1, fence: 1 };

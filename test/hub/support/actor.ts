@@ -5,7 +5,7 @@
  *   acknowledged ID    the message is stored, the broker says
  *   started ID         a handler was started with it
  */
-import { appendFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import type { Delivery, QueuedMessage } from "../../../src/broker/broker.ts";
 import { openEmbedded } from "../../../src/hub/embedded.ts";
 import type { ActorOrder, ActorReport } from "./actors.ts";
@@ -57,7 +57,8 @@ async function obey(order: ActorOrder): Promise<void> {
     case "block":
       report({ kind: "blocking" });
       setImmediate(() => {
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, order.forMs);
+        const nobody = new Int32Array(new SharedArrayBuffer(4));
+        while (!existsSync(order.until)) Atomics.wait(nobody, 0, 0, 20);
         report({ kind: "unblocked" });
       });
       return;

@@ -34,7 +34,8 @@ export type ActorOrder =
       readonly rounds: number;
       readonly queue: string;
     }
-  | { readonly kind: "block"; readonly forMs: number }
+  /** Until that file is there. */
+  | { readonly kind: "block"; readonly until: string }
   | { readonly kind: "close" };
 
 export type ActorReport =

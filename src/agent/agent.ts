@@ -58,6 +58,9 @@ export interface AgentHome {
   release(agent: Agent): Promise<void>;
 }
 
+/** Of all who have no capability, however many they are. */
+const nothing: readonly string[] = Object.freeze([]);
+
 export class Agent {
   readonly weight: number;
   readonly startedMs: number;
@@ -65,7 +68,10 @@ export class Agent {
   readonly #exchange: Exchange;
   /** Made with the first thing that it says. */
   #voice: Speaker | undefined;
-  readonly #handlers: Handlers;
+  /** Those that it came with. */
+  readonly #capabilities: readonly string[];
+  /** Made with the first. */
+  #handlers: Handlers | undefined;
   readonly #inbox: Inbox;
   readonly #window: SendWindow | undefined;
   /** Made with the first. */
@@ -87,7 +93,7 @@ export class Agent {
     const rateLimit = options.rateLimit && new RateLimit(options.rateLimit, site.clock);
     const self = Object.freeze({ agent: id, type: options.type, instance: site.instance });
     this.#inbox = new Inbox(this.#exchange, self, { capacity, waitingMax, rateLimit });
-    this.#handlers = new Handlers(this.#exchange, this.#inbox, options.capabilities);
+    this.#capabilities = listOnce(options.capabilities);
     this.#window = options.sendWindow && new SendWindow(options.sendWindow);
   }
 
@@ -108,7 +114,7 @@ export class Agent {
     return {
       id: this.id,
       type: this.type,
-      capabilities: this.#handlers.capabilities,
+      capabilities: this.capabilities,
       capacity: this.capacity,
       weight: this.weight,
       status: this.#status,
@@ -118,7 +124,7 @@ export class Agent {
   }
 
   get capabilities(): readonly string[] {
-    return this.#handlers.capabilities;
+    return this.#handlers?.capabilities ?? this.#capabilities;
   }
 
   /** Handlers running and work waiting for one. */
@@ -163,7 +169,7 @@ export class Agent {
     options: HandlerOptions | BatchHandlerOptions = {},
   ): Registration {
     this.#assertStaying();
-    return this.#handlers.handle(nameOrMember, handler, options);
+    return this.#answering.handle(nameOrMember, handler, options);
   }
 
   /**
@@ -180,7 +186,7 @@ export class Agent {
     options: HandlerOptions = {},
   ): Registration {
     this.#assertStaying();
-    const registration = this.#handlers.serve(contract, implementation, options);
+    const registration = this.#answering.serve(contract, implementation, options);
     this.#announced = this.#home.announce(this);
     return {
       close: () => {
@@ -191,14 +197,15 @@ export class Agent {
   }
 
   /**
-   * Resolves once mailboxes are declared and being worked, and the others know this agent's card.
+   * Resolves once mailboxes are declared and being worked, and this agent's card is where the others
+   * watch: they know it then, or over a server a moment later.
    *
    * @throws CANCELLED, and what the broker said to the declaration.
    */
   async ready(options: WaitOptions = {}): Promise<void> {
     const signal = signalOf(options);
     throwIfAborted(signal);
-    await withAbort(Promise.all([this.#handlers.duty?.ready(), this.#announced]), signal);
+    await withAbort(Promise.all([this.#handlers?.duty?.ready(), this.#announced]), signal);
   }
 
   /**
@@ -395,6 +402,11 @@ export class Agent {
     if (this.#closing !== undefined) throw this.#closedError();
   }
 
+  get #answering(): Handlers {
+    this.#handlers ??= new Handlers(this.#exchange, this.#inbox, this.#capabilities);
+    return this.#handlers;
+  }
+
   get #speaker(): Speaker {
     this.#voice ??= Object.freeze({ from: this.#inbox.self, cause: undefined });
     return this.#voice;
@@ -434,13 +446,14 @@ export class Agent {
 
   /** For the network, which knows of the others: whether this is the youngest life of the agent. */
   stand(isYoungest: boolean): void {
-    this.#handlers.stand(isYoungest);
+    // Who has no handlers must know later that it stands aside.
+    if (this.#handlers !== undefined || !isYoungest) this.#answering.stand(isYoungest);
   }
 
   /** For the network, which closes: handlers that still run are told that it is over. */
   interrupt(): void {
     const error = this.#closedError();
-    this.#handlers.duty?.interrupt(error);
+    this.#handlers?.duty?.interrupt(error);
     this.#inbox.interrupt(error);
   }
 
@@ -449,11 +462,15 @@ export class Agent {
     this.#announced = this.#home.announce(this);
     this.#subscriptions?.close();
     const error = this.#closedError();
-    this.#handlers.duty?.stop(error);
+    this.#handlers?.duty?.stop(error);
     this.#window?.close(error);
     await this.#inbox.drain(error);
     this.#closed = true;
-    await this.#handlers.duty?.close();
+    await this.#handlers?.duty?.close();
     await this.#home.release(this);
   }
+}
+
+function listOnce(capabilities: readonly string[]): readonly string[] {
+  return capabilities.length === 0 ? nothing : Object.freeze([...new Set(capabilities)]);
 }

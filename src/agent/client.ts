@@ -9,7 +9,7 @@ import type {
 } from "../exchange/options.ts";
 import type { StreamReply } from "../exchange/requests/stream.ts";
 import { type Address, assertAddress } from "../message/address.ts";
-import { type Checks, checkOptions } from "../message/checks.ts";
+import { anObject } from "../message/checks.ts";
 import type {
   AnySchema,
   CommandDefinition,
@@ -55,13 +55,12 @@ export interface ClientAgent {
   publish(topic: string, data?: unknown, options?: PublishOptions): Promise<void>;
 }
 
-const toChecks: Checks<To> = { to: (field, value) => assertAddress(value, field) };
-
 export function makeClient<Of extends Protocol>(agent: ClientAgent, contract: Of): Client<Of> {
   const calls = Object.entries(contract).map(([key, { kind, name }]) => {
     const call = (input: unknown, options: RequestOptions & SendOptions & To = {}) => {
-      checkOptions(options, toChecks);
+      anObject("options", options);
       const { to = `skill:${name}` as const, ...rest } = options;
+      assertAddress(to, "to");
       switch (kind) {
         case "request":
           return agent.request(to, name, input, rest);
@@ -70,7 +69,7 @@ export function makeClient<Of extends Protocol>(agent: ClientAgent, contract: Of
         case "command":
           return agent.send(to, name, input, rest);
         case "event":
-          return agent.publish(name, input, rest);
+          return agent.publish(name, input, options);
         default:
           throw new ColloquyError("INVALID_OPTION", `unknown kind of member: ${String(kind)}`);
       }

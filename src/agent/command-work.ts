@@ -19,6 +19,7 @@ import {
 } from "../errors.ts";
 import { type Mandate, mandateOf, type Run } from "../exchange/causality/mandate.ts";
 import type { StagedEffect } from "../exchange/effects.ts";
+import { closed } from "../exchange/failures.ts";
 import { packValue } from "../exchange/packed.ts";
 import { notAskedInChunks } from "../exchange/requests/local-call.ts";
 import type { AskOptions } from "../exchange/requests/questions.ts";
@@ -32,12 +33,12 @@ import { DurableQuestions } from "./durable-questions.ts";
 /** What a command needs of the agent that holds it. */
 export interface CommandHome {
   readonly site: Site;
-  readonly settle: (settlement: Settlement) => Promise<SettleOutcome>;
-  readonly report: (report: Report) => Promise<ReportOutcome>;
-  /** It is no longer in hand. */
-  readonly release: (work: CommandWork) => void;
   /** Why nobody may wait here any more. */
-  readonly closing: () => ColloquyError | undefined;
+  readonly closing: ColloquyError | undefined;
+  settle(settlement: Settlement): Promise<SettleOutcome>;
+  report(report: Report): Promise<ReportOutcome>;
+  /** It is no longer in hand. */
+  release(work: CommandWork): void;
 }
 
 export class CommandWork implements Work {
@@ -134,7 +135,7 @@ export class CommandWork implements Work {
   }
 
   ask(question: unknown, options: AskOptions): Promise<unknown> {
-    const closing = this.#home.closing();
+    const { closing } = this.#home;
     if (closing !== undefined) {
       this.#left = "always";
       return Promise.reject(closing);
@@ -214,13 +215,14 @@ export class CommandWork implements Work {
   }
 
   get #asking(): DurableQuestions {
-    const { site, report } = this.#home;
+    const home = this.#home;
     this.#questions ??= new DurableQuestions({
-      clock: site.clock,
+      clock: home.site.clock,
       ask: (number, question) =>
-        report({ ...this.#claim, kind: "waiting-input", number, question }),
+        home.report({ ...this.#claim, kind: "waiting-input", number, question }),
       goesOn: () => {
-        if (this.#left === undefined) this.#report({ kind: "started" });
+        if (this.#left === undefined && this.#state === "started")
+          this.#report({ kind: "started" });
       },
     });
     return this.#questions;
@@ -274,6 +276,7 @@ export class CommandWork implements Work {
     const { cancelled } = this;
     const gaveUp = cancelled !== undefined && this.#state === "started";
     this.#state = "final";
+    this.#questions?.end(closed(this.name));
     if (this.#deadline !== undefined) this.#home.site.timeouts.remove(this.#deadline);
     this.mandate?.budget?.end();
     // Left unsettled, it goes back when its queue is left, which costs what waited for input nothing.

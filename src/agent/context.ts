@@ -21,7 +21,13 @@ import type {
   ReadOptions,
   StoredValue,
 } from "../exchange/state.ts";
-import { appendChecks, KeyedState, OrderedHistory, putChecks } from "../exchange/state.ts";
+import {
+  KeyedState,
+  OrderedHistory,
+  stagedAppendChecks,
+  stagedDeleteChecks,
+  stagedPutChecks,
+} from "../exchange/state.ts";
 import { noEffects, type Work } from "../exchange/work.ts";
 import type { Address } from "../message/address.ts";
 import { abortSignal, aboveZero, type Checks, checkOptions } from "../message/checks.ts";
@@ -159,6 +165,7 @@ export class HandlerContext implements Context {
   #controller: AbortController | undefined = undefined;
   /** Questions that are open. */
   #asking = 0;
+  #isOver = false;
   #forgetEnding: (() => void) | undefined = undefined;
   #failed: Set<unknown> | undefined = undefined;
 
@@ -228,12 +235,12 @@ export class HandlerContext implements Context {
     return {
       get: (key, options) => state.get(key, options),
       put: (key, value, options = {}) => {
-        checkOptions(options, putChecks);
+        checkOptions(options, stagedPutChecks);
         const written = { key: space.storeKey(key), value: packValue(value) };
         this.staging.stage({ kind: "put", ...written, ...conditionsOf(options) });
       },
       delete: (key, options = {}) => {
-        checkOptions(options, putChecks);
+        checkOptions(options, stagedDeleteChecks);
         this.staging.stage({ kind: "put", key: space.storeKey(key), ...conditionsOf(options) });
       },
     };
@@ -245,7 +252,7 @@ export class HandlerContext implements Context {
     return {
       read: (stream, from, options) => history.read(stream, from, options),
       append: (stream, value, options = {}) => {
-        checkOptions(options, appendChecks);
+        checkOptions(options, stagedAppendChecks);
         this.staging.stage({
           kind: "append",
           stream: space.stream(stream),
@@ -275,6 +282,7 @@ export class HandlerContext implements Context {
   async #ask(question: unknown, options: AskOptions): Promise<unknown> {
     checkOptions(options, askChecks);
     const work = this.#work;
+    if (this.#isOver) throw handlerOver("a question");
     if (work.ask === undefined) throw declined(work.name);
     const { callers } = this.#exchange.deadlocks;
     if (this.#asking++ === 0) {
@@ -284,7 +292,7 @@ export class HandlerContext implements Context {
     try {
       return await work.ask(question, options);
     } finally {
-      if (--this.#asking === 0) {
+      if (--this.#asking === 0 && !this.#isOver) {
         this.#place.retake();
         callers.retake(this.#from.agent, work);
       }
@@ -343,6 +351,12 @@ export class HandlerContext implements Context {
     };
   }
 
+  /** The handler has ended. @returns false when it has no place to give back: it has asked, and not waited for the answer. */
+  end(): boolean {
+    this.#isOver = true;
+    return this.#asking === 0;
+  }
+
   /** What was staged, to be committed; nothing more can be staged after. */
   takeEffects(): readonly StagedEffect[] {
     const staged = this.#staging;
@@ -363,13 +377,16 @@ class Staging {
 
 class Ended extends Staging {
   override stage(effect: Effect): void {
-    throw new ColloquyError("CLOSED", "the handler has returned: nothing can be staged any more", {
-      details: { effect: effect.kind },
-    });
+    throw handlerOver(effect.kind);
   }
 }
 
 const ended = new Ended();
+
+function handlerOver(what: string): ColloquyError<"CLOSED"> {
+  const message = "the handler has returned: nothing can be staged or asked any more";
+  return new ColloquyError("CLOSED", message, { details: { effect: what } });
+}
 
 function conditionsOf({ ifRevision, ttlMs }: PutOptions): Pick<PutOptions, "ifRevision" | "ttlMs"> {
   return {

@@ -14,7 +14,8 @@ import { Mailboxes } from "./mailboxes.ts";
 export class Duty {
   readonly #exchange: Exchange;
   readonly #inbox: Inbox;
-  readonly #addresses = new Set<Address>();
+  /** Replaced, never changed. */
+  #addresses: readonly Address[] = [];
   /** Made with the first handler: who only asks has none. */
   #mailboxes: Mailboxes | undefined;
   #leaving: Promise<void> | undefined;
@@ -28,7 +29,8 @@ export class Duty {
 
   /** Declares those that are new, and works them. */
   open(addresses: readonly Address[]): void {
-    for (const address of addresses) this.#addresses.add(address);
+    const added = addresses.filter((address) => !this.#addresses.includes(address));
+    this.#addresses = this.#addresses.concat(added);
     this.#work();
   }
 
@@ -63,9 +65,9 @@ export class Duty {
 
   #work(): void {
     if (this.#aside || this.#closing || this.#leaving !== undefined) return;
-    if (this.#addresses.size === 0) return;
+    if (this.#addresses.length === 0) return;
     this.#mailboxes ??= new Mailboxes(this.#exchange, this.#inbox);
-    this.#mailboxes.open([...this.#addresses]);
+    this.#mailboxes.open(this.#addresses);
   }
 
   async #leave(mailboxes: Mailboxes): Promise<void> {

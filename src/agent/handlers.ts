@@ -3,8 +3,15 @@ import { batching, batchOptions } from "../delivery/batch.ts";
 import { Retries, retryChecks, retryPolicy } from "../delivery/retry.ts";
 import { invalidOption } from "../errors.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import type { Address } from "../message/address.ts";
-import { aFunction, type Checks, checkOptions, flag, options } from "../message/checks.ts";
+import { type Address, agentAddress } from "../message/address.ts";
+import {
+  aFunction,
+  type Checks,
+  checkedWithin,
+  checkOptions,
+  flag,
+  options,
+} from "../message/checks.ts";
 import { addressesOf } from "../routing/registry.ts";
 import { nameOf } from "./context.ts";
 import { Duty } from "./duty.ts";
@@ -24,15 +31,8 @@ export interface Registration {
   close(): void;
 }
 
-const handlerChecks: Checks<BatchHandlerOptions> = {
-  retry: options(retryChecks),
-  resumable: flag,
-  // It names what is wrong in it by itself.
-  batch: () => {},
-};
-
-/** Of all who have no capability, however many they are. */
-const nothing: readonly string[] = Object.freeze([]);
+const serveChecks: Checks<HandlerOptions> = { retry: options(retryChecks), resumable: flag };
+const handlerChecks: Checks<BatchHandlerOptions> = { ...serveChecks, batch: checkedWithin };
 
 export class Handlers {
   readonly #exchange: Exchange;
@@ -44,8 +44,7 @@ export class Handlers {
   constructor(exchange: Exchange, inbox: Inbox, capabilities: readonly string[]) {
     this.#exchange = exchange;
     this.#inbox = inbox;
-    this.#capabilities =
-      capabilities.length === 0 ? nothing : Object.freeze([...new Set(capabilities)]);
+    this.#capabilities = capabilities;
   }
 
   get capabilities(): readonly string[] {
@@ -84,7 +83,7 @@ export class Handlers {
     implementation: Implementation<Of>,
     options: HandlerOptions,
   ): Registration {
-    checkOptions<BatchHandlerOptions>(options, handlerChecks);
+    checkOptions(options, serveChecks);
     const members = membersOf(contract, implementation);
     const names = members.map(({ member }) => member.name);
     const added = names.filter((name) => !this.#capabilities.includes(name));
@@ -147,6 +146,6 @@ export class Handlers {
 
   get #addresses(): readonly Address[] {
     const { id, type } = this.#inbox;
-    return [`agent:${id}`, ...addressesOf({ type, capabilities: this.capabilities })];
+    return [agentAddress(id), ...addressesOf({ type, capabilities: this.capabilities })];
   }
 }

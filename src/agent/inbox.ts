@@ -39,6 +39,10 @@ export class Inbox implements LocalAgent, Place {
   /** Made with the first handler that runs. */
   #activity: Activity | undefined;
   #running = 0;
+  /** Handlers that have given up their place while they wait for somebody. */
+  #away = 0;
+  /** Why nothing is taken any more. */
+  #leaving: ColloquyError | undefined;
   #advancing = false;
   #idle: Deferred | undefined;
 
@@ -95,6 +99,7 @@ export class Inbox implements LocalAgent, Place {
   }
 
   accept(work: Work): void {
+    if (this.#leaving !== undefined) return work.fail(this.#leaving);
     // A mailbox is paced by its credit, and what it holds must be done: it is not refused.
     if (this.#rateLimit === undefined || work.kind === "command") return this.#take(work);
     const refusal = this.#rateLimit.refusal(work.message.from.agent);
@@ -116,10 +121,11 @@ export class Inbox implements LocalAgent, Place {
     return this.#waiting.push(work);
   }
 
-  /** Fails what waits with `error`; resolves when nothing runs any more. */
+  /** Fails what waits and what comes with `error`; resolves when nothing runs any more. */
   async drain(error: ColloquyError): Promise<void> {
+    this.#leaving = error;
     for (const work of this.#waiting?.takeAll() ?? []) work.fail(error);
-    if (this.#running === 0) return;
+    if (this.#running + this.#away === 0) return;
     this.#idle ??= new Deferred();
     await this.#idle.promise;
   }
@@ -135,11 +141,13 @@ export class Inbox implements LocalAgent, Place {
   /** A handler waits for somebody: another one may run meanwhile. */
   leave(): void {
     this.#running--;
+    this.#away++;
     if (this.queued > 0) this.#advance();
   }
 
   /** It goes on, at once: for a moment more handlers may run than there is capacity. */
   retake(): void {
+    this.#away--;
     this.#running++;
   }
 
@@ -186,11 +194,11 @@ export class Inbox implements LocalAgent, Place {
     const ending = isChunks(result)
       ? work.answerWith(result, () => context.takeEffects())
       : work.succeed(result, context.takeEffects());
-    if (ending === undefined) return this.#end(work, began, false);
+    if (ending === undefined) return this.#end(work, context, began, false);
     const end = () => {
       // Of chunks that came to no end nobody took what was staged.
       context.takeEffects();
-      this.#end(work, began, false);
+      this.#end(work, context, began, false);
     };
     ending.then(end, end);
   }
@@ -199,15 +207,16 @@ export class Inbox implements LocalAgent, Place {
     context.takeEffects();
     const passedOn = work.kind !== "command" && context.failedWith(error);
     work.fail(passedOn ? letThrough(error, this.id) : error);
-    this.#end(work, began, true);
+    this.#end(work, context, began, true);
   }
 
-  #end(work: Work, began: number, failed: boolean): void {
+  #end(work: Work, context: HandlerContext, began: number, failed: boolean): void {
     this.#activity?.end(began, failed);
-    this.#running--;
+    if (context.end()) this.#running--;
+    else this.#away--;
     this.#exchange.deadlocks.callers.leave(this.id, work);
     if (this.queued > 0) this.#advance();
-    if (this.#running === 0) this.#idle?.resolve();
+    if (this.#running + this.#away === 0) this.#idle?.resolve();
   }
 
   /** Starts what waits. A handler that ends at once comes back here: one loop, not a pile of calls. */

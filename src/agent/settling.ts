@@ -19,15 +19,12 @@ const repeatMsMax = 10_000;
 
 export class Settlements {
   readonly #site: Site;
-  readonly #stop: AbortSignal;
   /** Made with the first. */
   #flushing: Set<Promise<void>> | undefined;
   #waiting: Settling[] = [];
 
-  /** @param stop - nothing is repeated after it has aborted. */
-  constructor(site: Site, stop: AbortSignal) {
+  constructor(site: Site) {
     this.#site = site;
-    this.#stop = stop;
   }
 
   settle(settlement: Settlement): Promise<SettleOutcome> {
@@ -63,7 +60,7 @@ export class Settlements {
     } catch (error) {
       if (isRefusal(error)) return this.#sendApart(batch, error, repeats);
       const outcome = { kind: "indeterminate", error: errorInfo(error) } as const;
-      if (repeats === 0 && !this.#stop.aborted) onError(error, "settlements");
+      if (repeats === 0) onError(error, "settlements");
       await this.#told(
         batch,
         batch.map(() => outcome),
@@ -80,12 +77,12 @@ export class Settlements {
     const unclear: Settling[] = [];
     for (const [index, outcome] of outcomes.entries()) {
       const settling = batch[index] as Settling;
-      if (isUnclear(outcome, settling) && !this.#isOver(outcome)) unclear.push(settling);
+      if (isUnclear(outcome, settling) && !isOver(outcome)) unclear.push(settling);
       else settling.tell(this.#read(outcome, repeats));
     }
     if (unclear.length === 0) return;
     const waitMs = Math.min(repeatMsMax, repeatMsMin * 2 ** Math.min(repeats, 10));
-    await sleep(this.#site.clock, waitMs, this.#stop).catch(() => {});
+    await sleep(this.#site.clock, waitMs);
     await this.#send(unclear, repeats + 1);
   }
 
@@ -97,15 +94,16 @@ export class Settlements {
     return outcome;
   }
 
-  #isOver(outcome: SettleOutcome): boolean {
-    return this.#stop.aborted || ("error" in outcome && outcome.error.code === "CLOSED");
-  }
-
   /** What is wrong with one settlement is no reason to leave its neighbours unsettled. */
   async #sendApart(batch: readonly Settling[], error: unknown, repeats: number): Promise<void> {
     if (batch.length === 1) batch[0]?.tell({ kind: "refused", error: errorInfo(error) });
     else await Promise.all(batch.map((each) => this.#send([each], repeats)));
   }
+}
+
+/** There is nobody left to settle with. */
+function isOver(outcome: SettleOutcome): boolean {
+  return "error" in outcome && outcome.error.code === "CLOSED";
 }
 
 /** Nothing is wrong with the settlement itself. */

@@ -3,6 +3,7 @@ import type { Broker } from "../broker/broker.ts";
 import { openHubBroker } from "../broker/hub.ts";
 import { invalidOption } from "../exchange/options.ts";
 import { connectBrowserWebSocket } from "../link/browser-websocket.ts";
+import { shownUrl } from "../link/shown-url.ts";
 import type { JoinOptions } from "../network/join-options.ts";
 import { onlyLimits } from "../network/limits.ts";
 import type { Network } from "../network/network.ts";
@@ -48,7 +49,7 @@ async function openBroker(
       ...(store === undefined ? {} : { limits: store }),
     });
   }
-  onlyLimits(limits, ["connection"], url);
+  onlyLimits(limits, ["connection"], shownUrl(url));
   const connect = connectBrowserWebSocket(socketUrl(url), context.clock);
   const shown = token === undefined ? {} : { credential: token };
   return openHubBroker({
@@ -68,7 +69,11 @@ function socketUrl(url: string): string {
     absolute.hash = "";
     if (absolute.protocol === "ws:" || absolute.protocol === "wss:") return absolute.href;
   }
-  throw invalidOption("url", url, "ws:, wss:, a path on the page's own server, or memory:");
+  throw invalidOption(
+    "url",
+    shownUrl(url),
+    "ws:, wss:, a path on the page's own server, or memory:",
+  );
 }
 
 const socketSchemes: Readonly<Record<string, string>> = { "http:": "ws:", "https:": "wss:" };

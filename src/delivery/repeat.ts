@@ -38,6 +38,8 @@ export function repeating<Request extends Outgoing>(
         if (delayMs > retry.capMs || clock.monotonicMs() + delayMs >= untilMs) throw error;
         if (!budget.spend()) throw error;
         await sleep(clock, delayMs, signal);
+        // Woken up late, it does not ask again: what it has heard says more than that it is too late.
+        if (clock.monotonicMs() >= untilMs) throw error;
       }
     }
   };

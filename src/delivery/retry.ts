@@ -39,7 +39,8 @@ export const retryChecks: Checks<RetryPolicy> = {
 };
 
 /** @throws INVALID_OPTION naming the option, its value and what it may be. */
-export function retryPolicy(options: Partial<RetryPolicy> = {}): RetryPolicy {
+export function retryPolicy(options: Partial<RetryPolicy> | undefined): RetryPolicy {
+  if (options === undefined) return defaultRetry;
   checkOptions(options, retryChecks, "retry");
   return withDefaults(options, defaultRetry);
 }
@@ -62,13 +63,15 @@ export function retryDelayMs(attempt: number, policy: RetryPolicy, random: Rando
 /** How the durable work of one handler is tried again. */
 export class Retries {
   readonly #policy: RetryPolicy;
+  readonly #clock: Clock;
   readonly #random: Random;
-  readonly #budget: RetryBudget;
+  /** Full until the first. */
+  #held: RetryBudget | undefined;
 
   constructor(policy: RetryPolicy, clock: Clock, random: Random) {
     this.#policy = policy;
+    this.#clock = clock;
     this.#random = random;
-    this.#budget = new RetryBudget(clock);
   }
 
   /** Work is started for the first time. */
@@ -89,6 +92,11 @@ export class Retries {
     const failures = attempts.failures + 1;
     if (failures >= this.#policy.attemptsMax) return { kind: "dead", error: info };
     return { kind: "retry", delayMs: this.#delayMs(error, failures), error: info };
+  }
+
+  get #budget(): RetryBudget {
+    this.#held ??= new RetryBudget(this.#clock);
+    return this.#held;
   }
 
   #delayMs(error: unknown, failures: number): number {

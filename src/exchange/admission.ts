@@ -5,7 +5,7 @@ import type { Candidate } from "../routing/candidate.ts";
 import { isPast } from "./causality/deadline.ts";
 import type { Callers } from "./causality/local-waits.ts";
 import { admit, type Call, loopsAmong, type Mandate } from "./causality/mandate.ts";
-import { expired, pastDeadline, unreachable } from "./failures.ts";
+import { cancelledBecause, expired, pastDeadline, unreachable } from "./failures.ts";
 import type { RequestOptions, SendOptions } from "./options.ts";
 import type { Alternatives } from "./requests/remote-call.ts";
 import type { Site } from "./site.ts";
@@ -26,10 +26,12 @@ export class Admission {
     this.#callers = callers;
   }
 
-  /** @throws TIMEOUT with "not-started" past the deadline of the work it is made for. */
-  assertInTime(name: string, cause: Work): void {
-    if (!isPast(this.#site.clock, cause.deadlineAtMs)) return;
-    throw pastDeadline({ name, outcome: "not-started" });
+  /** @throws TIMEOUT with "not-started" past the deadline of the work it is made for, CANCELLED once that was given up. */
+  assertWanted(name: string, cause: Work): void {
+    if (isPast(this.#site.clock, cause.deadlineAtMs)) {
+      throw pastDeadline({ name, outcome: "not-started" });
+    }
+    if (cause.cancelled !== undefined) throw cancelledBecause(name, cause.cancelled);
   }
 
   /** @throws INVALID_ADDRESS, AGENT_UNREACHABLE, NO_ELIGIBLE_AGENT or LOOP_DETECTED. */

@@ -24,10 +24,12 @@ import { envelopeOf } from "./envelopes.ts";
 import { closed, unreachable } from "./failures.ts";
 import {
   type CallOptions,
+  checkCall,
   checkDurable,
   checkPublish,
   checkRequest,
   checkSend,
+  checkStream,
   invalidOption,
   type PublishOptions,
   type RequestOptions,
@@ -174,7 +176,7 @@ export class Exchange {
     input: unknown,
     options: StreamOptions = noOptions,
   ): StreamReply {
-    if (options !== noOptions) checkRequest(options);
+    if (options !== noOptions) checkStream(options);
     this.#assertOpen();
     return this.#router.stream(speaker, to, name, input, options);
   }
@@ -187,7 +189,7 @@ export class Exchange {
     input: unknown,
     options: CallOptions = noOptions,
   ): Call {
-    if (options !== noOptions) checkRequest(options);
+    if (options !== noOptions) checkCall(options);
     this.#assertOpen();
     return this.#router.call(speaker, to, name, input, options);
   }
@@ -289,7 +291,8 @@ export class Exchange {
     this.#calls.close(error);
     this.#sending.close(error);
     this.topics.close();
-    this.site.timeouts.clear();
+    // Requests between agents of this process, whose handlers have not ended.
+    for (const call of this.site.timeouts.takeAll()) call.end(error);
   }
 
   #assertOpen(): void {
@@ -318,7 +321,7 @@ export class Exchange {
     options: RequestOptions,
   ): Promise<unknown> {
     checkDurable(options);
-    if (speaker.cause !== undefined) this.#admission.assertInTime(name, speaker.cause);
+    if (speaker.cause !== undefined) this.#admission.assertWanted(name, speaker.cause);
     const { signal } = options;
     throwIfAborted(signal);
     const sending = this.send(speaker, to, name, input, sendOptionsOf(options));

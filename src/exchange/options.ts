@@ -163,20 +163,25 @@ const messageChecks: Checks<MessageOptions & CausalityOptions> = {
   reentrant: flag,
 };
 
-const requestChecks: Checks<RequestOptions & StreamOptions> = {
+const callChecks: Checks<CallOptions> = {
   ...messageChecks,
   timeoutMs: aboveZero,
   deadlineMs: aboveZero,
   onTimeout: oneOf("cancel", "leave"),
   onProgress: aFunction,
   onInput: aFunction,
-  durable: flag,
   strategy: oneOf(...strategies),
+};
+
+const requestChecks: Checks<RequestOptions> = {
+  ...callChecks,
+  durable: flag,
   retry: switchOf(retryChecks),
   idempotent: flag,
   fallback: fallbackPaths,
-  window: wholeNumber(1),
 };
+
+const streamChecks: Checks<StreamOptions> = { ...callChecks, window: wholeNumber(1) };
 
 const attachChecks: Checks<AttachOptions> = {
   timeoutMs: aboveZero,
@@ -202,9 +207,19 @@ const sendChecks: Checks<SendOptions> = {
   id: envelopeField("id"),
 };
 
-/** Of a request, a call or a stream. @throws INVALID_OPTION, INVALID_ADDRESS in `fallback`. */
-export function checkRequest(options: RequestOptions & StreamOptions): void {
+/** @throws INVALID_OPTION, INVALID_ADDRESS in `fallback`. */
+export function checkRequest(options: RequestOptions): void {
   checkOptions(options, requestChecks);
+}
+
+/** @throws INVALID_OPTION. */
+export function checkCall(options: CallOptions): void {
+  checkOptions(options, callChecks);
+}
+
+/** @throws INVALID_OPTION. */
+export function checkStream(options: StreamOptions): void {
+  checkOptions(options, streamChecks);
 }
 
 /** @throws INVALID_OPTION for what nobody would be told while a command carries the request. */

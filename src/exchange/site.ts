@@ -1,5 +1,6 @@
 /** What the parts of one process's exchange share. */
 import type { Broker, Publication } from "../broker/broker.ts";
+import type { ColloquyError } from "../errors.ts";
 import type { CompressionOptions } from "../message/compression.ts";
 import type { Envelope } from "../message/envelope.ts";
 import { encodeValue } from "../message/envelope-codec.ts";
@@ -16,6 +17,9 @@ import type { Space } from "./space.ts";
 /** A call with a timeout. */
 export abstract class Timed extends WheelEntry {
   abstract expire(): void;
+
+  /** The process leaves, and it is still there. */
+  end(_reason: ColloquyError): void {}
 }
 
 export interface Site {

@@ -1,5 +1,5 @@
 /** Keyed state and ordered history with plain values, as agents and networks show them. */
-import type { Store as StorePort } from "../broker/broker.ts";
+import type { StoreChange, Store as StorePort } from "../broker/broker.ts";
 import { logOf, storeOf } from "../broker/guarded.ts";
 import { errorFromInfo } from "../errors.ts";
 import {
@@ -30,6 +30,8 @@ export interface PutOptions {
   readonly signal?: AbortSignal;
 }
 
+export type DeleteOptions = Omit<PutOptions, "ttlMs">;
+
 export interface ReadOptions {
   /** Wait for more instead of ending. */
   readonly follow?: boolean;
@@ -42,13 +44,19 @@ export interface AppendOptions {
   readonly signal?: AbortSignal;
 }
 
-export const putChecks: Checks<PutOptions> = {
+/** Of writes that are staged: they are made with others, later. */
+export const stagedDeleteChecks: Checks<Pick<PutOptions, "ifRevision">> = {
   ifRevision: wholeNumber(0),
-  ttlMs: aboveZero,
-  signal: abortSignal,
 };
+export const stagedPutChecks: Checks<Omit<PutOptions, "signal">> = {
+  ...stagedDeleteChecks,
+  ttlMs: aboveZero,
+};
+export const stagedAppendChecks: Checks<Omit<AppendOptions, "signal">> = { at: wholeNumber(1) };
 
-export const appendChecks: Checks<AppendOptions> = { at: wholeNumber(1), signal: abortSignal };
+const putChecks: Checks<PutOptions> = { ...stagedPutChecks, signal: abortSignal };
+const deleteChecks: Checks<DeleteOptions> = { ...stagedDeleteChecks, signal: abortSignal };
+const appendChecks: Checks<AppendOptions> = { ...stagedAppendChecks, signal: abortSignal };
 
 const readChecks: Checks<ReadOptions> = { follow: flag, signal: abortSignal };
 
@@ -84,11 +92,8 @@ export class KeyedState {
     return this.#write({ key, value: packValue(value), ...conditions }, signal);
   }
 
-  async delete(
-    key: string,
-    options: Pick<PutOptions, "ifRevision" | "signal"> = {},
-  ): Promise<void> {
-    checkOptions(options, putChecks);
+  async delete(key: string, options: DeleteOptions = {}): Promise<void> {
+    checkOptions(options, deleteChecks);
     const { signal, ...conditions } = options;
     await this.#write({ key, ...conditions }, signal);
   }
@@ -106,8 +111,9 @@ export class KeyedState {
   }
 
   /**
-   * Calls `change` for what is there now, then for every change, until `signal` aborts. Should the
-   * broker be lost and not allow it any more, `onError` of the network is told.
+   * Calls `change` for what is there now, then for every change, until `signal` aborts. `onError` of the
+   * network is told of what it throws, of a value that cannot be read, which is left out, and should
+   * the broker be lost and not allow it any more.
    */
   async watch(
     prefix: string,
@@ -120,11 +126,10 @@ export class KeyedState {
       space.storeKey(prefix),
       (changes) => {
         for (const it of changes) {
-          if (it.kind === "reset") change({ kind: "reset" });
-          else if (it.kind === "delete") change({ kind: "delete", key: it.key.slice(skip) });
-          else {
-            const { key, value, revision } = it;
-            change({ kind: "put", key: key.slice(skip), value: unpackValue(value), revision });
+          try {
+            change(changeOf(it, skip));
+          } catch (error) {
+            this.#site.onError(error, `watching "${prefix}"`);
           }
         }
       },
@@ -147,6 +152,14 @@ export class KeyedState {
     if (outcome.kind === "conflict") throw putConflict(write.key, outcome.revision);
     throw errorFromInfo(outcome.error);
   }
+}
+
+function changeOf(change: StoreChange, skip: number): StoredChange {
+  if (change.kind === "reset") return change;
+  const key = change.key.slice(skip);
+  if (change.kind === "delete") return { kind: "delete", key };
+  const { value, revision } = change;
+  return { kind: "put", key, value: unpackValue(value), revision };
 }
 
 export class OrderedHistory {

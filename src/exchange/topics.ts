@@ -21,6 +21,8 @@ export type Subscriber = (data: unknown, topic: string, message: () => Envelope)
 interface Subscribed {
   readonly hear: Subscriber;
   readonly events: SubscriptionEvents;
+  /** It hears nothing any more, also of what was on its way. */
+  hasLeft: boolean;
 }
 
 /** All subscriptions of this process to one pattern: one subscription at the broker. */
@@ -33,7 +35,7 @@ interface Shared {
 }
 
 interface Waiting {
-  readonly hear: Subscriber;
+  readonly to: Subscribed;
   readonly data: unknown;
   readonly topic: string;
   readonly message: () => Envelope;
@@ -78,7 +80,7 @@ export class LocalTopics {
     throwIfAborted(signal);
     const shared = this.#patterns.get(pattern) ?? this.#open(pattern);
     // An object of its own: one function may be subscribed twice.
-    const own = { hear, events };
+    const own: Subscribed = { hear, events, hasLeft: false };
     shared.subscribers = [...shared.subscribers, own];
     const end = () => this.#leave(shared, own);
     try {
@@ -116,14 +118,14 @@ export class LocalTopics {
     this.#site.counters.published++;
     assertPlain(data);
     for (const shared of this.#tree.match(topic)) {
-      for (const { hear, events } of shared.subscribers) {
+      for (const to of shared.subscribers) {
         if (this.#waiting.size >= waitingMax) {
           this.#site.counters.dropped++;
-          events.onDropped?.(1);
+          to.events.onDropped?.(1);
           continue;
         }
         const own = this.#site.copy ? copyPlain(data) : data;
-        this.#waiting.push({ hear, data: own, topic, message });
+        this.#waiting.push({ to, data: own, topic, message });
       }
     }
     if (this.#draining || this.#waiting.size === 0) return;
@@ -145,15 +147,16 @@ export class LocalTopics {
 
   #drain(): void {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      this.#tell(next.hear, next.data, next.topic, next.message);
+      this.#tell(next.to, next.data, next.topic, next.message);
     }
     this.#draining = false;
   }
 
-  #tell(hear: Subscriber, data: unknown, topic: string, message: () => Envelope): void {
+  #tell(to: Subscribed, data: unknown, topic: string, message: () => Envelope): void {
+    if (to.hasLeft) return;
     this.#site.counters.received++;
     try {
-      hear(data, topic, message);
+      to.hear(data, topic, message);
     } catch (error) {
       this.#site.onError(error, `a subscriber of ${topic}`);
     }
@@ -199,6 +202,7 @@ export class LocalTopics {
   }
 
   #leave(shared: Shared, subscriber: Subscribed): void {
+    subscriber.hasLeft = true;
     const left = shared.subscribers.filter((it) => it !== subscriber);
     if (left.length === shared.subscribers.length) return;
     shared.subscribers = left;
@@ -212,9 +216,7 @@ export class LocalTopics {
     try {
       const { envelope, payload } = decodeMessage(frame);
       const data = decodePayload(payload);
-      for (const { hear } of shared.subscribers) {
-        this.#tell(hear, data, topic, () => envelope);
-      }
+      for (const to of shared.subscribers) this.#tell(to, data, topic, () => envelope);
     } catch (error) {
       this.#site.onError(error, `a message on ${topic}`);
     }

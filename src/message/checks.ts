@@ -2,8 +2,9 @@
  * Checks of options, where they enter: whatever is given, the refusal is INVALID_OPTION, and names the
  * option, its value and what it may be.
  */
-import { invalidOption } from "../errors.ts";
+import { ColloquyError, invalidOption } from "../errors.ts";
 import type { WaitOptions } from "../runtime/abort.ts";
+import { nearest } from "./nearest.ts";
 
 /** @throws INVALID_OPTION. */
 export type Check = (field: string, value: unknown) => void;
@@ -12,9 +13,11 @@ export type Check = (field: string, value: unknown) => void;
 export type Checks<Options> = { readonly [Name in keyof Required<Options>]: Check };
 
 /**
- * Checks what is given; an option that is absent or undefined takes its default.
+ * Checks what is given; an option that is absent or undefined takes its default, and one that is not
+ * known is refused: it would silently have no effect.
  *
  * @param field - of the whole, where it is an option itself: those in it are `field.name`.
+ * @throws INVALID_OPTION, for an unknown name with the known one that is `nearest`, if there is any.
  */
 export function checkOptions<Options>(
   given: unknown,
@@ -25,7 +28,8 @@ export function checkOptions<Options>(
   const options = given as Readonly<Record<string, unknown>>;
   for (const name in options) {
     const value = options[name];
-    if (value === undefined || !Object.hasOwn(checks, name)) continue;
+    if (value === undefined) continue;
+    if (!Object.hasOwn(checks, name)) throw unknownOption(name, checks, field);
     checks[name as keyof Checks<Options>](field === undefined ? name : `${field}.${name}`, value);
   }
 }
@@ -42,6 +46,21 @@ export function withDefaults<Options extends object>(
   }
   return options;
 }
+
+/** Never shows the value: whoever mistypes `password` has given one. */
+function unknownOption(name: string, checks: object, field: string | undefined): ColloquyError {
+  const prefix = field === undefined ? "" : `${field}.`;
+  const given = `${prefix}${name.slice(0, nameCharactersMax)}`;
+  const known = Object.keys(checks);
+  const meant = nearest(name, known);
+  const limit = known.length === 0 ? "left out: there are none" : `one of ${known.join(", ")}`;
+  const hint = meant === undefined ? `it may be ${limit}` : `did you mean ${prefix}${meant}?`;
+  return new ColloquyError("INVALID_OPTION", `${given}: there is no such option: ${hint}`, {
+    details: { field: given, limit, ...(meant === undefined ? {} : { nearest: prefix + meant }) },
+  });
+}
+
+const nameCharactersMax = 64;
 
 function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -109,6 +128,18 @@ export function withMethods(what: string, ...methods: readonly string[]): Check 
     const given = Object(value) as Readonly<Record<string, unknown>>;
     return methods.every((method) => typeof given[method] === "function");
   });
+}
+
+export const aClock: Check = withMethods("a clock", "nowMs", "monotonicMs", "setTimer", "defer");
+export const aRandom: Check = withMethods("a source of random numbers", "float", "uint32");
+
+/** Of what names what is wrong in it by itself. */
+export const checkedWithin: Check = () => {};
+
+/** One check for all that have a default. */
+export function eachOf<Options extends object>(defaults: Options, check: Check): Checks<Options> {
+  const checks = Object.keys(defaults).map((name) => [name, check]);
+  return Object.fromEntries(checks) as Checks<Options>;
 }
 
 /** An array of what `check` takes; one of them is called `field[2]`. */

@@ -7,6 +7,7 @@ import { type Address, assertAddress } from "../message/address.ts";
 import {
   abortSignal,
   type Checks,
+  checkedWithin,
   checkOptions,
   signalOf,
   wholeNumber,
@@ -56,12 +57,13 @@ export interface DeadLetterRange extends DeadLetterQuery {
 
 const letterNumber = wholeNumber(0);
 
-const rangeChecks: Checks<DeadLetterRange> = {
+const queryChecks: Checks<DeadLetterQuery> = {
   address: (field, value) => assertAddress(value, field),
   after: letterNumber,
-  limit: wholeNumber(0),
   signal: abortSignal,
 };
+const rangeChecks: Checks<DeadLetterRange> = { ...queryChecks, limit: wholeNumber(0) };
+const replayChecks: Checks<ReplayOptions> = { payload: checkedWithin, signal: abortSignal };
 
 export class DeadLetters {
   readonly #site: Site;
@@ -103,7 +105,7 @@ export class DeadLetters {
    * @throws CLOSED when the network closes.
    */
   async *watch(query: DeadLetterQuery = {}): AsyncGenerator<DeadLetter> {
-    checkOptions<DeadLetterRange>(query, rangeChecks);
+    checkOptions(query, queryChecks);
     const stop = new AbortController();
     const forget = onAbort(query.signal, () => stop.abort());
     let news = new Deferred();
@@ -138,7 +140,8 @@ export class DeadLetters {
    *   decoded, and CONFLICT when it was sent again before with another payload, and only the letter was left.
    */
   async replay(ids: number | readonly number[], options: ReplayOptions = {}): Promise<number> {
-    const signal = signalOf(options);
+    checkOptions(options, replayChecks);
+    const { signal } = options;
     const all = checkedIds(ids);
     if (!("payload" in options)) return this.#site.broker.queues.replay(all, signal);
     const [id] = all;

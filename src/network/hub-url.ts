@@ -2,8 +2,9 @@
 import type { HubBrokerLimits } from "../broker/hub.ts";
 import { invalidOption } from "../exchange/options.ts";
 import type { Connect } from "../link/link.ts";
+import { shownUrl } from "../link/shown-url.ts";
 import { connectTcp } from "../link/tcp.ts";
-import type { ClientTls } from "../link/tls.ts";
+import type { ClientTls } from "../link/tls-options.ts";
 import { connectUnix } from "../link/unix.ts";
 import { connectWebSocket } from "../link/websocket.ts";
 import { remotePace } from "./remote-pace.ts";
@@ -53,7 +54,7 @@ function tcpPlace(url: string, scheme: string): { readonly host: string; readonl
   const parsed = URL.parse(url.replace(scheme, "http"));
   const bare = parsed !== null && /^\/?$/.test(parsed.pathname) && parsed.search === "";
   if (!bare || parsed.hash !== "" || parsed.username !== "" || !url.startsWith(`${scheme}://`)) {
-    throw invalidOption("url", url, `${scheme}://HOST or ${scheme}://HOST:PORT`);
+    throw invalidOption("url", shownUrl(url), `${scheme}://HOST or ${scheme}://HOST:PORT`);
   }
   const explicit = /:(\d+)\/?$/.exec(url)?.[1];
   const port = explicit === undefined ? tcpPortDefault : Number(explicit);

@@ -2,18 +2,20 @@ import type { Broker } from "../broker/broker.ts";
 import type { BreakerOptions } from "../delivery/breaker.ts";
 import type { Switch } from "../delivery/policy.ts";
 import { invalidOption } from "../errors.ts";
-import type { ClientTls } from "../link/tls.ts";
+import { type ClientTls, clientTlsChecks } from "../link/tls-options.ts";
 import { assertId } from "../message/address.ts";
 import {
   abortSignal,
   aboveZero,
+  aClock,
   aFunction,
+  aRandom,
   type Checks,
+  checkedWithin,
   checkOptions,
   flag,
   options,
   text,
-  withMethods,
 } from "../message/checks.ts";
 import type { CompressionOptions } from "../message/compression.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -74,26 +76,20 @@ const joinChecks: Checks<JoinOptions> = {
   name: text,
   space: assertId,
   create: flag,
-  tls: options<ClientTls>({ ca: pem, cert: pem, key: pem, servername: text }),
+  tls: options(clientTlsChecks),
   token: text,
   copy: flag,
-  // These name what is wrong in them by themselves.
-  compression: () => {},
-  limits: () => {},
-  breaker: () => {},
-  replayDead: () => {},
+  compression: checkedWithin,
+  limits: checkedWithin,
+  breaker: checkedWithin,
+  replayDead: checkedWithin,
   drainMs: aboveZero,
   drainOnSignals: flag,
   onError: aFunction,
-  clock: withMethods("a clock", "nowMs", "monotonicMs", "setTimer", "defer"),
-  random: withMethods("a source of random numbers", "float", "uint32"),
+  clock: aClock,
+  random: aRandom,
   signal: abortSignal,
 };
-
-function pem(field: string, value: unknown): void {
-  if (typeof value === "string" || value instanceof Uint8Array) return;
-  throw invalidOption(field, value, "PEM text, or its bytes");
-}
 
 /** @throws INVALID_OPTION, INVALID_ADDRESS for `space`. */
 export function checkJoin(given: JoinOptions): void {

@@ -5,6 +5,7 @@ import { openHubBroker } from "../broker/hub.ts";
 import { openMemoryBroker } from "../broker/memory.ts";
 import { invalidOption } from "../exchange/options.ts";
 import { openEmbedded } from "../hub/embedded.ts";
+import { shownUrl } from "../link/shown-url.ts";
 import { storeDirectory } from "./home-directory.ts";
 import { hubAddress } from "./hub-url.ts";
 import type { JoinOptions } from "./join-options.ts";
@@ -57,7 +58,7 @@ function openBroker(
   const [, scheme, rest = ""] = /^([a-z]+):(.*)$/s.exec(url) ?? [];
   switch (scheme) {
     case "memory":
-      if (rest !== "") throw invalidOption("url", url, '"memory:" and nothing else');
+      if (rest !== "") throw invalidOption("url", shownUrl(url), '"memory:" and nothing else');
       onlyLimits(limits, ["store"], url);
       return Promise.resolve(
         openMemoryBroker({
@@ -78,7 +79,7 @@ function openBroker(
       const credential = options.token ?? process.env["COLLOQUY_TOKEN"];
       const shown = credential === undefined ? {} : { credential };
       if (address !== undefined) {
-        onlyLimits(limits, ["connection"], url);
+        onlyLimits(limits, ["connection"], shownUrl(url));
         const paced = { ...address.limits, ...connection };
         return openHubBroker({ ...context, ...address, ...shown, limits: paced });
       }
@@ -89,7 +90,7 @@ function openBroker(
       }
       const known =
         "embedded:, embedded:PATH, memory:, unix:PATH, tcp://, tls://, ws://, wss://, nats://, nats+tls://, redis:// or rediss://";
-      throw invalidOption("url", url, known);
+      throw invalidOption("url", shownUrl(url), known);
     }
   }
 }

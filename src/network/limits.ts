@@ -5,6 +5,7 @@ import { checkHubBrokerLimits, type HubBrokerLimits } from "../broker/hub.ts";
 import {
   type CausalityLimits,
   checkLimits as checkCausalityLimits,
+  limitChecks,
 } from "../exchange/causality/limits.ts";
 import { invalidOption } from "../exchange/options.ts";
 import { checkHubLimits, type HubLimits } from "../hub/limits.ts";
@@ -29,7 +30,8 @@ export type BrokerLimits = Partial<
   Pick<JoinLimits, "connection" | "hub" | "store" | "reserveBytes">
 >;
 
-const checks: Checks<Omit<JoinLimits, keyof CausalityLimits>> = {
+const checks: Checks<JoinLimits> = {
+  ...limitChecks,
   callsInFlightMax: wholeNumber(1),
   connection: anObject,
   hub: anObject,

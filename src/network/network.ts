@@ -1,3 +1,6 @@
+// A program that uses the types may not have asked for these.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** One process's place in the fabric: its agents, and its view of everyone else. */
 import { Agent, type AgentHome } from "../agent/agent.ts";
 import { type AgentOptions, checkAgent } from "../agent/agent-options.ts";
@@ -101,8 +104,8 @@ export class Network {
   readonly #exchange: Exchange;
   readonly #home: AgentHome;
   readonly #options: NetworkOptions;
-  readonly #presence: Presence;
-  readonly #agents = new Map<string, Agent>();
+  /** Also what this process's agents are known by. */
+  readonly #presence: Presence<Agent>;
   readonly #stop = new AbortController();
   #status: BrokerStatus = { kind: "ready" };
   #forgetSignals: () => void = () => {};
@@ -191,7 +194,6 @@ export class Network {
     throwIfAborted(signal);
     const agent = new Agent(this.#home, id, settings);
     this.#exchange.add(agent.inbox);
-    this.#agents.set(id, agent);
     try {
       await withAbort(this.#presence.show(agent), signal);
     } catch (error) {
@@ -217,12 +219,13 @@ export class Network {
    * What goes on in every process that has agents: its counters, and what its agents have done, with
    * latencies. They are asked for it now; one that does not answer in time is left out.
    *
-   * @throws CANCELLED, INVALID_OPTION.
+   * @throws CANCELLED, CLOSED, INVALID_OPTION.
    */
   async activity(options: ActivityOptions = {}): Promise<readonly ProcessActivity[]> {
     checkOptions(options, activityChecks);
     const { timeoutMs = 1_000, signal } = options;
     throwIfAborted(signal);
+    if (this.#stop.signal.aborted) throw closed("the network");
     const instances = this.#site.registry.instances();
     return this.#exchange.survey.ask(instances, timeoutMs, signal);
   }
@@ -312,10 +315,11 @@ export class Network {
 
   async #leave(): Promise<void> {
     this.#forgetSignals();
-    const closing = Promise.all([...this.#agents.values()].map((agent) => agent.close()));
+    const closing = Promise.all(this.#presence.agents().map((agent) => agent.close()));
     await this.#within(this.#options.drainMs, closing);
-    if (this.#agents.size > 0) {
-      for (const agent of this.#agents.values()) agent.interrupt();
+    const late = this.#presence.agents();
+    if (late.length > 0) {
+      for (const agent of late) agent.interrupt();
       await this.#within(cleanupMs, closing);
     }
     await this.#within(farewellMs, this.#presence.close());
@@ -328,17 +332,17 @@ export class Network {
 
   /** What changes in one go, such as a card that is replaced, is looked at once it is over. */
   #twinsChanged(id: string): void {
-    if (!this.#agents.has(id)) return;
+    if (this.#presence.agent(id) === undefined) return;
     queueMicrotask(() => {
       const youngest = this.#site.registry.get(id);
       if (youngest !== undefined) {
-        this.#agents.get(id)?.stand(youngest.instance === this.instance);
+        this.#presence.agent(id)?.stand(youngest.instance === this.instance);
       }
     });
   }
 
   async #announce(agent: Agent): Promise<void> {
-    if (this.#agents.get(agent.id) !== agent) return;
+    if (this.#presence.agent(agent.id) !== agent) return;
     try {
       await this.#presence.show(agent);
     } catch (error) {
@@ -347,8 +351,7 @@ export class Network {
   }
 
   async #release(agent: Agent): Promise<void> {
-    if (this.#agents.get(agent.id) !== agent) return;
-    this.#agents.delete(agent.id);
+    if (this.#presence.agent(agent.id) !== agent) return;
     this.#exchange.remove(agent.inbox);
     await this.#within(farewellMs, this.#presence.hide(agent));
   }

@@ -19,6 +19,7 @@ import { packValue, unpackValue } from "../exchange/packed.ts";
 import type { Site } from "../exchange/site.ts";
 import type { AgentCard, ProcessCard } from "../routing/card.ts";
 import type { Timer } from "../runtime/clock.ts";
+import { type Lease, OtherInstances } from "./other-instances.ts";
 
 export const leaseMs = 5_000;
 const renewMs = 1_500;
@@ -27,6 +28,8 @@ const rewriteMs = 180_000;
 /** Renewals that may wait for their answer. */
 const renewalsMax = 16;
 const cardsPerChunk = 256;
+/** Of cards in one write to the store; one chunk alone may have more. */
+const writeBytesMax = 1_048_576;
 
 /** An agent of this process, as presence shows it. */
 export interface PresentAgent {
@@ -34,29 +37,21 @@ export interface PresentAgent {
   readonly load: number;
 }
 
-interface Instance {
-  leased: boolean;
-  links: number;
-  /** Kept from before the broker was lost, until then. */
-  doubt: Timer | undefined;
-  readonly chunks: Map<string, readonly AgentCard[]>;
-}
+type EntryChange = Exclude<StoreChange, { kind: "reset" }>;
 
-interface Lease {
-  readonly links: number;
-  readonly loads: Readonly<Record<string, number>>;
-  /** As a process of whatever version or language has written it. */
-  readonly process?: unknown;
-}
-
-export class Presence {
+export class Presence<Shown extends PresentAgent = PresentAgent> {
   readonly #site: Site;
   readonly #store: Store;
-  readonly #agents: (PresentAgent | undefined)[] = [];
-  readonly #places = new Map<PresentAgent, number>();
+  readonly #agents: (Shown | undefined)[] = [];
+  /** By agent id: where in `#agents`. */
+  readonly #places = new Map<string, number>();
   readonly #free: number[] = [];
   readonly #changed = new Set<number>();
-  readonly #instances = new Map<string, Instance>();
+  readonly #others: OtherInstances;
+  /** By chunk of cards: the revision of this process's last write. */
+  readonly #written = new Map<number, number>();
+  /** By chunk of cards: the revision that was told of since; Infinity where it was deleted. */
+  readonly #heard = new Map<number, number>();
   readonly #prefix: string;
   readonly #process: ProcessCard | undefined;
   #flushing: Promise<void> | undefined;
@@ -72,6 +67,7 @@ export class Presence {
     this.#process = process;
     if (process !== undefined) site.registry.describe(site.instance, process);
     this.#store = store;
+    this.#others = new OtherInstances(site.registry, site.clock, leaseMs);
     this.#prefix = site.space.presenceKey("");
   }
 
@@ -83,30 +79,45 @@ export class Presence {
     await this.#store.watch(this.#prefix, learn, signal, (error) => this.#fail(error));
   }
 
-  /** Resolves when the others can see the agent, or its changed card. */
-  async show(agent: PresentAgent): Promise<void> {
-    let place = this.#places.get(agent);
-    if (place === undefined) {
-      place = this.#free.pop() ?? this.#agents.length;
-      this.#places.set(agent, place);
-      this.#agents[place] = agent;
-    }
-    this.#site.registry.set(this.#site.instance, agent.card).local = agent;
-    await this.#mark(place);
+  /** The agent of this process that is shown under that id. */
+  agent(id: string): Shown | undefined {
+    const place = this.#places.get(id);
+    return place === undefined ? undefined : this.#agents[place];
   }
 
-  async hide(agent: PresentAgent): Promise<void> {
-    const place = this.#places.get(agent);
+  /** Those of this process. */
+  agents(): readonly Shown[] {
+    return this.#agents.filter((agent) => agent !== undefined);
+  }
+
+  /** Shows the agent, or its changed card; resolves when the others can see it. */
+  show(agent: Shown): Promise<void> {
+    const { card } = agent;
+    let place = this.#places.get(card.id);
+    if (place === undefined) {
+      place = this.#free.pop() ?? this.#agents.length;
+      this.#places.set(card.id, place);
+      this.#agents[place] = agent;
+    }
+    this.#site.registry.set(this.#site.instance, card).local = agent;
+    return this.#mark(place);
+  }
+
+  /** Resolves when the others no longer see it. */
+  async hide({ card: { id } }: Shown): Promise<void> {
+    const place = this.#places.get(id);
     if (place === undefined) return;
-    this.#places.delete(agent);
+    this.#places.delete(id);
     this.#agents[place] = undefined;
     this.#free.push(place);
-    this.#site.registry.remove(this.#site.instance, agent.card.id);
+    this.#site.registry.remove(this.#site.instance, id);
     await this.#mark(place);
   }
 
   /** After the broker came back: its volatile entries are gone. */
   async restore(): Promise<void> {
+    // Who has said goodbye while the broker was away is not there again.
+    if (this.#closed) return;
     this.#links++;
     this.#markAll();
     await Promise.all([this.#renew(), this.#flush()]);
@@ -128,7 +139,7 @@ export class Presence {
     this.#closed = true;
     this.#renewal?.cancel();
     this.#rewrite?.cancel();
-    for (const { doubt } of this.#instances.values()) doubt?.cancel();
+    this.#others.close();
     const chunks = Math.ceil(this.#agents.length / cardsPerChunk);
     const keys = ["lease", ...Array.from({ length: chunks }, (_, chunk) => `cards/${chunk}`)];
     await this.#store.put(keys.map((key) => ({ key: this.#own(key), volatile: true })));
@@ -141,8 +152,8 @@ export class Presence {
   async #renew(): Promise<void> {
     this.#renewal?.cancel();
     const loads: Record<string, number> = {};
-    for (const agent of this.#places.keys()) {
-      if (agent.load > 0) loads[agent.card.id] = agent.load;
+    for (const agent of this.#agents) {
+      if (agent !== undefined && agent.load > 0) loads[agent.card.id] = agent.load;
     }
     this.#renewLater();
     const process = this.#process;
@@ -179,120 +190,112 @@ export class Presence {
 
   /** Writes changed chunks; what changes meanwhile goes with the next write. */
   #flush(): Promise<void> {
-    this.#flushing ??= this.#write().finally(() => {
-      this.#flushing = undefined;
-    });
+    this.#flushing ??= this.#write();
     return this.#flushing;
   }
 
   async #write(): Promise<void> {
     await new Promise<void>((resolve) => this.#site.clock.defer(resolve));
-    while (this.#changed.size > 0 && !this.#closed) {
-      const changed = [...this.#changed];
-      const writes = changed.map((chunk): StoreWrite => {
-        const key = this.#own(`cards/${chunk}`);
-        const cards = this.#agents
-          .slice(chunk * cardsPerChunk, (chunk + 1) * cardsPerChunk)
-          .flatMap((agent) => (agent === undefined ? [] : [agent.card]));
-        if (cards.length === 0) return { key, volatile: true };
-        return { key, value: packValue(cards), ttlMs: cardsMs, volatile: true, bound: true };
-      });
-      this.#changed.clear();
-      let outcome: StorePutOutcome | undefined;
-      try {
-        outcome = await this.#store.put(writes);
-      } finally {
-        // With the next renewal, or when the broker is back.
-        if (outcome?.kind !== "stored") for (const chunk of changed) this.#changed.add(chunk);
-      }
-      if (outcome.kind === "rejected") throw errorFromInfo(outcome.error);
-      if (outcome.kind !== "stored") return;
+    try {
+      while (this.#changed.size > 0 && !this.#closed && (await this.#writeSome()));
+    } finally {
+      // In the turn of the last look: what changes from here on needs a flush of its own.
+      this.#flushing = undefined;
+      this.#mend();
     }
   }
 
+  /** @returns false when nobody knows what became of it: it is written again later. */
+  async #writeSome(): Promise<boolean> {
+    const { chunks: changed, writes } = this.#nextWrites();
+    let outcome: StorePutOutcome | undefined;
+    try {
+      outcome = await this.#store.put(writes);
+    } finally {
+      // With the next renewal, or when the broker is back.
+      if (outcome?.kind !== "stored") for (const chunk of changed) this.#changed.add(chunk);
+    }
+    if (outcome.kind === "rejected") throw errorFromInfo(outcome.error);
+    if (outcome.kind !== "stored") return false;
+    for (const [index, chunk] of changed.entries()) {
+      this.#written.set(chunk, outcome.revisions[index] as number);
+    }
+    return true;
+  }
+
+  /** Of some of the changed chunks, which count as unchanged from now on. */
+  #nextWrites(): { readonly chunks: readonly number[]; readonly writes: readonly StoreWrite[] } {
+    const chunks: number[] = [];
+    const writes: StoreWrite[] = [];
+    let bytes = 0;
+    for (const chunk of this.#changed) {
+      const write = this.#writeOf(chunk);
+      bytes += write.value?.length ?? 0;
+      if (writes.length > 0 && bytes > writeBytesMax) break;
+      chunks.push(chunk);
+      writes.push(write);
+      this.#changed.delete(chunk);
+    }
+    return { chunks, writes };
+  }
+
+  #writeOf(chunk: number): StoreWrite {
+    const key = this.#own(`cards/${chunk}`);
+    const cards = this.#agentsOf(chunk).map(({ card }) => card);
+    if (cards.length === 0) return { key, volatile: true };
+    return { key, value: packValue(cards), ttlMs: cardsMs, volatile: true, bound: true };
+  }
+
+  #agentsOf(chunk: number): readonly Shown[] {
+    return this.#agents
+      .slice(chunk * cardsPerChunk, (chunk + 1) * cardsPerChunk)
+      .filter((agent) => agent !== undefined);
+  }
+
   #learn(changes: readonly StoreChange[]): void {
-    const touched = new Set<string>();
     for (const change of changes) {
-      if (change.kind === "reset") this.#doubt();
+      if (change.kind === "reset") this.#others.doubt();
       else {
         const [instance = "", part = "", chunk = ""] = change.key
           .slice(this.#prefix.length)
           .split("/");
-        if (instance === this.#site.instance) continue;
-        const value = change.kind === "put" ? unpackValue(change.value) : undefined;
-        if (part === "lease") this.#learnLease(instance, value);
-        else if (this.#learnCards(instance, chunk, value)) touched.add(instance);
+        if (instance !== this.#site.instance) this.#learnOther(change, instance, part, chunk);
+        else if (part === "cards") this.#learnOwn(change, Number(chunk));
       }
     }
-    for (const instance of touched) this.#apply(instance);
   }
 
-  #learnLease(name: string, value: unknown): void {
-    const instance = this.#instances.get(name);
-    if (value === undefined) {
-      if (instance === undefined) return;
-      instance.leased = false;
-      if (instance.chunks.size === 0) this.#instances.delete(name);
-      this.#site.registry.lose(name);
-      return;
-    }
-    const { links, loads, process } = value as Lease;
-    const known = instance ?? newInstance();
-    this.#instances.set(name, known);
-    const missed = known.leased && known.links !== links;
-    known.links = links;
-    known.doubt?.cancel();
-    known.doubt = undefined;
-    if (isProcessCard(process)) this.#site.registry.describe(name, process);
-    if (!known.leased) {
-      known.leased = true;
-      this.#apply(name);
-    }
-    this.#site.registry.reportLoad(name, loads);
-    if (missed) this.#site.registry.returned(name);
-  }
-
-  #learnCards(name: string, chunk: string, value: unknown): boolean {
-    const known = this.#instances.get(name) ?? newInstance();
-    this.#instances.set(name, known);
-    if (value !== undefined) known.chunks.set(chunk, value as readonly AgentCard[]);
-    else if (known.chunks.delete(chunk) && known.chunks.size === 0 && !known.leased) {
-      this.#instances.delete(name);
-    }
-    return known.leased;
-  }
-
-  #apply(name: string): void {
-    const instance = this.#instances.get(name);
-    if (instance?.leased !== true) return;
-    this.#site.registry.replace(name, [...instance.chunks.values()].flat());
-  }
-
-  /** Everything is told anew: who does not come again within a lease's time is gone. */
-  #doubt(): void {
-    for (const [name, instance] of this.#instances) {
-      instance.doubt?.cancel();
-      instance.doubt = this.#site.clock.setTimer(leaseMs, () => this.#drop(name, instance));
+  /** What nobody can read changes nothing: its process will write it again. */
+  #learnOther(change: EntryChange, instance: string, part: string, chunk: string): void {
+    try {
+      const value = change.kind === "put" ? unpackValue(change.value) : undefined;
+      if (part === "lease") this.#others.learnLease(instance, value);
+      else this.#others.learnCards(instance, chunk, value);
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
-  #drop(name: string, instance: Instance): void {
-    instance.doubt?.cancel();
-    if (this.#instances.get(name) === instance) this.#instances.delete(name);
-    this.#site.registry.lose(name);
+  /** What somebody else has written over this process's cards, or taken away, is written again. */
+  #learnOwn(change: EntryChange, chunk: number): void {
+    if (change.kind === "put") this.#heard.set(chunk, change.revision);
+    else if (this.#agentsOf(chunk).length > 0) this.#heard.set(chunk, Number.POSITIVE_INFINITY);
+    // A write under way may be the one that is told of.
+    if (this.#flushing === undefined) this.#mend();
+  }
+
+  #mend(): void {
+    const damaged = [...this.#heard].filter(([chunk, heard]) => {
+      const written = this.#written.get(chunk);
+      return written !== undefined && heard > written;
+    });
+    this.#heard.clear();
+    if (damaged.length === 0) return;
+    for (const [chunk] of damaged) this.#changed.add(chunk);
+    this.#flush().catch((error: unknown) => this.#fail(error));
   }
 
   #fail(error: unknown): void {
     if (!this.#closed) this.#site.onError(error, "presence");
   }
-}
-
-function isProcessCard(value: unknown): value is ProcessCard {
-  if (typeof value !== "object" || value === null) return false;
-  const { name, host, pid } = value as Partial<ProcessCard>;
-  return typeof name === "string" && typeof host === "string" && typeof pid === "number";
-}
-
-function newInstance(): Instance {
-  return { leased: false, links: 0, doubt: undefined, chunks: new Map() };
 }

@@ -7,7 +7,8 @@ import type { NatsBrokerOptions } from "../broker/nats/index.ts";
 import type { ProbeCheck } from "../broker/probe.ts";
 import type { RedisBrokerOptions } from "../broker/redis/index.ts";
 import { invalidOption } from "../errors.ts";
-import type { ClientTls, Pem } from "../link/tls.ts";
+import type { ClientTls, Pem } from "../link/tls-options.ts";
+import { nearest } from "../message/nearest.ts";
 import type { BrokerContext } from "./open-network.ts";
 
 export interface ServerRequest {
@@ -68,7 +69,7 @@ async function openNats(url: string, { context, tls, token }: ServerRequest) {
     ...(parameters.has("replicas") ? { replicas: numberOf(parameters, "replicas") as 3 } : {}),
     ...(parameters.has("monitor") ? { system: { monitor: parameters.get("monitor") ?? "" } } : {}),
     ...(token === undefined || hasCredentials ? {} : { token }),
-    ...(isSecure && tls !== undefined ? { tls: pemTexts(tls) } : {}),
+    ...(isSecure && tls !== undefined ? { tls: tlsTexts(tls) } : {}),
   };
   const { openNatsBroker } = await import("../broker/nats/index.ts");
   return openNatsBroker(options);
@@ -97,11 +98,10 @@ function parse(url: string, known: readonly string[]): ServerUrl {
   const parameters = new Map(mark === -1 ? [] : new URLSearchParams(url.slice(mark + 1)));
   const unknown = [...parameters.keys()].find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    throw invalidOption(
-      "url",
-      `?${unknown}=`,
-      `one of ${known.join(", ")} after ${scheme}://HOST?`,
-    );
+    const meant = nearest(unknown, known);
+    const hint = meant === undefined ? "" : `: did you mean ${meant}=?`;
+    const limit = `one of ${known.join(", ")} after ${scheme}://HOST?${hint}`;
+    throw invalidOption("url", `?${unknown}=`, limit);
   }
   return { address, hasCredentials: address.includes("@"), parameters };
 }
@@ -120,9 +120,9 @@ function numberOf(parameters: ReadonlyMap<string, string>, name: string): number
   return Number(text);
 }
 
-/** The client of NATS takes PEM as text alone, and the name of the server from its address. */
-function pemTexts({ ca, cert, key }: ClientTls): Readonly<Record<string, string>> {
-  const given = Object.entries({ ca, cert, key }).filter(([, pem]) => pem !== undefined);
+/** The client of NATS takes PEM as text alone. */
+function tlsTexts({ ca, cert, key, servername }: ClientTls): Readonly<Record<string, string>> {
+  const given = Object.entries({ ca, cert, key, servername }).filter(([, it]) => it !== undefined);
   return Object.fromEntries(given.map(([name, pem]) => [name, textOf(pem as Pem)]));
 }
 

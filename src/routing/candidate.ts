@@ -9,13 +9,13 @@ export class Candidate {
   readonly instance: string;
   /** Calls of this process that it has not answered yet. */
   outstanding = 0;
-  /** Handlers it said it was running, calls of other processes included. */
-  reportedLoad = 0;
+  /** What it had to do for others when it said last how much that was in all. */
+  loadOfOthers = 0;
   /** Response time as this process sees it, milliseconds, moving average; 0 before the first. */
   responseMs = 0;
   /** Smooth weighted round robin's running credit. */
   turn = 0;
-  /** Nobody listened when it was last called: not chosen until it shows itself again. */
+  /** Nobody listened when it was last called: not chosen for a while. */
   suspect = false;
   /** Where it belongs to this process: what it really has to do. */
   local: { readonly load: number } | undefined = undefined;
@@ -26,9 +26,12 @@ export class Candidate {
   }
 
   get load(): number {
-    return this.local === undefined
-      ? Math.max(this.outstanding, this.reportedLoad)
-      : this.local.load;
+    return this.local === undefined ? this.outstanding + this.loadOfOthers : this.local.load;
+  }
+
+  /** It says how much it has to do: calls of this process are known better here, as soon as they are answered. */
+  report(load: number): void {
+    this.loadOfOthers = Math.max(0, load - this.outstanding);
   }
 
   get eligible(): boolean {

@@ -43,30 +43,24 @@ export class Registry {
   readonly #instanceListeners = new Set<InstanceListener>();
   #onTwins: ((id: string) => void) | undefined;
 
-  /** Makes `cards` the agents that `instance` has, and forgets those it no longer has. */
-  replace(instance: string, cards: readonly AgentCard[]): void {
-    const known = this.#byInstance.get(instance) ?? new Map<string, Candidate>();
-    const next = new Map<string, Candidate>();
-    for (const card of cards) {
-      const candidate = known.get(card.id);
-      if (candidate === undefined) next.set(card.id, this.#add(new Candidate(card, instance)));
-      else next.set(card.id, this.#change(candidate, card));
-      known.delete(card.id);
+  /** Of the agents of `instance`, those with the cards `before` are now those with the cards `after`. */
+  replace(instance: string, before: readonly AgentCard[], after: readonly AgentCard[]): void {
+    const agents = this.#agentsOf(instance);
+    for (const card of after) this.#put(agents, instance, card);
+    for (const card of before) {
+      const candidate = agents.get(card.id);
+      // It may have got another card meanwhile: then it is still there.
+      if (candidate?.card !== card) continue;
+      agents.delete(card.id);
+      this.#drop(candidate);
     }
-    for (const gone of known.values()) this.#drop(gone);
-    if (next.size > 0) this.#byInstance.set(instance, next);
-    else this.#byInstance.delete(instance);
+    if (agents.size === 0) this.#byInstance.delete(instance);
     this.#tell();
   }
 
   /** Adds or changes one agent of `instance`. */
   set(instance: string, card: AgentCard): Candidate {
-    const agents = this.#byInstance.get(instance) ?? new Map<string, Candidate>();
-    this.#byInstance.set(instance, agents);
-    const known = agents.get(card.id);
-    const candidate =
-      known === undefined ? this.#add(new Candidate(card, instance)) : this.#change(known, card);
-    agents.set(card.id, candidate);
+    const candidate = this.#put(this.#agentsOf(instance), instance, card);
     this.#tell();
     return candidate;
   }
@@ -102,15 +96,23 @@ export class Registry {
   /** Handlers each agent of `instance` said it is running; also the sign that the instance lives. */
   reportLoad(instance: string, loads: Readonly<Record<string, number>>): void {
     for (const [id, candidate] of this.#byInstance.get(instance) ?? []) {
-      candidate.reportedLoad = loads[id] ?? 0;
+      candidate.report(loads[id] ?? 0);
       candidate.suspect = false;
     }
   }
 
-  /** Nobody listened there: its agents are passed over until they show themselves again. */
+  /** Nobody listened there: its agents are passed over until they show themselves again, or are trusted. */
   suspect(instance: string): void {
+    this.#setSuspect(instance, true);
+  }
+
+  trust(instance: string): void {
+    this.#setSuspect(instance, false);
+  }
+
+  #setSuspect(instance: string, suspect: boolean): void {
     for (const candidate of this.#byInstance.get(instance)?.values() ?? []) {
-      candidate.suspect = true;
+      candidate.suspect = suspect;
     }
   }
 
@@ -169,6 +171,20 @@ export class Registry {
 
   #tell(): void {
     for (const listener of this.#listeners) listener();
+  }
+
+  #agentsOf(instance: string): Map<string, Candidate> {
+    const agents = this.#byInstance.get(instance) ?? new Map<string, Candidate>();
+    this.#byInstance.set(instance, agents);
+    return agents;
+  }
+
+  #put(agents: Map<string, Candidate>, instance: string, card: AgentCard): Candidate {
+    const known = agents.get(card.id);
+    if (known !== undefined) return this.#change(known, card);
+    const candidate = this.#add(new Candidate(card, instance));
+    agents.set(card.id, candidate);
+    return candidate;
   }
 
   #add(candidate: Candidate): Candidate {

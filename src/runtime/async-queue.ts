@@ -17,7 +17,9 @@ export interface AsyncQueueOptions<Item> {
  * loop ends the queue.
  */
 export class AsyncQueue<Item> implements AsyncIterableIterator<Item, undefined> {
-  readonly #items: RingBuffer<Item>;
+  readonly #itemsMax: number | undefined;
+  /** Made with the first that has to wait. */
+  #items: RingBuffer<Item> | undefined;
   readonly #onStop: (() => void) | undefined;
   readonly #onRead: ((item: Item) => void) | undefined;
   #reader: Deferred<IteratorResult<Item, undefined>> | undefined;
@@ -25,14 +27,14 @@ export class AsyncQueue<Item> implements AsyncIterableIterator<Item, undefined> 
 
   constructor(options: AsyncQueueOptions<Item> = {}) {
     const { itemsMax, onStop, onRead } = options;
-    this.#items = new RingBuffer(itemsMax === undefined ? {} : { itemsMax });
+    this.#itemsMax = itemsMax;
     this.#onStop = onStop;
     this.#onRead = onRead;
   }
 
   /** Items that wait for the reader. */
   get size(): number {
-    return this.#items.size;
+    return this.#items?.size ?? 0;
   }
 
   get ended(): boolean {
@@ -43,7 +45,7 @@ export class AsyncQueue<Item> implements AsyncIterableIterator<Item, undefined> 
   push(item: Item): boolean {
     if (this.#end !== undefined) return false;
     const reader = this.#reader;
-    if (reader === undefined) return this.#items.push(item);
+    if (reader === undefined) return this.#wait(item);
     this.#reader = undefined;
     reader.resolve({ done: false, value: item });
     return true;
@@ -61,13 +63,13 @@ export class AsyncQueue<Item> implements AsyncIterableIterator<Item, undefined> 
 
   /** Takes out what waits, past the reader. */
   takeAll(): readonly Item[] {
-    const items = [...this.#items];
-    this.#items.clear();
+    const items = [...(this.#items ?? [])];
+    this.#items?.clear();
     return items;
   }
 
   next(): Promise<IteratorResult<Item, undefined>> {
-    if (this.#items.size > 0) {
+    if (this.#items !== undefined && this.#items.size > 0) {
       const value = this.#items.shift() as Item;
       this.#onRead?.(value);
       return Promise.resolve({ done: false, value });
@@ -90,12 +92,18 @@ export class AsyncQueue<Item> implements AsyncIterableIterator<Item, undefined> 
       this.end();
       this.#onStop?.();
     }
-    this.#items.clear();
+    this.#items?.clear();
     return Promise.resolve({ done: true, value: undefined });
   }
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  #wait(item: Item): boolean {
+    const itemsMax = this.#itemsMax;
+    this.#items ??= new RingBuffer(itemsMax === undefined ? {} : { itemsMax });
+    return this.#items.push(item);
   }
 
   #finish(end: { readonly error?: unknown; readonly failed: boolean }): void {

@@ -1,10 +1,10 @@
 /**
- * First in, first out, in one array that wraps around.
+ * First in, first out, in one array that wraps around. What has to go back goes back to its front.
  *
  *        head         tail
  *   . . . A B C D E F . . .        length is a power of two, so that an index wraps by a mask
  *
- * Push and shift take constant time, growth included (amortised). Memory taken by a burst is given
+ * Push, shift and unshift take constant time, growth included (amortised). Memory taken by a burst is given
  * back when the buffer has become empty.
  */
 import { ColloquyError } from "../errors.ts";
@@ -46,9 +46,18 @@ export class RingBuffer<Item> implements Iterable<Item> {
   /** @returns false when the buffer is full, and then the item was not taken. */
   push(item: Item): boolean {
     if (this.#size >= this.#itemsMax) return false;
-    if (this.#slots === noSlots) this.#slots = emptySlots();
-    else if (this.#size === this.#slots.length) this.#grow();
+    this.#makeRoom();
     this.#slots[(this.#head + this.#size) & (this.#slots.length - 1)] = item;
+    this.#size++;
+    return true;
+  }
+
+  /** Before all others. @returns false when the buffer is full, and then the item was not taken. */
+  unshift(item: Item): boolean {
+    if (this.#size >= this.#itemsMax) return false;
+    this.#makeRoom();
+    this.#head = (this.#head - 1) & (this.#slots.length - 1);
+    this.#slots[this.#head] = item;
     this.#size++;
     return true;
   }
@@ -78,6 +87,11 @@ export class RingBuffer<Item> implements Iterable<Item> {
     for (let index = 0; index < this.#size; index++) {
       yield this.#slots[(this.#head + index) & mask] as Item;
     }
+  }
+
+  #makeRoom(): void {
+    if (this.#slots === noSlots) this.#slots = emptySlots();
+    else if (this.#size === this.#slots.length) this.#grow();
   }
 
   #grow(): void {

@@ -32,12 +32,16 @@ export interface TimerWheelOptions<Entry extends WheelEntry> {
   readonly expire: (entry: Entry) => void;
 }
 
+/** The delay of what has no time. */
+const heldMs = -1;
+
 export class TimerWheel<Entry extends WheelEntry> {
   readonly #clock: Clock;
   readonly #tickMs: number;
   readonly #expire: (entry: Entry) => void;
   readonly #fresh = listHead();
   readonly #due = listHead();
+  readonly #held = listHead();
   readonly #slots: readonly WheelEntry[];
   #size = 0;
   #tick = 0;
@@ -63,8 +67,8 @@ export class TimerWheel<Entry extends WheelEntry> {
 
   /** Lets `entry` expire `delayMs` from now; an entry that is in the wheel starts anew. */
   add(entry: Entry, delayMs: number): void {
-    if (entry.wheelNext === undefined) this.#size++;
-    else unlink(entry);
+    this.remove(entry);
+    this.#size++;
     entry.wheelDelayMs = delayMs;
     link(this.#fresh, entry);
     if (this.#timer === undefined) this.#arm(this.#clock.monotonicMs());
@@ -74,17 +78,29 @@ export class TimerWheel<Entry extends WheelEntry> {
   remove(entry: Entry): void {
     if (entry.wheelNext === undefined) return;
     unlink(entry);
-    this.#size--;
+    if (entry.wheelDelayMs !== heldMs) this.#size--;
+  }
+
+  /** Lets `entry` be in the wheel without a time: `takeAll` finds it, and it costs no tick. */
+  hold(entry: Entry): void {
+    this.remove(entry);
+    entry.wheelDelayMs = heldMs;
+    link(this.#held, entry);
   }
 
   /** Takes every entry out; none of them expires. The wheel can be used again. */
-  clear(): void {
-    for (const head of [this.#fresh, this.#due, ...this.#slots]) {
-      while (head.wheelNext !== head) unlink(head.wheelNext as WheelEntry);
+  takeAll(): readonly Entry[] {
+    const entries: Entry[] = [];
+    for (const head of [this.#fresh, this.#due, this.#held, ...this.#slots]) {
+      while (head.wheelNext !== head) {
+        entries.push(head.wheelNext as Entry);
+        unlink(head.wheelNext as WheelEntry);
+      }
     }
     this.#size = 0;
     this.#timer?.cancel();
     this.#timer = undefined;
+    return entries;
   }
 
   #arm(nowMs: number): void {

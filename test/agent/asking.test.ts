@@ -1,7 +1,7 @@
 /** Requests and sends under policies, between real agents. */
 import type { Agent, ColloquyError, Network } from "colloquy";
 import { afterEach, describe, expect, test } from "vitest";
-import { type Fabric, openFabric } from "../support/fabric.ts";
+import { type Fabric, onVirtualTime, openFabric } from "../support/fabric.ts";
 
 let fabric: Fabric;
 afterEach(() => fabric.close());
@@ -11,7 +11,7 @@ async function open(options: Parameters<typeof openFabric>[2] = {}) {
   const [asking, working] = fabric.networks as [Network, Network];
   const asker = await fabric.until(asking.agent("asker"));
   const worker = await fabric.until(working.agent("worker", { type: "pool", capacity: 1 }));
-  await fabric.clock.advance(10);
+  await fabric.acquainted();
   return { asking, working, asker, worker };
 }
 
@@ -129,22 +129,18 @@ describe("retry", () => {
       }),
     );
     expect(error.code).toBe("AGENT_UNREACHABLE");
-    expect(fabric.clock.monotonicMs() - begunMs).toBeLessThan(3_000);
+    if (fabric.isVirtual) expect(fabric.clock.monotonicMs() - begunMs).toBeLessThan(3_000);
   });
 
   test("a request in whose handling it is asked has a deadline that it keeps", async () => {
     const { asker, worker } = await open();
-    const gaveUpMs: number[] = [];
-    worker.handle("ask on", async (_input, context) => {
-      const retry = { attemptsMax: 1_000, baseMs: 400, budget: Number.POSITIVE_INFINITY };
-      const failed = await context.request("agent:nobody", "x", 1, { retry }).catch(() => "failed");
-      gaveUpMs.push(fabric.clock.monotonicMs());
-      return failed;
+    worker.handle("ask on", (_input, context) => {
+      // The next attempt would be later than anybody waits.
+      const retry = { attemptsMax: 2, baseMs: 3_600_000, capMs: 3_600_000 };
+      return context.request("agent:nobody", "x", 1, { retry }).catch(() => "failed");
     });
-    const begunMs = fabric.clock.monotonicMs();
-    const asked = asker.request("agent:worker", "ask on", 1, { deadlineMs: 3_000 });
+    const asked = asker.request("agent:worker", "ask on", 1, { deadlineMs: 60_000 });
     expect(await fabric.until(asked)).toBe("failed");
-    expect((gaveUpMs[0] ?? 0) - begunMs).toBeLessThan(3_000);
   });
 
   test("its signal ends the wait for the next attempt", async () => {
@@ -154,9 +150,10 @@ describe("retry", () => {
       signal: stop.signal,
       retry: { attemptsMax: 1_000, baseMs: 20_000 },
     });
+    const begunMs = fabric.clock.monotonicMs();
     fabric.clock.setTimer(50, () => stop.abort());
     expect((await failure(asked)).code).toBe("CANCELLED");
-    expect(fabric.clock.monotonicMs()).toBeLessThan(1_000);
+    expect(fabric.clock.monotonicMs() - begunMs).toBeLessThan(10_000);
   });
 
   test("when everything fails, repeats end with the budget", async () => {
@@ -185,8 +182,8 @@ describe("retry", () => {
 });
 
 describe("breaker", () => {
-  async function failing() {
-    const opened = await open({ breaker: true });
+  async function failing(recoveryMs?: number) {
+    const opened = await open({ breaker: recoveryMs === undefined ? true : { recoveryMs } });
     opened.worker.handle("work", (input) => {
       if (input === "fail") throw new Error("down");
       return input;
@@ -199,15 +196,18 @@ describe("breaker", () => {
     return { ...opened, ask };
   }
 
-  test("an address that keeps failing is not asked for 30 seconds, by anybody of the process", async () => {
-    const { asking, ask } = await failing();
-    const other = await fabric.until(asking.agent("other"));
-    expect(await ask("hello")).toBe("CIRCUIT_OPEN");
-    expect(await ask("hello", other)).toBe("CIRCUIT_OPEN");
-    await fabric.clock.advance(30_000);
-    expect(await ask("hello")).toBe("hello");
-    expect(await ask("hello", other)).toBe("hello");
-  });
+  onVirtualTime(
+    "an address that keeps failing is not asked for 30 seconds, by anybody of the process",
+    async () => {
+      const { asking, ask } = await failing();
+      const other = await fabric.until(asking.agent("other"));
+      expect(await ask("hello")).toBe("CIRCUIT_OPEN");
+      expect(await ask("hello", other)).toBe("CIRCUIT_OPEN");
+      await fabric.clock.advance(30_000);
+      expect(await ask("hello")).toBe("hello");
+      expect(await ask("hello", other)).toBe("hello");
+    },
+  );
 
   test("another process has a breaker of its own", async () => {
     const { working, ask } = await failing();
@@ -217,17 +217,18 @@ describe("breaker", () => {
   });
 
   test("a repeat waits as long as the breaker asks it to", async () => {
-    const { asker } = await failing();
+    const { asker } = await failing(3_000);
+    const begunMs = fabric.clock.monotonicMs();
     const asked = asker.request("agent:worker", "work", "hello", { retry: { capMs: 60_000 } });
     expect(await fabric.until(asked)).toBe("hello");
-    expect(fabric.clock.monotonicMs()).toBeGreaterThanOrEqual(30_000);
+    expect(fabric.clock.monotonicMs() - begunMs).toBeGreaterThan(1_000);
   });
 
   test("another path is taken while it is open", async () => {
     const { asker, working } = await failing();
     const spare = await fabric.until(working.agent("spare"));
     spare.handle("work", () => "from the spare");
-    await fabric.clock.advance(10);
+    await fabric.acquainted();
     const asked = asker.request("agent:worker", "work", "hello", { fallback: ["agent:spare"] });
     expect(await fabric.until(asked)).toBe("from the spare");
   });
@@ -265,14 +266,15 @@ describe("fallback", () => {
     const { asker, working } = await open();
     const spare = await fabric.until(working.agent("spare"));
     spare.handle("work", () => "done");
-    await fabric.clock.advance(10);
+    await fabric.acquainted();
     const begunMs = fabric.clock.monotonicMs();
+    const baseMs = fabric.isVirtual ? 60_000 : 5_000;
     const options = {
-      retry: { baseMs: 60_000, capMs: 60_000 },
+      retry: { baseMs, capMs: baseMs },
       fallback: ["agent:spare"],
     } as const;
     expect(await fabric.until(asker.request("agent:gone", "work", 1, options))).toBe("done");
-    expect(fabric.clock.monotonicMs() - begunMs).toBeLessThan(1_000);
+    if (fabric.isVirtual) expect(fabric.clock.monotonicMs() - begunMs).toBeLessThan(1_000);
     const late = asker.request("agent:gone", "work", 1, { ...options, fallback: ["agent:later"] });
     await fabric.clock.advance(0);
     const later = await fabric.until(working.agent("later"));
@@ -290,7 +292,7 @@ describe("fallback", () => {
     worker.handle("inner", (_input, context) => context.request("agent:gone", "x"));
     const other = await fabric.until(working.agent("other"));
     for (const name of ["work", "silent", "inner"]) other.handle(name, () => ++others);
-    await fabric.clock.advance(10);
+    await fabric.acquainted();
     const options = { fallback: ["agent:other"], timeoutMs: 2_000 } as const;
     for (const [name, code] of [
       ["work", "HANDLER_FAILED"],
@@ -338,7 +340,7 @@ describe("rate limit", () => {
     );
     busy.handle("work", (input) => input);
     await fabric.until(busy.ready());
-    await fabric.clock.advance(10);
+    await fabric.acquainted();
     return { ...opened, busy };
   }
 
@@ -348,6 +350,7 @@ describe("rate limit", () => {
       await fabric.until(asking.agent("other")),
       await fabric.until(working.agent("near")),
     ];
+    await fabric.acquainted();
     for (const one of [asker, ...others]) {
       const ask = () => one.request("agent:busy", "work", 1);
       expect(await fabric.until(ask())).toBe(1);
@@ -355,7 +358,7 @@ describe("rate limit", () => {
       const refused = await failure(ask());
       expect(refused).toMatchObject({ code: "RATE_LIMITED", retryable: true });
       expect(refused.details["sender"]).toBe(one.id);
-      expect(refused.details["retryAfterMs"]).toBeGreaterThan(900);
+      expect(refused.details["retryAfterMs"]).toBeGreaterThan(fabric.isVirtual ? 900 : 0);
     }
     await fabric.clock.advance(1_000);
     expect(await fabric.until(asker.request("agent:busy", "work", 2))).toBe(2);
@@ -371,7 +374,7 @@ describe("rate limit", () => {
       await new Promise<void>((resolve) => fabric.clock.setTimer(100, resolve));
       return input;
     });
-    await fabric.clock.advance(10);
+    await fabric.acquainted();
     const asked = [1, 2, 3, 4].map((n) => asker.request("agent:busy", "work", n));
     const outcomes = await fabric.until(Promise.allSettled(asked));
     expect(outcomes.map(({ status }) => status)).toEqual([

@@ -12,7 +12,7 @@ async function open(capacity = 100) {
   const [sending, working] = fabric.networks as [Network, Network];
   const sender = await fabric.until(sending.agent("sender"));
   const worker = await fabric.until(working.agent("worker", { capacity }));
-  await fabric.clock.advance(10);
+  await fabric.acquainted();
   return { sender, sending, worker };
 }
 
@@ -40,7 +40,9 @@ test("requests that come together are handled together, and each gets its answer
   expect(await fabric.until(Promise.all(asked))).toEqual(
     Array.from({ length: 25 }, (_, n) => (n === 13 ? "FORBIDDEN" : n * 2)),
   );
-  expect(batches).toEqual([10, 10, 5]);
+  if (fabric.isVirtual) expect(batches).toEqual([10, 10, 5]);
+  expect(batches.reduce((sum, size) => sum + size)).toBe(25);
+  expect(Math.max(...batches)).toBeLessThanOrEqual(10);
 });
 
 test("G3: each command of a batch has its own outcome, attempts and staged effects", async () => {
@@ -105,7 +107,7 @@ test("a batch is no larger than the agent's capacity, and does not wait for more
   const asked = Array.from({ length: 8 }, (_, n) => sender.request("agent:worker", "count", n));
   await fabric.until(Promise.all(asked));
   expect(batches).toEqual([4, 4]);
-  expect(fabric.clock.monotonicMs() - begunMs).toBeLessThan(1_000);
+  expect(fabric.clock.monotonicMs() - begunMs).toBeLessThan(10_000);
 });
 
 test("a request whose caller gave up while the batch filled is not handled", async () => {
@@ -117,17 +119,21 @@ test("a request whose caller gave up while the batch filled is not handled", asy
       seen.push(...inputs);
       return inputs;
     },
-    { batch: { waitMs: 500 } },
+    { batch: { sizeMax: 3, waitMs: 60_000 } },
   );
+  worker.handle("probe", () => {});
   const stop = new AbortController();
   const left = sender.request("agent:worker", "slow", 1, { signal: stop.signal });
   const stays = sender.request("agent:worker", "slow", 2);
   const code = left.catch((error: ColloquyError) => error.code);
-  await fabric.clock.advance(100);
+  await fabric.eventually(() => expect(worker.load).toBe(2));
   stop.abort();
   expect(await fabric.until(code)).toBe("CANCELLED");
-  expect(await fabric.until(stays)).toBe(2);
-  expect(seen).toEqual([2]);
+  // What was sent before it has arrived as well.
+  await fabric.until(sender.request("agent:worker", "probe"));
+  const fills = sender.request("agent:worker", "slow", 3);
+  expect(await fabric.until(Promise.all([stays, fills]))).toEqual([2, 3]);
+  expect(seen).toEqual([2, 3]);
 });
 
 test("a command that is cancelled while its batch fills has no effect, the others have theirs", async () => {
@@ -138,19 +144,20 @@ test("a command that is cancelled while its batch fills has no effect, the other
       for (const [index, input] of inputs.entries()) contexts[index]?.log.append("seen", input);
       return inputs;
     },
-    { batch: { waitMs: 500 } },
+    { batch: { sizeMax: 3, waitMs: 60_000 } },
   );
   await fabric.until(worker.ready());
-  const receipts = await fabric.until(
-    Promise.all([1, 2].map((n) => sender.send("agent:worker", "SLOW", n))),
-  );
-  await fabric.clock.advance(100);
+  const send = (n: number) => fabric.until(sender.send("agent:worker", "SLOW", n));
+  const receipts = [await send(1), await send(2)];
+  await fabric.eventually(() => expect(worker.load).toBe(2));
   await fabric.until(receipts[0]?.cancel() ?? Promise.reject(new Error("no receipt")));
+  receipts.push(await send(3));
   const outcomes = await fabric.until(Promise.all(receipts.map((receipt) => receipt.settled())));
-  expect(outcomes.map(({ state }) => state)).toEqual(["cancelled", "done"]);
+  expect(outcomes.map(({ state }) => state)).toEqual(["cancelled", "done", "done"]);
   const seen = await fabric.until(drain(sending.log.read("seen")));
-  expect(seen.map(({ value }) => value)).toEqual([2]);
-  expect(worker.load).toBe(0);
+  expect(seen.map(({ value }) => value)).toEqual([2, 3]);
+  // The sender may know of the end before its worker does.
+  await fabric.eventually(() => expect(worker.load).toBe(0));
 });
 
 const Mail = protocol("mail", {
@@ -174,7 +181,8 @@ test("a contract's schemas are applied to each message of a batch", async () => 
     sender.request("agent:worker", "mail.score", input).catch((error: ColloquyError) => error.code);
   const answers = await fabric.until(Promise.all(["abc", 7, "odd", "de"].map(ask)));
   expect(answers).toEqual([3, "INVALID_MESSAGE", "INVALID_MESSAGE", 2]);
-  expect(sizes).toEqual([3]);
+  if (fabric.isVirtual) expect(sizes).toEqual([3]);
+  expect(sizes.reduce((sum, size) => sum + size)).toBe(3);
   expect(() => worker.handle(Mail.read as never, () => [], { batch: true })).toThrow(
     expect.objectContaining({ code: "INVALID_OPTION" }),
   );

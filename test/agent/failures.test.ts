@@ -13,7 +13,7 @@ test("an error that cannot travel whole arrives all the same, and its handler's 
   handler.handle("odd", () => {
     throw new ColloquyError("FORBIDDEN", "no", { details: { when: new Date(), big: 1n } });
   });
-  await fabric.clock.advance(10);
+  await fabric.acquainted();
   const ask = (name: string) => fabric.until(asker.request("agent:handler", name));
   await expect(ask("long")).rejects.toMatchObject({
     code: "HANDLER_FAILED",

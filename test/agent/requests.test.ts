@@ -215,6 +215,38 @@ describe.each([
     await expect(fabric.until(never)).rejects.toMatchObject({ code: "CANCELLED" });
   });
 
+  test("is not made any more for work that was given up", async () => {
+    const { asker, handler } = await open();
+    let starts = 0;
+    handler.handle("inner", () => ++starts);
+    handler.handle("chunks", async function* () {
+      yield ++starts;
+    });
+    const go = Promise.withResolvers<void>();
+    const ends: unknown[] = [];
+    handler.handle("outer", async (_input, { request, stream }) => {
+      await go.promise;
+      const acts = [
+        () => request("agent:handler", "inner"),
+        () => request("agent:handler", "inner", 1, { retry: true }),
+        () => request("agent:handler", "inner", 1, { durable: true }),
+        () => stream("agent:handler", "chunks").result,
+      ];
+      for (const act of acts) {
+        ends.push(await (async () => act())().catch((error: { code: unknown }) => error.code));
+      }
+    });
+    const call = asker.call("agent:handler", "outer");
+    await fabric.eventually(() => expect(handler.load).toBe(1));
+    const ended = call.result.catch((error: { code: unknown }) => error.code);
+    expect(await fabric.until(call.cancel())).toBe("accepted");
+    expect(await fabric.until(ended)).toBe("CANCELLED");
+    go.resolve();
+    await fabric.eventually(() => expect(handler.load).toBe(0));
+    expect(ends).toEqual(Array.from({ length: 4 }, () => "CANCELLED"));
+    expect(starts).toBe(0);
+  });
+
   test("has a deadline that only shrinks from hop to hop", async () => {
     const { asker, handler } = await open();
     const seen: number[] = [];

@@ -20,6 +20,28 @@ describe.each([
     return { speaker, hearer };
   }
 
+  test("is not heard by who has closed its subscription, be it in the middle of what was published before", async () => {
+    const { speaker, hearer } = await open();
+    const heard: string[] = [];
+    const first = await fabric.until(
+      hearer.subscribe("news", (data) => {
+        heard.push(`first ${data}`);
+        if (data === 2) {
+          first.close();
+          second.close();
+        }
+      }),
+    );
+    const second = await fabric.until(
+      hearer.subscribe("news", (data) => heard.push(`second ${data}`)),
+    );
+    await fabric.until(hearer.subscribe("news", (data) => heard.push(`third ${data}`)));
+    await Promise.all([1, 2, 3].map((data) => speaker.publish("news", data)));
+    await fabric.eventually(() => expect(heard).toContain("third 3"));
+    const all = ["first 1", "second 1", "third 1", "first 2", "third 2", "third 3"];
+    expect(heard).toEqual(all);
+  });
+
   test("reaches whoever subscribed to a pattern that matches, once each, in order", async () => {
     const { speaker, hearer } = await open();
     const heard: string[] = [];

@@ -170,6 +170,7 @@ const joinKinds: Kinds<JoinOptions> = {
 const wait: Kinds<WaitOptions> = { signal: "signal" };
 const put: Kinds<PutOptions> = { ifRevision: "whole", ttlMs: "above", signal: "signal" };
 const append: Kinds<AppendOptions> = { at: "whole", signal: "signal" };
+const remove = { ifRevision: "whole", signal: "signal" } as const;
 const ask: Kinds<AskOptions> = { timeoutMs: "above", signal: "signal" };
 
 /** Calls `act` with one wrong option after the other; with no options at all, too. */
@@ -285,9 +286,15 @@ const cases: Readonly<Record<string, Case>> = {
   "context.publish": { options: message, act: (it) => context.publish("news", 1, it) },
   "context.ask": { options: ask, act: (it) => context.ask("?", it) },
   "context.store.get": { options: wait, act: (it) => context.store.get("key", it) },
-  "context.store.put": { options: put, act: (it) => context.store.put("key", 1, it) },
-  "context.store.delete": { options: put, act: (it) => context.store.delete("key", it) },
-  "context.log.append": { options: append, act: (it) => context.log.append("s", 1, it) },
+  "context.store.put": {
+    options: { ifRevision: "whole", ttlMs: "above" },
+    act: (it) => context.store.put("key", 1, it),
+  },
+  "context.store.delete": {
+    options: { ifRevision: "whole" },
+    act: (it) => context.store.delete("key", it),
+  },
+  "context.log.append": { options: { at: "whole" }, act: (it) => context.log.append("s", 1, it) },
   "net.agent": { options: agentKinds, act: (it) => network.agent("new", it) },
   "net.agent, rateLimit": {
     options: {
@@ -320,7 +327,7 @@ const cases: Readonly<Record<string, Case>> = {
   "net.cancel": { options: wait, act: (it) => network.cancel(callId, it) },
   "net.store.get": { options: wait, act: (it) => network.store.get("key", it) },
   "net.store.put": { options: put, act: (it) => network.store.put("key", 1, it) },
-  "net.store.delete": { options: put, act: (it) => network.store.delete("key", it) },
+  "net.store.delete": { options: remove, act: (it) => network.store.delete("key", it) },
   "net.store.list": { options: wait, act: (it) => all(network.store.list("", it)) },
   "net.log.append": { options: append, act: (it) => network.log.append("s", 1, it) },
   "net.log.read": {
@@ -452,6 +459,50 @@ test.each(Object.entries(cases))("%s refuses wrong options by name", async (_nam
       code: "INVALID_OPTION",
     });
   }
+});
+
+test.each(Object.entries(cases))("%s refuses options it does not know", async (_name, given) => {
+  const { options, within = "", act } = given;
+  for (const name of Object.keys(options)) {
+    // Too short for a guess.
+    if (name === "to") continue;
+    const mistyped = `${name}x`;
+    const outcome = await outcomeOf(() => act({ [mistyped]: "hunter2" } as never));
+    if (!isColloquyError(outcome, "INVALID_OPTION")) throw new Error(`${mistyped}: ${outcome}`);
+    const field = `${within}${mistyped}`;
+    expect(outcome.details).toMatchObject({ field, nearest: `${within}${name}` });
+    expect(outcome.message).toBe(
+      `${field}: there is no such option: did you mean ${within}${name}?`,
+    );
+  }
+  const far = await outcomeOf(() => act({ "an option of its own": "hunter2" } as never));
+  expect(far).toMatchObject({
+    code: "INVALID_OPTION",
+    message: expect.stringContaining(Object.keys(options)[0] as string),
+    details: { field: `${within}an option of its own` },
+  });
+  expect(JSON.stringify(far)).not.toContain("hunter2");
+});
+
+test.each([
+  ["timeoutMS", () => agent.request(at, "work", 1, { timeoutMS: 5 } as never), "timeoutMs"],
+  ["retry", () => join({ url: "memory:", retry: {} } as never), undefined],
+  ["window", () => agent.request(at, "work", 1, { window: 5 } as never), undefined],
+  ["retry", () => agent.stream(at, "work", 1, { retry: true } as never), undefined],
+  ["batch", () => agent.serve(Work, {} as never, { batch: true } as never), undefined],
+  ["to", () => agent.client(Work).said(1, { to: at } as never), undefined],
+] as const)("%s is refused where it has no effect", async (field, act, meant) => {
+  const outcome = await outcomeOf(act);
+  const named = isColloquyError(outcome, "INVALID_OPTION") ? outcome.details : outcome;
+  expect(named).toMatchObject({
+    field,
+    ...(meant === undefined ? {} : { nearest: meant }),
+  });
+});
+
+test("an option that is not known and undefined is left out", async () => {
+  const nothing = { timeoutMS: undefined } as never;
+  expect(await fabric.until(agent.send(at, "work", 1, nothing))).toHaveProperty("id");
 });
 
 test.each([

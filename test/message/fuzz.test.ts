@@ -10,7 +10,7 @@ import { fuzzFrames } from "../support/fuzz/fuzz-frames.ts";
 test("G19: no frame gets past the readers with anything but a typed refusal", {
   timeout: 240_000,
 }, () => {
-  const frames = extent({ ci: 200_000, here: 50_000 });
+  const frames = extent({ ci: 200_000, here: 20_000 });
   const { accepted, reasons } = fuzzFrames(frames, 1);
   const unexpected = [...reasons.keys()].filter((reason) => !expectedReasons.includes(reason));
   expect(unexpected).toEqual([]);

@@ -105,3 +105,22 @@ for (const scheme of ["tcp", "ws"] as const) {
     });
   }
 }
+
+test("an answer is not called too late that may have been taken before the link broke", async () => {
+  const { proxy, there, here } = await fabric("tcp");
+  const worker = await there.agent("worker");
+  worker.handle("APPROVE", async (_input, { ask }) => await ask("sure?"));
+  await worker.ready();
+  const boss = await here.agent("boss");
+  const receipt = await boss.send("agent:worker", "APPROVE");
+  for await (const { state } of receipt.updates()) if (state === "waiting-input") break;
+  // So that it has not heard yet that its answer was taken when the link breaks.
+  proxy.set("to-client", { stalled: true });
+  const answering = receipt.answer("yes", { number: 1 });
+  const following = there.track(receipt.id);
+  expect(await following.settled()).toEqual({ state: "done", result: "yes" });
+  proxy.cut();
+  proxy.set("to-client", {});
+  await expect(answering).rejects.toMatchObject({ code: "INDETERMINATE" });
+  expect(await receipt.answer("yes", { number: 1 })).toBe("too-late");
+});

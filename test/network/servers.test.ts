@@ -2,22 +2,19 @@
 import { tmpdir } from "node:os";
 import { join } from "colloquy";
 import { describe, expect, test } from "vitest";
+import { serverNames } from "../../scripts/brokers/servers.ts";
 import { missingServer } from "../support/brokers.ts";
 import { absolute } from "../support/repository.ts";
 import { runNode } from "../support/run-node.ts";
-import { NatsServer } from "../support/servers/nats.ts";
-import { RedisServer } from "../support/servers/redis.ts";
+import { startServer } from "../support/servers/servers.ts";
 
 const quiet = { drainOnSignals: false } as const;
 
-describe.each([
-  { scheme: "nats", start: () => NatsServer.start() },
-  { scheme: "redis", start: () => RedisServer.start() },
-] as const)("$scheme", ({ scheme, start }) => {
+describe.each(serverNames)("%s", (scheme) => {
   test.skipIf(missingServer(scheme))(
     "two processes' worth of it meet, below a prefix",
     async () => {
-      const server = await start();
+      const server = await startServer[scheme]();
       try {
         const url = `${server.url}?prefix=red&leaseMs=5000`;
         const asking = await join(url, quiet);
@@ -49,6 +46,7 @@ describe.each([
       expect(error, url).toMatchObject({ code: "INVALID_OPTION", details: { field } });
       expect(JSON.stringify(error)).not.toMatch("secret");
     }
+    await expect(join(`${scheme}://host?prefx=a`, quiet)).rejects.toThrow("did you mean prefix=?");
     const limits = { connection: { backoffMinMs: 5 } };
     await expect(join(`${scheme}://u:secret@host`, { ...quiet, limits })).rejects.toMatchObject({
       code: "INVALID_OPTION",
@@ -71,7 +69,7 @@ test("without the package of a client, joining says what to install, and nothing
     "redis://127.0.0.1",
     "rediss://h",
   ];
-  const run = await runNode(program, { workingDirectory: tmpdir(), timeoutMs: 20_000, parameters });
+  const run = await runNode(program, { workingDirectory: tmpdir(), timeoutMs: 50_000, parameters });
   expect(run.exitCode, run.stderr).toBe(0);
   const missing = (name: string) => ({
     code: "UNSUPPORTED",

@@ -5,6 +5,7 @@ import { RingBuffer } from "../../src/runtime/ring-buffer.ts";
 test("behaves like a plain array used as a queue", () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.integer() },
+    { weight: 1, arbitrary: fc.record({ first: fc.integer() }) },
     { weight: 5, arbitrary: fc.constant("shift" as const) },
     { weight: 1, arbitrary: fc.constant("clear" as const) },
   );
@@ -21,8 +22,9 @@ test("behaves like a plain array used as a queue", () => {
           model.length = 0;
         } else {
           const room = model.length < (limit ?? Number.POSITIVE_INFINITY);
-          if (room) model.push(next);
-          expect(buffer.push(next)).toBe(room);
+          if (room) typeof next === "number" ? model.push(next) : model.unshift(next.first);
+          const taken = typeof next === "number" ? buffer.push(next) : buffer.unshift(next.first);
+          expect(taken).toBe(room);
         }
         expect(buffer.size).toBe(model.length);
         expect(buffer.full).toBe(model.length === limit);

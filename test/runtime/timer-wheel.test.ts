@@ -153,14 +153,34 @@ test("an empty wheel sets no timer, and removing and clearing are safe to repeat
 
   add(wheel, clock, entry, 500);
   await clock.advance(120);
-  wheel.clear();
-  wheel.clear();
+  expect(wheel.takeAll()).toEqual([entry]);
+  expect(wheel.takeAll()).toEqual([]);
   await clock.run();
   expect(clock.monotonicMs()).toBe(170);
   expect(expiries).toEqual([]);
   add(wheel, clock, entry, 1);
   await clock.run();
   expect(expiries).toHaveLength(1);
+});
+
+test("what is held expires never and costs no tick; it is found, let go, and may be given a time again", async () => {
+  const clock = new VirtualClock();
+  const { wheel, expiries } = wheelOn(clock);
+  const [first, second, third] = [new Entry(), new Entry(), new Entry()];
+  add(wheel, clock, first, 500);
+  for (const entry of [first, second, second, third]) wheel.hold(entry);
+  expect(wheel.size).toBe(0);
+  await clock.run();
+  expect(clock.monotonicMs()).toBe(tickMs);
+  wheel.remove(third);
+  wheel.remove(third);
+  add(wheel, clock, second, 100);
+  expect(wheel.size).toBe(1);
+  await clock.run();
+  expect(expiries).toMatchObject([{ entry: second }]);
+  expect(wheel.size).toBe(0);
+  expect(wheel.takeAll()).toEqual([first]);
+  expect(wheel.size).toBe(0);
 });
 
 test("options that make no wheel are refused", () => {

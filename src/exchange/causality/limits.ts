@@ -11,7 +11,7 @@ export interface CausalityLimits {
 
 export const causalityLimits: CausalityLimits = { hopsMax: 32, loopsMax: 3 };
 
-const limitChecks: Checks<CausalityLimits> = {
+export const limitChecks: Checks<CausalityLimits> = {
   hopsMax: wholeNumber(0, pathMax),
   loopsMax: wholeNumber(1),
 };

@@ -194,7 +194,8 @@ export class Receipt<Result = unknown> {
    * Answers what the handler has asked; resolves once the answer is safe.
    *
    * @returns "too-late" when the message is final, or somebody else has answered.
-   * @throws CONFLICT when it asks nothing, or has not asked `number`; SERIALIZATION_ERROR.
+   * @throws CONFLICT when it asks nothing, or has not asked `number`; SERIALIZATION_ERROR; INDETERMINATE
+   *   when a connection broke meanwhile, and then somebody's answer, maybe this one, had been taken.
    */
   async answer(value: unknown, options: AnswerOptions = {}): Promise<"accepted" | "too-late"> {
     const { queue, position } = this.#locator;

@@ -28,6 +28,8 @@ export interface Handled {
    * @param credit - chunks up to this sequence may be sent.
    */
   attach(reader: Reader, after: number, credit: number): void;
+  /** Those who attached. */
+  readonly readers: readonly Reader[];
   /** Chunks up to this sequence may be sent. */
   grant(credit: number): void;
   /** To a question of the handler. */
@@ -40,6 +42,10 @@ export type WorkState = "queued" | "started" | "waiting-input";
 export interface Reader {
   /** The same reader attaches again under the same id, where messages may have been lost. */
   readonly id: string;
+  /** The life of the process it belongs to. */
+  readonly instance: string;
+  /** Finds out whether that process is still there. */
+  probe(onUnheard: () => void): void;
   /** @param after - the first chunk that is told has the next number: those before are gone. */
   accepted(state: WorkState, after: number): void;
   ask(number: number, question: unknown): void;

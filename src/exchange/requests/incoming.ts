@@ -97,6 +97,7 @@ export class Incoming implements InstanceListener, WorkTable {
 
   /** Where an asker's process is gone nobody waits for its answers: unless they were left, they are given up. */
   lost(instance: string): void {
+    this.#lostReaders(instance);
     const active = this.#active.values();
     const asked = active.filter((it) => !it.left && it.message.from.instance === instance);
     const [first] = asked;
@@ -105,6 +106,15 @@ export class Incoming implements InstanceListener, WorkTable {
       const reason = new ColloquyError("CANCELLED", "the asker's process is gone");
       for (const work of asked) if (!work.left) this.#cancel(work.message.id, work, reason);
     });
+  }
+
+  /** Who has attached, and is gone with its process, has left. */
+  #lostReaders(instance: string): void {
+    for (const handled of [...this.#active.values(), ...this.#site.operations.all()]) {
+      for (const reader of handled.readers) {
+        if (reader.instance === instance) reader.probe(() => handled.leave(reader.id));
+      }
+    }
   }
 
   returned(): void {}

@@ -3,7 +3,12 @@
  * asked for (an id, an envelope, a signal) is not made.
  */
 import type { Lane } from "../../broker/broker.ts";
-import { ColloquyError, type TimeoutOutcome, toColloquyError } from "../../errors.ts";
+import {
+  ColloquyError,
+  isColloquyError,
+  type TimeoutOutcome,
+  toColloquyError,
+} from "../../errors.ts";
 import type { Envelope, Sender } from "../../message/envelope.ts";
 import { assertPlain } from "../../message/plain.ts";
 import { copyPlain } from "../../message/plain-copy.ts";
@@ -14,7 +19,7 @@ import { deadlineOf } from "../causality/deadline.ts";
 import type { Mandate, Run } from "../causality/mandate.ts";
 import { type StagedEffect, writeEffects } from "../effects.ts";
 import { envelopeOf } from "../envelopes.ts";
-import { cancelledBecause, pastDeadline, timedOut } from "../failures.ts";
+import { cancelledBecause, closed, pastDeadline, timedOut, unreachable } from "../failures.ts";
 import { type StreamOptions, timeoutMsDefault, windowDefault } from "../options.ts";
 import type { Site, Timed } from "../site.ts";
 import { beginCall, cancelWork, endCall, type LocalAgent, laneOf, type Work } from "../work.ts";
@@ -181,6 +186,10 @@ class LocalCall implements Timed, Work, LeavableCall {
     if (this.state !== final) this.giveUp(reason);
   }
 
+  end(reason: ColloquyError): void {
+    if (this.state !== committing) this.cancel(reason);
+  }
+
   expire(): void {
     const { name, outcome, operationId: id } = this;
     const late = this.call.site.clock.nowMs() >= this.deadlineAtMs;
@@ -321,8 +330,12 @@ class LocalCall implements Timed, Work, LeavableCall {
       this.call.site.counters.late++;
       return;
     }
+    // The agent leaves: another may take it.
+    const refused = this.state === waiting && isColloquyError(error, "CLOSED");
     this.finish();
-    const failure = toColloquyError(error);
+    const failure = refused
+      ? unreachable(this.name, this.call.agent.id, "not-started")
+      : toColloquyError(error);
     this.operation?.fail(failure, "done");
     this.reject(failure);
   }
@@ -352,7 +365,7 @@ class LocalCall implements Timed, Work, LeavableCall {
   keepTime(isPaused = false): void {
     const { timeouts, clock } = this.call.site;
     if (!isPaused && this.streaming?.reader.full !== true) timeouts.add(this, this.waitMs());
-    else if (this.deadlineAtMs === Number.POSITIVE_INFINITY) timeouts.remove(this);
+    else if (this.deadlineAtMs === Number.POSITIVE_INFINITY) timeouts.hold(this);
     else timeouts.add(this, Math.max(0, this.deadlineAtMs - clock.nowMs()));
   }
 
@@ -370,12 +383,12 @@ class LocalCall implements Timed, Work, LeavableCall {
   giveUp(reason: ColloquyError): void {
     const { outcome } = this;
     const tooLate = this.state === committing;
+    if (!tooLate) this.questions?.end(reason);
     this.finish();
     this.streaming?.gate.shut();
     this.operation?.fail(reason, outcome);
     this.reject(reason);
     if (tooLate) return;
-    this.questions?.end(reason);
     this.cancelled = reason;
     cancelWork(this, reason);
   }
@@ -385,6 +398,7 @@ class LocalCall implements Timed, Work, LeavableCall {
     this.call.site.timeouts.remove(this);
     this.call.mandate?.budget?.end();
     this.forgetSignal?.();
+    this.questions?.end(closed(this.name));
     if (this.call.cause !== undefined) endCall(this.call.cause, this);
   }
 }

@@ -53,6 +53,10 @@ export class LocalOperation implements Handled {
     return this.#left;
   }
 
+  get readers(): readonly Reader[] {
+    return this.#readers;
+  }
+
   get outcome(): TimeoutOutcome {
     return this.#call.outcome;
   }

@@ -44,6 +44,11 @@ export class Operations {
     return this.#running.get(id);
   }
 
+  /** All that run. */
+  all(): readonly Handled[] {
+    return [...this.#running.values()];
+  }
+
   ended(id: string): Ended | undefined {
     this.#trim();
     return this.#ended.get(id);

@@ -108,8 +108,12 @@ export class RemoteCall extends RemoteWait {
   }
 
   /** Nobody listened where it was sent, or was too slow for it. */
-  unheard(noRoom: boolean): void {
-    if (!this.final && !this.heard) this.#table.unheard(this, noRoom);
+  unheard(target: Candidate, noRoom: boolean): void {
+    if (this.final || this.target !== target) return;
+    if (this.#resumedAfter === undefined) {
+      if (!this.heard) this.#table.unheard(this, noRoom);
+    } else if (noRoom) this.#resumeSoon();
+    else this.lose();
   }
 
   /** Sends it to another agent instead; the one before never got it, or refused it. */
@@ -118,6 +122,7 @@ export class RemoteCall extends RemoteWait {
     this.target = target;
     target.outstanding++;
     this.#frame = this.#encode({ ...this.#envelope(), id: this.id });
+    this.beginAnew();
     this.send();
   }
 
@@ -131,16 +136,19 @@ export class RemoteCall extends RemoteWait {
 
   /** The process of its handler is gone. */
   override lose(): void {
-    if (!this.resumable || this.final) return super.lose();
+    if (!this.resumable || this.final || this.asking) return super.lose();
     this.#lost ??= new Set();
     this.#lost.add(this.target.instance);
-    if (!this.#isResuming) this.alive();
+    if (!this.#isResuming) {
+      this.dropQuestions();
+      this.alive();
+    }
     this.#resumeLater();
   }
 
   /** For `CallTable.resume`: `target` goes on. Whoever did before must not, should it still live. */
   resume(target: Candidate): void {
-    const { site, from } = this.#call;
+    const { from } = this.#call;
     const question = { ask: "cancel", from, operation: this.operation } as const;
     this.#table.verdicts.ask({ ...question, sentAtMs: undefined, waitMs: 0 }, () => {});
     this.#isResuming = false;
@@ -150,17 +158,7 @@ export class RemoteCall extends RemoteWait {
     target.outstanding++;
     const sequence = this.#resumedAfter;
     this.#frame = this.#encode({ ...this.#envelope(), id: this.id, sequence });
-    site.broker.topics.publish([
-      {
-        topic: site.space.inbox(target.instance),
-        frame: this.#frame,
-        onUnheard: (noRoom) => {
-          if (this.target !== target) return;
-          if (noRoom) this.#resumeSoon();
-          else this.lose();
-        },
-      },
-    ]);
+    this.send();
   }
 
   override expire(): void {
@@ -199,6 +197,7 @@ export class RemoteCall extends RemoteWait {
   }
 
   protected override missing(): void {
+    if (this.asking) return;
     const received = this.reader?.received ?? 0;
     if (received === (this.#resumedAfter ?? 0)) this.send();
     else this.fail(cut(this.#call.name, received, "unknown", this.operationId));
@@ -225,7 +224,7 @@ export class RemoteCall extends RemoteWait {
   #resumeSoon(): void {
     const { target } = this;
     this.#call.site.clock.setTimer(resumeAgainMs, () => {
-      if (!this.final && this.target === target) this.#resumeLater();
+      if (!this.final && !this.asking && this.target === target) this.#resumeLater();
     });
   }
 
@@ -261,14 +260,16 @@ class Sent implements Publication {
   readonly topic: string;
   readonly frame: Uint8Array;
   readonly #call: RemoteCall;
+  readonly #target: Candidate;
 
   constructor(topic: string, frame: Uint8Array, call: RemoteCall) {
     this.topic = topic;
     this.frame = frame;
     this.#call = call;
+    this.#target = call.target;
   }
 
   onUnheard(noRoom: boolean): void {
-    this.#call.unheard(noRoom);
+    this.#call.unheard(this.#target, noRoom);
   }
 }

@@ -17,6 +17,8 @@ import { Verdicts } from "./verdicts.ts";
 /** How long after a reconnect the other processes get to reconnect too. */
 const regroupMs = 2_000;
 const retryMs = 50;
+/** How long a process where nobody listened is passed over. */
+const suspicionMs = 1_500;
 
 export class RemoteCalls implements CallTable, InstanceListener {
   readonly verdicts: Verdicts;
@@ -26,6 +28,7 @@ export class RemoteCalls implements CallTable, InstanceListener {
   readonly #alternatives = new Map<RemoteWait, Alternatives>();
   readonly #resumptions: Resumptions;
   readonly #tried = new Map<RemoteWait, Set<Candidate>>();
+  readonly #suspects = new Set<string>();
   #regroupUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(site: Site) {
@@ -90,8 +93,19 @@ export class RemoteCalls implements CallTable, InstanceListener {
   }
 
   unheard(call: RemoteCall, noRoom: boolean): void {
-    if (!noRoom) this.#site.registry.suspect(call.target.instance);
+    if (!noRoom) this.#suspect(call.target.instance);
     this.#toAnother(call, noRoom);
+  }
+
+  #suspect(instance: string): void {
+    const { registry } = this.#site;
+    registry.suspect(instance);
+    if (this.#suspects.has(instance)) return;
+    this.#suspects.add(instance);
+    this.#clock.setTimer(suspicionMs, () => {
+      this.#suspects.delete(instance);
+      registry.trust(instance);
+    });
   }
 
   elsewhere(call: RemoteCall): void {

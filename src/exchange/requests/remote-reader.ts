@@ -4,12 +4,11 @@ import { agentAddress } from "../../message/address.ts";
 import type { Envelope, MessageKind, Sender } from "../../message/envelope.ts";
 import { type Draft, protocolVersion } from "../envelopes.ts";
 import { encodeBody, post, type Site } from "../site.ts";
-import { sendControl } from "./control.ts";
+import { type ControlInput, type ControlName, sendControl } from "./control.ts";
 import type { Reader, WorkState } from "./handled.ts";
 
 export class RemoteReader implements Reader {
   readonly id: string;
-  /** The process it belongs to. */
   readonly instance: string;
   readonly #site: Site;
   readonly #self: Sender;
@@ -27,7 +26,11 @@ export class RemoteReader implements Reader {
   }
 
   accepted(state: WorkState, after: number): void {
-    this.#tell("accepted", state, after);
+    this.#tell("accepted", state, { sequence: after });
+  }
+
+  probe(onUnheard: () => void): void {
+    this.#tell("present", undefined, { onUnheard });
   }
 
   ask(number: number, question: unknown): void {
@@ -56,7 +59,11 @@ export class RemoteReader implements Reader {
     }
   }
 
-  #tell(name: "accepted" | "progress" | "question", data: unknown, sequence?: number): void {
+  #tell(
+    name: ControlName,
+    data: unknown,
+    more: Pick<ControlInput, "sequence" | "onUnheard"> = {},
+  ): void {
     sendControl(this.#site, {
       name,
       from: this.#self,
@@ -64,7 +71,7 @@ export class RemoteReader implements Reader {
       topic: this.#topic,
       correlationId: this.id,
       data,
-      ...(sequence === undefined ? {} : { sequence }),
+      ...more,
     });
   }
 

@@ -312,15 +312,30 @@ export abstract class RemoteWait extends Timed {
     const { number, question } = (asked ?? {}) as Readonly<Record<string, unknown>>;
     if (typeof number !== "number") return;
     this.#known = "in-progress";
-    this.#desk ??= new InputDesk(
+    this.#desk ??= this.#newDesk();
+    void this.#desk.take(number, question);
+  }
+
+  #newDesk(): InputDesk {
+    const desk: InputDesk = new InputDesk(
       this.#wait.options.onInput,
-      (answered, given) => this.#answer(answered, given),
+      (answered, given) => {
+        if (this.#desk === desk) this.#answer(answered, given);
+      },
       (waiting) => {
+        if (this.#desk !== desk) return;
         this.#isAsked = waiting;
         if (!this.final) this.alive();
       },
     );
-    void this.#desk.take(number, question);
+    return desk;
+  }
+
+  /** The handler that has asked is gone. Another counts its questions from 1 again, and they may be others. */
+  protected dropQuestions(): void {
+    this.#desk = undefined;
+    this.#isAsked = false;
+    this.#isElsewhere = false;
   }
 
   #answer(number: number, given: Given): void {
@@ -330,6 +345,12 @@ export abstract class RemoteWait extends Timed {
     } catch (error) {
       this.tell("answer", { data: { number, kind: "failed", error: errorInfo(error) } });
     }
+  }
+
+  /** It is sent to somebody else, of whom nothing was heard yet. */
+  protected beginAnew(): void {
+    this.#heard = false;
+    this.#known = "unknown";
   }
 
   /** A sign of life: silence begins anew. */

@@ -57,7 +57,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   #window: number;
   #state: "waiting" | "started" | "committing" | "final" = "waiting";
   /** Those who attached; of a stream one at most, who has taken it over. */
-  #readers: Reader[] = [];
+  readers: readonly Reader[] = [];
   #hold: Timer | undefined;
   /** Made with the first. */
   #questions: Questions | undefined;
@@ -118,7 +118,7 @@ export class RemoteWork extends Timed implements Work, Handled {
   progress(data: unknown): void {
     if (this.#state === "final") return;
     if (!this.left) this.#requester.tell("progress", data);
-    for (const reader of this.#readers) reader.progress(data);
+    for (const reader of this.readers) reader.progress(data);
   }
 
   async answerWith(
@@ -153,7 +153,7 @@ export class RemoteWork extends Timed implements Work, Handled {
       return undefined;
     }
     this.#reply(frame);
-    for (const reader of this.#readers) reader.end(result, sequence ?? 0);
+    for (const reader of this.readers) reader.end(result, sequence ?? 0);
     return undefined;
   }
 
@@ -163,7 +163,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     if (this.#state === "waiting" && isColloquyError(error, "CLOSED")) this.refuse();
     else {
       this.#reply(this.#requester.failure(errorInfo(error), this.#budgetLeft));
-      for (const reader of this.#readers) reader.fail(error);
+      for (const reader of this.readers) reader.fail(error);
     }
   }
 
@@ -174,7 +174,7 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.#finish(undefined);
     const { instance, agent } = this.#self;
     const id = formatOperationId({ instance, agent, messageId: this.message.id });
-    for (const reader of this.#readers) {
+    for (const reader of this.readers) {
       reader.fail(unreachable(this.name, agent, "not-started", id));
     }
   }
@@ -186,28 +186,25 @@ export class RemoteWork extends Timed implements Work, Handled {
     this.#finish(undefined);
     this.cancelled = reason;
     cancelWork(this, reason);
-    for (const reader of this.#readers) reader.fail(reason);
+    for (const reader of this.readers) reader.fail(reason);
   }
 
   leave(reader?: string): void {
     if (reader === undefined) this.left = true;
-    else this.#readers = this.#readers.filter(({ id }) => id !== reader);
+    else this.readers = this.readers.filter(({ id }) => id !== reader);
     this.#holdStream();
   }
 
   attach(reader: Reader, after: number, credit: number): void {
     const { kind, left } = this;
-    const others = this.#readers.filter(({ id }) => id !== reader.id);
+    const others = this.readers.filter(({ id }) => id !== reader.id);
     if (others.length >= readersMax) return reader.fail(tooManyReaders(this.name, readersMax));
     if (kind === "stream") {
-      if (!left)
-        this.#requester.send(
-          this.#requester.failure(errorInfo(takenOver(this.name)), this.#budgetLeft),
-        );
+      if (!left) this.#tellTakenOver();
       for (const other of others) other.fail(takenOver(this.name));
       this.left = true;
     }
-    this.#readers = kind === "stream" ? [reader] : [...others, reader];
+    this.readers = kind === "stream" ? [reader] : [...others, reader];
     this.#unread = this.#unread.filter(({ sequence }) => sequence > after);
     const first = this.#unread[0]?.sequence ?? this.#sent + 1;
     const started = this.#questions?.waiting === true ? "waiting-input" : "started";
@@ -243,8 +240,8 @@ export class RemoteWork extends Timed implements Work, Handled {
   /** The process leaves: the requester is told that nobody is at work any more. */
   abandon(error: ColloquyError, reason: ColloquyError): void {
     if (!this.left) this.#requester.tell("forgotten", undefined);
-    for (const reader of this.#readers) reader.fail(error);
-    this.#readers = [];
+    for (const reader of this.readers) reader.fail(error);
+    this.readers = [];
     this.cancel(reason);
   }
 
@@ -261,7 +258,7 @@ export class RemoteWork extends Timed implements Work, Handled {
       pose: (number, posed) => this.#pose(number, posed),
       onWaiting: (waiting) => {
         const state = waiting ? "waiting-input" : "started";
-        for (const reader of this.#readers) reader.accepted(state, this.#sent);
+        for (const reader of this.readers) reader.accepted(state, this.#sent);
       },
     });
     return this.#questions.ask(question, options);
@@ -286,6 +283,8 @@ export class RemoteWork extends Timed implements Work, Handled {
 
   /** After a reconnect: the requester has chunks up to `received`, has granted `credit`, and asks. */
   resume(received: number, credit: number): void {
+    // It may not have heard of that.
+    if (this.left && this.kind === "stream") return this.#tellTakenOver();
     this.#acknowledged = undefined;
     this.acknowledge();
     this.#unread = this.#unread.filter(({ sequence }) => sequence > received);
@@ -296,8 +295,14 @@ export class RemoteWork extends Timed implements Work, Handled {
 
   /** Whoever waits is asked: where the requester has left, the last who attached. */
   #pose(number: number, question: unknown): void {
-    if (this.left) this.#readers.at(-1)?.ask(number, question);
+    if (this.left) this.readers.at(-1)?.ask(number, question);
     else this.#requester.tell("question", { number, question });
+  }
+
+  /** The requester reads no longer: somebody who has attached does. */
+  #tellTakenOver(): void {
+    // What is left of its budget stays with the work, which goes on.
+    this.#requester.send(this.#requester.failure(errorInfo(takenOver(this.name))));
   }
 
   async #succeedWith(
@@ -322,13 +327,13 @@ export class RemoteWork extends Timed implements Work, Handled {
     if (this.#unread.length > 2 * window) this.#unread = this.#unread.slice(window);
     this.#sent = sequence;
     if (!this.left) this.#requester.send(frame);
-    for (const reader of this.#readers) reader.chunk(sequence, chunk);
+    for (const reader of this.readers) reader.chunk(sequence, chunk);
   }
 
   /** A stream that nobody reads is cancelled after a while. */
   #holdStream(): void {
     this.#hold?.cancel();
-    if (this.kind === "request" || !this.left || this.#readers.length > 0) return;
+    if (this.kind === "request" || !this.left || this.readers.length > 0) return;
     this.#hold = this.#site.clock.setTimer(keptMs, () => {
       this.cancel(new ColloquyError("CANCELLED", `${this.name}: nobody reads it any more`));
     });

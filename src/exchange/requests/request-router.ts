@@ -90,7 +90,7 @@ export class RequestRouter {
 
   /** @returns the agent, when it is one of this process. */
   #begin({ cause }: Speaker, to: Address, name: string): LocalAgent | undefined {
-    if (cause !== undefined) this.#admission.assertInTime(name, cause);
+    if (cause !== undefined) this.#admission.assertWanted(name, cause);
     return this.#agentAt(to);
   }
 

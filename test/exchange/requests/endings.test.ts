@@ -274,6 +274,70 @@ describe("a stream whose handler can go on", () => {
     expect(afterMs).toBeLessThan(8_000);
   });
 
+  test("asks its own questions, and gets no answer to those of the handler before it", async () => {
+    const asked: unknown[] = [];
+    const answers = new Map<unknown, (answer: unknown) => void>();
+    const inquisitive = async (name: string) => {
+      const it = await member(name);
+      it.agent.handle(
+        "interview",
+        async function* (_input, { resumeFrom, ask }: Context) {
+          for (const question of ["first", "second"].slice(resumeFrom)) {
+            yield [name, await ask(`${question} of ${name}`)];
+          }
+          return "over";
+        },
+        { resumable: true },
+      );
+      return it;
+    };
+    const first = await inquisitive("a");
+    const reply = asker.stream("type:pool", "interview", undefined, {
+      onInput: (question) => {
+        asked.push(question);
+        return new Promise((resolve) => answers.set(question, resolve));
+      },
+    });
+    const chunks: unknown[] = [];
+    const reading = (async () => {
+      for await (const chunk of reply) chunks.push(chunk);
+      return reply.result;
+    })();
+    await fabric.clock.advance(100);
+    answers.get("first of a")?.("1");
+    await fabric.clock.advance(100);
+    expect(asked).toEqual(["first of a", "second of a"]);
+    fabric.kill("a", first.net);
+    await inquisitive("b");
+    await fabric.clock.advance(3_000);
+    expect(asked).toEqual(["first of a", "second of a", "second of b"]);
+    answers.get("second of a")?.("too late");
+    await fabric.clock.advance(100);
+    answers.get("second of b")?.("2");
+    expect(await fabric.until(reading)).toBe("over");
+    expect(chunks).toEqual([
+      ["a", "1"],
+      ["b", "2"],
+    ]);
+  });
+
+  test("is not begun elsewhere once its reader has given up, be it before that is certain", async () => {
+    const { net, agent } = await member("worker");
+    const starts: number[] = [];
+    countWith(agent, starts);
+    const spare = await member("spare", "spare");
+    const reply = asker.stream("agent:worker", "count", undefined, { window: 1, timeoutMs: 900 });
+    await fabric.until(reply[Symbol.asyncIterator]().next());
+    fabric.kill("worker", net);
+    // The next life is there as soon as it is known that the one before is gone.
+    const heir = await fabric.until(spare.net.agent("worker"));
+    countWith(heir, starts);
+    await expect(fabric.until(reply.result)).rejects.toMatchObject({ code: expect.any(String) });
+    await fabric.clock.advance(5_000);
+    expect(starts).toEqual([0]);
+    expect(heir.load).toBe(0);
+  });
+
   test("is cut, and not started again, where the next one cannot go on", async () => {
     const { net, agent } = await member("worker");
     const starts: number[] = [];
@@ -314,4 +378,67 @@ test("a deadline aborts the handler's signal when it passes, also where nobody c
     details: { deadline: true, outcome: "unknown" },
   });
   await fabric.openHub();
+});
+
+test("a stream whose reader has attached and is gone with its process is cancelled after a while", async () => {
+  for (const handling of ["worker", "asking"]) {
+    const { net, agent } =
+      handling === "asking"
+        ? { net: asking, agent: await fabric.until(asking.agent("writer")) }
+        : await member(handling);
+    let isOver = false;
+    agent.handle("count", async function* () {
+      try {
+        for (let n = 1; ; n++) yield n;
+      } finally {
+        isOver = true;
+      }
+    });
+    const reply = asker.stream(`agent:${agent.id}`, "count", undefined, { window: 4 });
+    expect(await fabric.until(reply[Symbol.asyncIterator]().next())).toMatchObject({ value: 1 });
+    const reading = await fabric.join(`reader of ${handling}`);
+    const after = reply.received;
+    const again = reading.attach(reply.id, { after, window: 4 });
+    expect(await fabric.until(again[Symbol.asyncIterator]().next())).toMatchObject({
+      value: after + 1,
+    });
+    await expect(fabric.until(reply.result)).rejects.toMatchObject({ code: "CONFLICT" });
+    fabric.kill(`reader of ${handling}`, reading);
+    await fabric.clock.advance(25_000);
+    expect(isOver).toBe(false);
+    await fabric.clock.advance(10_000);
+    expect(isOver).toBe(true);
+    expect(agent.load).toBe(0);
+    expect(net.status).toEqual({ kind: "ready" });
+  }
+});
+
+test("a reader whose link was down when another took its stream over is told so, and disturbs nobody", async () => {
+  const { agent } = await member("worker");
+  agent.handle("count", async function* () {
+    for (let n = 1; n <= 100; n++) {
+      yield n;
+      await new Promise<void>((resolve) => fabric.clock.setTimer(500, resolve));
+    }
+    return "counted";
+  });
+  const reply = asker.stream("agent:worker", "count", undefined, { timeoutMs: 5_000 });
+  expect(await fabric.until(reply[Symbol.asyncIterator]().next())).toMatchObject({ value: 1 });
+  const other = await fabric.join("other");
+  fabric.network.block("asking", "hub");
+  fabric.network.block("hub", "asking");
+  fabric.network.cut("asking");
+  await fabric.clock.advance(100);
+  const chunks: unknown[] = [];
+  const again = other.attach(reply.id, { after: 1 });
+  const reading = (async () => {
+    for await (const chunk of again) chunks.push(chunk);
+    return again.result;
+  })();
+  await fabric.clock.advance(500);
+  fabric.network.heal();
+  await expect(fabric.until(reply.result)).rejects.toMatchObject({ code: "CONFLICT" });
+  expect(reply.received).toBe(1);
+  expect(await fabric.until(reading)).toBe("counted");
+  expect(chunks).toEqual(Array.from({ length: 99 }, (_, index) => index + 2));
 });

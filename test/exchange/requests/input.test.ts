@@ -115,6 +115,46 @@ describe.each([
     });
   });
 
+  test("whose answer the handler does not wait for ends with it, and gives no place away", async () => {
+    const { asker, handler } = await open();
+    let running = 0;
+    let most = 0;
+    handler.handle("hasty", (_input, { ask }) => {
+      for (const question of ["a", "b"]) ask(question).catch(note);
+      return "done";
+    });
+    handler.handle("work", async () => {
+      most = Math.max(most, ++running);
+      await sleep(100);
+      running--;
+    });
+    const failures: unknown[] = [];
+    const note = (error: unknown) => {
+      if (isColloquyError(error)) failures.push(error.code);
+    };
+    let late: Context["ask"] | undefined;
+    handler.handle("later", (_input, { ask }) => {
+      late = ask;
+    });
+    const onInput = () => new Promise(() => {});
+    for (let time = 0; time < 3; time++) {
+      await fabric.until(asker.request("agent:handler", "hasty", undefined, { onInput }));
+    }
+    await fabric.until(asker.request("agent:handler", "later", undefined, { onInput }));
+    await expect(fabric.until(late?.("c") ?? Promise.resolve())).rejects.toMatchObject({
+      code: "CLOSED",
+    });
+    await fabric.clock.advance(10);
+    expect(failures).toEqual(Array.from({ length: 6 }, () => "CLOSED"));
+    expect(handler.load).toBe(0);
+    const works = Array.from({ length: handler.capacity + 3 }, () =>
+      asker.request("agent:handler", "work"),
+    );
+    await fabric.until(Promise.all(works));
+    expect(most).toBe(handler.capacity);
+    await fabric.until(handler.close());
+  });
+
   test("that was open when the asker left is asked again of whoever attaches", async () => {
     const { asker, handler, net } = await open();
     handler.handle("later", async (_input, { ask }) => {

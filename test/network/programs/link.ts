@@ -1,9 +1,9 @@
-// A process of the fabric: joins the store in argv[2] with one agent named argv[3]. It hangs, passes
+// A process of the fabric: joins the place of the URL argv[2] with one agent named argv[3]. It hangs, passes
 // on, counts and asks as it is told, and tells its parent what its handlers go through.
 import { type Address, join } from "colloquy";
 
-const [, , directory = "", id = ""] = process.argv;
-const net = await join(`embedded:${directory}`);
+const [, , url = "", id = ""] = process.argv;
+const net = await join(url);
 const agent = await net.agent(id, { type: "link", capacity: 50 });
 
 const tell = (what: string) => process.send?.(`${id} ${what}`);

@@ -1,8 +1,9 @@
-// A process of the fabric: joins the store in argv[2] with one agent named argv[3], of capacity argv[4], and works.
+// A process of the fabric: joins the place of the URL argv[2] with one agent named argv[3], of capacity argv[4], and works.
+import { once } from "node:events";
 import { join } from "colloquy";
 
-const [, , directory = "", id = "", capacity = "50"] = process.argv;
-const net = await join(`embedded:${directory}`);
+const [, , url = "", id = "", capacity = "50"] = process.argv;
+const net = await join(url);
 const agent = await net.agent(id, { type: "member", capacity: Number(capacity) });
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -30,6 +31,12 @@ agent.handle("BOOK", async (input, { log }) => {
 agent.handle("LONG", async (ms, { log }) => {
   process.send?.("started");
   await wait(ms as number);
+  log.append("ended", id);
+});
+agent.handle("HELD", async (_input, { log }) => {
+  const word = once(process, "message");
+  process.send?.("started");
+  await word;
   log.append("ended", id);
 });
 agent.handle("APPROVE", async (input, context) => {

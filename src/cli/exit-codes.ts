@@ -7,5 +7,6 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 export function exitCodeOf(error: unknown): ExitCode {
   if (isColloquyError(error, "INVALID_OPTION")) return exitCodes.wrongUsage;
+  if (isColloquyError(error, "INVALID_ADDRESS")) return exitCodes.wrongUsage;
   return isColloquyError(error, "TIMEOUT") ? exitCodes.timedOut : exitCodes.failed;
 }

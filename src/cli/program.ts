@@ -5,7 +5,7 @@
  * `--json`, and returns an exit code: 0 done, 1 failed, 2 wrong usage, 3 timed out.
  */
 import { Command, CommanderError } from "commander";
-import { errorInfo } from "../errors.ts";
+import { type ErrorInfo, errorInfo } from "../errors.ts";
 import { packageVersion } from "../runtime/version.ts";
 import { addAgents } from "./commands/agents.ts";
 import { addAttach } from "./commands/attach.ts";
@@ -58,13 +58,12 @@ export function buildProgram(terminal: Terminal, ended: (code: ExitCode) => void
     .description("The communication fabric for agents, from a shell.")
     .version(packageVersion())
     .exitOverride()
-    .showHelpAfterError("(colloquy --help says more)")
     .configureOutput({
       writeOut: (text) => void terminal.out.write(text),
       writeErr: (text) => void terminal.err.write(text),
     });
   for (const add of commands) add(program, terminal, ended);
-  inherit(program);
+  inherit(program, "colloquy");
   return program;
 }
 
@@ -74,24 +73,35 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
   const program = buildProgram(terminal, (ended) => {
     code = ended;
   });
+  const json = args.includes("--json");
+  const tell = (info: ErrorInfo) =>
+    terminal.err.write(`${json ? jsonLine({ error: info }) : errorText(info)}\n`);
+  if (json) inSilence(program);
   try {
     await program.parseAsync([...args], { from: "user" });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUsage;
+    if (!(error instanceof CommanderError)) {
+      tell(errorInfo(error));
+      return exitCodeOf(error);
     }
-    const info = errorInfo(error);
-    terminal.err.write(
-      `${args.includes("--json") ? jsonLine({ error: info }) : errorText(info)}\n`,
-    );
-    return exitCodeOf(error);
+    if (error.exitCode === 0) return exitCodes.done;
+    const message = error.message.replace(/^error: /, "");
+    if (json) tell({ code: "INVALID_OPTION", message, retryable: false });
+    return exitCodes.wrongUsage;
   }
 }
 
-function inherit(command: Command): void {
+function inherit(command: Command, path: string): void {
+  command.showHelpAfterError(`(${path} --help says more)`);
   for (const child of command.commands) {
     child.copyInheritedSettings(command);
-    inherit(child);
+    inherit(child, `${path} ${child.name()}`);
   }
+}
+
+/** What is wrong is told by whoever runs the command, and not for people. */
+function inSilence(command: Command): void {
+  command.showHelpAfterError(false).configureOutput({ outputError: () => {} });
+  for (const child of command.commands) inSilence(child);
 }

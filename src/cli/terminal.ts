@@ -31,9 +31,15 @@ export function isTerminal(stream: Readable | Writable): boolean {
 
 /** Characters of a line; undefined where nobody looks, and lines may be as long as they are. */
 export function columnsOf(stream: Writable): number | undefined {
-  return isTerminal(stream) ? (stream as { readonly columns?: number }).columns : undefined;
+  return sizeOf(stream, "columns");
 }
 
 export function rowsOf(stream: Writable): number | undefined {
-  return isTerminal(stream) ? (stream as { readonly rows?: number }).rows : undefined;
+  return sizeOf(stream, "rows");
+}
+
+/** A terminal that does not know its size says 0. */
+function sizeOf(stream: Writable, of: "columns" | "rows"): number | undefined {
+  const size = (stream as { readonly columns?: number; readonly rows?: number })[of];
+  return isTerminal(stream) && size !== 0 ? size : undefined;
 }

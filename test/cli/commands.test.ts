@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { processText } from "../../src/cli/commands/agents.ts";
 import { type Agent, join, type Network } from "../../src/index.ts";
 import { jsonLines, type ShellOptions, shell } from "./support/shell.ts";
 
@@ -140,6 +141,18 @@ describe("request", () => {
   });
 });
 
+test("a process is shown with its number, unless it has none", () => {
+  const process = { name: "greeter.js", pid: 7, host: "here" };
+  expect(processText(process)).toBe("greeter.js 7 on here");
+  expect(processText({ ...process, name: "greeter 7" })).toBe("greeter 7 on here");
+  expect(processText({ name: "page", pid: 0, host: "desk:80" })).toBe("page on desk:80");
+});
+
+test("a terminal that does not know its size is told everything", async () => {
+  const { stdout } = await run(["agents"], { columns: 0 });
+  expect(stdout).toMatch(/greeter .* host .* greet$/m);
+});
+
 test("stream prints chunks as they come, and the last value", async () => {
   const args = ["stream", "agent:greeter", "tell", '["once", "upon"]'];
   expect((await run(args)).stdout).toBe("once\nupon\nthe end\n");
@@ -232,7 +245,7 @@ describe("send, track, dead and queues", () => {
     expect((await run(["queues", "browse", "type:nobody", "--limit", "1"])).stdout).toContain(
       '{"job":7}',
     );
-    const late = await run([...send, "--wait", "--timeout", "50ms"]);
+    const late = await run([...send, "--wait", "--timeout", "1s"]);
     expect(late.exitCode).toBe(3);
     expect(late.stderr).toContain("… queued");
     expect(await run(["track", first.id])).toMatchObject({ exitCode: 0, stdout: "queued\n" });

@@ -64,8 +64,10 @@ describe.skipIf(missingServer("nats"))("NATS", () => {
     expect(wanted.exitCode).toBe(1);
     expect(wanted.of("sync_interval")?.verdict).toBe("fail");
     expect(wanted.of("durability")?.found).toMatch("does not cover os");
-    const { stdout } = await shell(["doctor", "--broker", broker]);
+    const { stdout } = await shell(["doctor", "--broker", broker], { columns: 60 });
     expect(stdout).toMatch(/CHECK +FOUND/);
+    // However narrow the terminal, what to do is told to the end.
+    expect(stdout).toContain(`→ ${wanted.of("sync_interval")?.remedy}\n`);
   });
 
   test("one that is away, has no JetStream, or is named in a way that says nothing", async () => {
@@ -87,6 +89,13 @@ describe.skipIf(missingServer("nats"))("NATS", () => {
 });
 
 describe.skipIf(missingServer("redis"))("Redis", () => {
+  test("one that is away: what to do is told once", async () => {
+    const away = await examine("--broker", "redis://127.0.0.1:1");
+    const { found, remedy } = away.of("server") ?? {};
+    expect(remedy).toMatch("is the server up");
+    expect(found).not.toContain(remedy);
+  });
+
   test("each setting is told with what to write into redis.conf, and a better one makes it well", async () => {
     const server = await RedisServer.start({
       appendfsync: "everysec",
@@ -114,6 +123,11 @@ describe.skipIf(missingServer("redis"))("Redis", () => {
       const kept = await examine("--broker", better.url, "--durability", "process");
       expect(kept.told.filter(({ verdict }) => verdict === "fail")).toEqual([]);
       expect(kept.exitCode).toBe(0);
+      const more = await examine("--broker", better.url, "--durability", "replicated");
+      expect(more.of("durability")).toMatchObject({
+        verdict: "fail",
+        remedy: expect.stringMatching("choose another broker"),
+      });
     } finally {
       await better.remove();
     }

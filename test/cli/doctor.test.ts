@@ -10,6 +10,7 @@ import { sharedToken } from "../../src/hub/authentication.ts";
 import { Hub } from "../../src/hub/hub.ts";
 import { join } from "../../src/index.ts";
 import { listenTcp } from "../../src/link/tcp.ts";
+import { listenWebSocket } from "../../src/link/websocket-listener.ts";
 import { systemClock as clock } from "../../src/runtime/clock.ts";
 import { jsonLines, shell } from "./support/shell.ts";
 
@@ -100,6 +101,23 @@ test("a hub that is away, one that asks for a token, and one that lets in", asyn
   const away = await examine(...url);
   expect(away.exitCode).toBe(1);
   expect(away.of("hub")?.remedy).toMatch("colloquy serve");
+});
+
+test("a password or a token in the URL of a hub is not shown, whether the hub is there or not", async () => {
+  const broker = openMemoryBroker();
+  const hub = new Hub({ broker, clock, id: "hub" });
+  const listener = await listenWebSocket({ port: 0 }, (link) => hub.accept(link));
+  const there = listener.address.replace("ws://", "ws://user:hunter2@");
+  for (const url of [`${there}/?token=hunter2`, "ws://user:hunter2@127.0.0.1:1/?token=hunter2"]) {
+    for (const args of [["--json"], []]) {
+      const { stdout, stderr } = await shell(["doctor", ...args, "--url", url]);
+      expect(stdout).toMatch(/ws:\/\/127\.0\.0\.1:\d+/);
+      expect(`${stdout}${stderr}`).not.toMatch("hunter2");
+    }
+  }
+  await listener.close();
+  await hub.close();
+  await broker.close();
 });
 
 test("a Node whose SQLite may corrupt a store is told", () => {

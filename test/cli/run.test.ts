@@ -69,6 +69,23 @@ test("a module that fails, or exports nothing to run, is told with its name", as
   const failed = await shell(["run", "--url", "memory:", broken]);
   expect(failed).toMatchObject({ exitCode: 1 });
   expect(failed.stderr).toMatch(/broken\.mjs: not today/);
+  const wrong = joinPath(place, "wrong.mjs");
+  writeFileSync(wrong, "export default function (net) {\n  net.agnt('greeter');\n}\n");
+  const thrown = await shell(["run", "--url", "memory:", wrong]);
+  expect(thrown).toMatchObject({ exitCode: 1 });
+  expect(thrown.stderr).toMatch(/wrong\.mjs:2:7/);
+  expect(thrown.stderr).toMatch(/^HANDLER_FAILED: .*wrong\.mjs: net\.agnt is not a function$/m);
+  const refused = joinPath(place, "refused.mjs");
+  writeFileSync(refused, "export default (net) => net.agent('no id');");
+  expect(await shell(["run", "--url", "memory:", refused, "--json"])).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringMatching(
+      /^\{"error":\{"code":"HANDLER_FAILED",.*INVALID_ADDRESS.*\}\}\n$/,
+    ),
+  });
+  const missing = await shell(["run", "--url", "memory:", joinPath(place, "missing.ts")]);
+  expect(missing).toMatchObject({ exitCode: 2 });
+  expect(missing.stderr).toMatch(/missing\.ts: there is no such file/);
   const empty = joinPath(place, "empty.mjs");
   writeFileSync(empty, "export const agents = 1;");
   const nothing = await shell(["run", "--url", "memory:", empty]);

@@ -131,6 +131,25 @@ test("over TCP, TLS and WebSockets it asks for the token, and a page for its ori
   await Promise.all([one?.close(), two?.close()]);
 });
 
+test("a hub that asks for certificates lets a command in that shows one", async () => {
+  const certificates = absolute("test/support/certificates");
+  const { ready } = await serve(
+    ...["--memory", "--tcp", "0", "--no-http", "--tls-ca", `${certificates}/authority.crt`],
+    ...["--tls-cert", `${certificates}/hub.crt`, "--tls-key", `${certificates}/hub.key`],
+  );
+  const url = ["--url", urlOf(ready, "tls"), "--ca", `${certificates}/authority.crt`];
+  const own = ["--tls-cert", `${certificates}/client.crt`];
+  const known = [...url, ...own, "--tls-key", `${certificates}/client.key`];
+  expect(await shell(["agents", ...known])).toMatchObject({ exitCode: 0 });
+  expect((await shell(["doctor", ...known])).stdout).toMatch(/ok +hub/);
+  const half = await shell(["agents", ...url, ...own]);
+  expect(half.exitCode).toBe(2);
+  expect(half.stderr).toMatch("cert and key go together");
+  const naked = await shell(["doctor", ...url]);
+  expect(naked.exitCode).toBe(1);
+  expect(naked.stdout).toMatch("--tls-cert and --tls-key");
+});
+
 test("what it must not do is refused", async () => {
   for (const flags of [
     ["--http", "0.0.0.0:0"],

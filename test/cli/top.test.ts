@@ -1,5 +1,5 @@
 /** `colloquy top`: for machines, on a terminal, and what becomes of that terminal. */
-import { execFile, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
@@ -136,7 +136,7 @@ describe("on a fabric", () => {
   });
 
   test("--once tells what happened between two looks", async () => {
-    const args = ["top", "--once", "--every", "50ms", "--url", url];
+    const args = ["top", "--once", "--every", "1s", "--url", url];
     const [frame] = jsonLines((await shell([...args, "--json"])).stdout) as [
       { agents: readonly { perSecond: number; p99Ms: number }[]; rates: { requests: number } },
     ];
@@ -168,6 +168,33 @@ describe("on a fabric", () => {
     });
     expect(exitCode).toBe(0);
     expect(stdout).not.toContain("\u001b");
+  });
+
+  test("a process that does not answer holds nothing up, however far apart the looks are", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const program = `
+      import { join } from "colloquy";
+      const net = await join(process.argv[1]);
+      await net.agent("sleeper");
+      console.log("here");
+      setInterval(() => {}, 60_000);
+    `;
+    const evaluated = [...sourceFlags, "--input-type=module", "--eval", program, url];
+    const sleeper = spawn(process.execPath, evaluated, { stdio: ["ignore", "pipe", "inherit"] });
+    const ending = new AbortController();
+    try {
+      sleeper.stdout.on("data", () => resolve());
+      await promise;
+      sleeper.kill("SIGSTOP");
+      const { exitCode } = await shell(["top", "--every", "1h", "--url", url], {
+        columns: 80,
+        signal: ending.signal,
+        onOutput: (text) => text.includes("greeter") && ending.abort(new Error("interrupted")),
+      });
+      expect(exitCode).toBe(0);
+    } finally {
+      sleeper.kill("SIGKILL");
+    }
   });
 
   // What a terminal is left like only a terminal can tell.

@@ -114,11 +114,12 @@ function rowOf({ id, type, status, reason, load, capacity, process, capabilities
   ];
 }
 
-/** `ledger.ts 4711 on host`; the number once, also where the name has it. */
+/** `ledger.ts 4711 on host`; the number once, also where the name has it, and not for a page, which has none. */
 export function processText(process: AgentInfo["process"]): string {
   if (process === undefined) return "-";
   const { name, pid, host } = process;
-  const numbered = String(name).includes(String(pid)) ? name : `${name} ${pid}`;
+  const isTold = pid === 0 || String(name).includes(String(pid));
+  const numbered = isTold ? name : `${name} ${pid}`;
   return `${numbered} on ${host}`;
 }
 

@@ -10,7 +10,7 @@ import { readJson } from "../shell/json-argument.ts";
 import { errorText, remark, writeTable } from "../shell/output.ts";
 import type { Column } from "../shell/table.ts";
 import { countText, timeText, valueText } from "../shell/text.ts";
-import { address, each, wholeNumber } from "../shell/values.ts";
+import { each, mailbox, wholeNumber } from "../shell/values.ts";
 import { jsonLine, type Terminal, writeLine } from "../terminal.ts";
 
 type Ended = (code: ExitCode) => void;
@@ -37,7 +37,7 @@ function addList(dead: Command, terminal: Terminal, ended: Ended): void {
   fabricOptions(dead.command("list"))
     .summary("the dead letters, oldest first")
     .description("List the dead letters, oldest first.")
-    .addOption(new Option("--address <mailbox>", "only those of this one").argParser(address))
+    .addOption(new Option("--address <mailbox>", "only those of this one").argParser(mailbox))
     .addOption(
       new Option("--limit <number>", "so many at most").argParser(wholeNumber(1)).default(100),
     )
@@ -150,7 +150,7 @@ function addReplay(dead: Command, terminal: Terminal, ended: Ended): void {
     .description("Put dead letters back into their mailboxes, to be tried again from the first.")
     .argument("[id...]", "as the list shows them", each(wholeNumber(1)))
     .option("--all", "all there are, or all of --address")
-    .addOption(new Option("--address <mailbox>", "with --all: of this one").argParser(address))
+    .addOption(new Option("--address <mailbox>", "with --all: of this one").argParser(mailbox))
     .option("--input <json>", "of a single one: with this input instead; JSON, @file or -")
     .addHelpText(
       "after",
@@ -185,7 +185,7 @@ function addPurge(dead: Command, terminal: Terminal, ended: Ended): void {
     .description("Delete dead letters for good.")
     .argument("[id...]", "as the list shows them", each(wholeNumber(1)))
     .option("--all", "all there are, or all of --address")
-    .addOption(new Option("--address <mailbox>", "with --all: of this one").argParser(address))
+    .addOption(new Option("--address <mailbox>", "with --all: of this one").argParser(mailbox))
     .addHelpText(
       "after",
       examplesText(["colloquy dead purge 17", "colloquy dead purge --all --address type:mailer"]),
@@ -202,13 +202,14 @@ function addPurge(dead: Command, terminal: Terminal, ended: Ended): void {
     });
 }
 
-/** @throws INVALID_OPTION unless there are ids, or else --all. */
+/** @throws INVALID_OPTION unless there are ids, or else --all, which may have --address. */
 async function chosenOf(
   { net, signal }: FabricVisit,
   ids: readonly number[] = [],
   { all, address: of }: ReplayFlags,
 ): Promise<readonly number[]> {
   if ((all === true) === ids.length > 0) throw wrongUsage("give ids, or --all");
+  if (all !== true && of !== undefined) throw wrongUsage("--address goes with --all");
   if (all !== true) return [...new Set(ids)];
   const found: number[] = [];
   const range = of === undefined ? { signal } : { signal, address: of };

@@ -26,8 +26,8 @@ const notes = `
 Looked at are the versions of Node and SQLite; of a directory its permissions, its disk, who owns it and
 whether that process lives, and, where nobody has it open, every record of the store; of a hub whether it
 is there and lets this client in, and what it promises to survive; of a server such as NATS or Redis also
-each setting that this depends on, with what to change. Nothing is changed, but for the empty streams that
-the broker over NATS makes where there are none.
+each setting that this depends on, with what to change. Nothing is changed, but that a broker sets up what it
+needs where it is missing: over NATS empty streams, over Redis its functions and three small keys.
 
 Exit codes: 0 nothing is wrong, warnings aside; 1 something is, or less is survived than --durability asks
 for; 2 wrong usage.`;
@@ -36,8 +36,16 @@ export const addDoctor: AddCommand = (program, terminal, ended) => {
   hubOptions(program.command("doctor"))
     .summary("say what is wrong, and what to do")
     .description("Look at a fabric and what it stands on, and say what is wrong and what to do.")
-    .option("--dir <path>", "of the store (default: the nearest .colloquy upwards)")
-    .option("--broker <url>", "the same as --url: nats://HOST, redis://HOST, ...")
+    .addOption(
+      new Option("--dir <path>", "of the store (default: the nearest .colloquy upwards)").conflicts(
+        ["url", "broker"],
+      ),
+    )
+    .addOption(
+      new Option("--broker <url>", "the same as --url: nats://HOST, redis://HOST, ...").conflicts(
+        "url",
+      ),
+    )
     .addOption(
       new Option("--durability <level>", "what has to be survived").choices([...durabilities]),
     )
@@ -59,7 +67,8 @@ export const addDoctor: AddCommand = (program, terminal, ended) => {
 
 async function examine(flags: Flags, terminal: Terminal): Promise<ExitCode> {
   const findings = [...checkRuntime()];
-  const url = flags.broker ?? flags.url ?? process.env["COLLOQUY_URL"];
+  const { COLLOQUY_URL: around } = flags.dir === undefined ? process.env : {};
+  const url = flags.broker ?? flags.url ?? around;
   const embedded = /^embedded:(.*)$/s.exec(url ?? "embedded:")?.[1];
   const { durability: wanted } = flags;
   if (embedded === undefined) {
@@ -89,12 +98,11 @@ async function tell(
   terminal: Terminal,
 ): Promise<void> {
   if (json) return writeJsonLines(findings, terminal);
-  const columns = [{ title: "" }, { title: "CHECK" }, { title: "FOUND" }, { title: "TO DO" }];
-  const rows = findings.map(({ verdict, check, found, remedy = "" }) => [
-    verdict,
-    check,
-    found,
-    remedy,
+  const columns = [{ title: "" }, { title: "CHECK" }, { title: "FOUND, AND WHAT TO DO" }];
+  const rows = findings.flatMap(({ verdict, check, found, remedy }) => [
+    [verdict, check, found],
+    ...(remedy === undefined ? [] : [["", "", `→ ${remedy}`]]),
   ]);
-  await writeTable(columns, rows, terminal);
+  // In full: a terminal folds what is too long for it, and what to do is told last.
+  await writeTable(columns, rows, terminal, Number.POSITIVE_INFINITY);
 }

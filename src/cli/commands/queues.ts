@@ -9,7 +9,7 @@ import { type FabricFlags, type FabricVisit, fabricOptions, visitFabric } from "
 import { remark, writeJsonLines, writeTable } from "../shell/output.ts";
 import type { Column } from "../shell/table.ts";
 import { countText, timeText, valueText } from "../shell/text.ts";
-import { address, each, wholeNumber } from "../shell/values.ts";
+import { each, mailbox, wholeNumber } from "../shell/values.ts";
 import { jsonLine, type Terminal, writeLine } from "../terminal.ts";
 
 const notes = `
@@ -81,19 +81,19 @@ async function depthsOf({ net, signal }: FabricVisit): Promise<readonly Depth[]>
     letters++;
   }
   const depths: Depth[] = [];
-  for (const mailbox of mailboxes.toSorted(byAddress)) {
+  for (const found of mailboxes.toSorted(byAddress)) {
     let delayed = 0;
-    if (mailbox.waiting > mailbox.offered) {
+    if (found.waiting > found.offered) {
       const range = { limit: lookedAtMax, signal };
-      for await (const { state } of net.mailboxes.browse(mailbox.address as Address, range)) {
+      for await (const { state } of net.mailboxes.browse(found.address as Address, range)) {
         if (state === "scheduled") delayed++;
       }
     }
     depths.push({
-      ...mailbox,
+      ...found,
       delayed,
-      dead: dead.get(mailbox.address) ?? 0,
-      delayedMore: mailbox.waiting > lookedAtMax,
+      dead: dead.get(found.address) ?? 0,
+      delayedMore: found.waiting > lookedAtMax,
       deadMore: letters === lookedAtMax,
     });
   }
@@ -109,7 +109,7 @@ function addBrowse(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
   fabricOptions(queues.command("browse"))
     .summary("what waits in one of them")
     .description("Show the messages of a mailbox, oldest first. Looking changes nothing.")
-    .argument("<mailbox>", "agent:ID, type:TYPE or skill:CAPABILITY", address)
+    .argument("<mailbox>", "agent:ID, type:TYPE or skill:CAPABILITY", mailbox)
     .addOption(
       new Option("--limit <number>", "so many at most").argParser(wholeNumber(1)).default(100),
     )
@@ -121,26 +121,26 @@ function addBrowse(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
         "colloquy queues browse type:mailer --limit 10 --after 4711 --json",
       ]),
     )
-    .action(async (mailbox: Address, _: unknown, command: Command) => {
+    .action(async (of: Address, _: unknown, command: Command) => {
       const flags = command.optsWithGlobals<BrowseFlags>();
-      ended(await visitFabric(flags, terminal, (visit) => browse(visit, mailbox, flags, terminal)));
+      ended(await visitFabric(flags, terminal, (visit) => browse(visit, of, flags, terminal)));
     });
 }
 
 async function browse(
   { net, signal }: FabricVisit,
-  mailbox: Address,
+  of: Address,
   { limit, after, json }: BrowseFlags,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  await assertDeclared(net, mailbox, signal);
+  await assertDeclared(net, of, signal);
   const rows: string[][] = [];
   const range = {
     signal,
     ...(limit === undefined ? {} : { limit }),
     ...(after === undefined ? {} : { after }),
   };
-  for await (const waiting of net.mailboxes.browse(mailbox, range)) {
+  for await (const waiting of net.mailboxes.browse(of, range)) {
     if (json) {
       await writeLine(terminal.out, jsonLine(waiting));
       continue;
@@ -177,7 +177,7 @@ function addDeclare(queues: Command, terminal: Terminal, ended: (code: ExitCode)
   fabricOptions(queues.command("declare"))
     .summary("make mailboxes")
     .description("Make mailboxes, so that others can send to them before anybody works them.")
-    .argument("<mailbox...>", "agent:ID, type:TYPE or skill:CAPABILITY", each(address))
+    .argument("<mailbox...>", "agent:ID, type:TYPE or skill:CAPABILITY", each(mailbox))
     .addHelpText("after", examplesText(["colloquy queues declare type:mailer agent:archive"]))
     .action(async (mailboxes: readonly Address[], _: unknown, command: Command) => {
       const flags = command.optsWithGlobals<FabricFlags>();
@@ -203,7 +203,7 @@ function addRemove(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
   fabricOptions(queues.command("remove"))
     .summary("remove mailboxes")
     .description("Remove mailboxes. One in which something waits is left, unless it is forced.")
-    .argument("<mailbox...>", "agent:ID, type:TYPE or skill:CAPABILITY", each(address))
+    .argument("<mailbox...>", "agent:ID, type:TYPE or skill:CAPABILITY", each(mailbox))
     .option("--force", "with everything that waits in them")
     .addHelpText(
       "after",

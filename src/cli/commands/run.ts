@@ -1,16 +1,17 @@
 /** `colloquy run`: starts the agents of some modules, and keeps them until it is ended. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { ColloquyError } from "../../errors.ts";
+import { ColloquyError, errorInfo } from "../../errors.ts";
 import type { Network } from "../../network/network.ts";
-import { onAbort } from "../../runtime/abort.ts";
+import { onAbort, withAbort } from "../../runtime/abort.ts";
 import { keepAlive } from "../../runtime/keep-alive.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
-import { type HubFlags, hubOptions, joinFabric, spaceOption } from "../shell/fabric.ts";
-import { remark } from "../shell/output.ts";
+import { endOf, type HubFlags, hubOptions, joinFabric, spaceOption } from "../shell/fabric.ts";
+import { errorText, remark } from "../shell/output.ts";
 import { jsonLine, type Terminal, writeLine } from "../terminal.ts";
 
 interface Flags extends HubFlags {
@@ -62,17 +63,20 @@ async function run(
 ): Promise<ExitCode> {
   const { signal = new AbortController().signal } = terminal;
   const name = flags.name === undefined ? {} : { name: flags.name };
+  const starts = modules.map((module) => [module, fileOf(module)] as const);
   const net = await joinFabric(flags, terminal, signal, { create: true, ...name });
   const letGo = keepAlive();
   try {
-    for (const module of modules) await (await startOf(module))(net);
+    for (const [module, file] of starts) await start(module, file, net, flags, terminal);
     const here = net.agents().filter(({ instance }) => instance === net.instance);
     const agents = here.map(({ id }) => id).sort();
     const ready = flags.json
       ? jsonLine({ ready: true, process: process.pid, agents })
       : ["ready", ...agents].join(" ");
     await writeLine(terminal.out, ready);
-    await new Promise<void>((resolve) => onAbort(signal, resolve));
+    await withAbort(endOf(net), signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
     return exitCodes.done;
   } finally {
     letGo();
@@ -80,20 +84,42 @@ async function run(
   }
 }
 
-async function startOf(module: string): Promise<Start> {
-  let loaded: { readonly default?: unknown };
+/** @throws INVALID_OPTION where there is none. */
+function fileOf(module: string): string {
+  const file = resolve(module);
+  if (existsSync(file)) return file;
+  throw wrongModule(module, "there is no such file");
+}
+
+/** @throws INVALID_OPTION for a module that is none to run, HANDLER_FAILED for one that fails. */
+async function start(
+  module: string,
+  file: string,
+  net: Network,
+  { json }: Flags,
+  terminal: Terminal,
+): Promise<void> {
+  let begin: unknown;
   try {
-    loaded = await import(pathToFileURL(resolve(module)).href);
+    begin = ((await import(pathToFileURL(file).href)) as { readonly default?: unknown }).default;
+    if (typeof begin === "function") await (begin as Start)(net);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    // Whoever wrote it wants to know where.
+    if (!json && cause instanceof Error) remark(cause.stack ?? "", terminal);
+    const why = cause instanceof ColloquyError ? errorText(errorInfo(cause)) : messageOf(cause);
     throw new ColloquyError("HANDLER_FAILED", `${module}: ${why}`, { cause });
   }
-  if (typeof loaded.default === "function") return loaded.default as Start;
-  throw new ColloquyError(
-    "INVALID_OPTION",
-    `${module}: it exports no function by default; see colloquy run --help`,
-    { details: { field: "module", value: module } },
-  );
+  if (typeof begin === "function") return;
+  throw wrongModule(module, "it exports no function by default; see colloquy run --help");
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function wrongModule(module: string, why: string): ColloquyError {
+  const details = { field: "module", value: module };
+  return new ColloquyError("INVALID_OPTION", `${module}: ${why}`, { details });
 }
 
 /** The same command without `--watch`, in a process that Node starts again when what it imported changes. */

@@ -5,7 +5,7 @@ import { ColloquyError } from "../../errors.ts";
 import type { Endpoint, ListenOptions } from "../../hub/embedded/listening.ts";
 import { type HubServer, serveHub } from "../../hub/embedded/server.ts";
 import type { HostPort } from "../../link/host-port.ts";
-import type { ServerTls } from "../../link/tls.ts";
+import type { ServerTls } from "../../link/tls-options.ts";
 import { homeDirectory } from "../../network/home-directory.ts";
 import { tcpPortDefault } from "../../network/hub-url.ts";
 import { onAbort } from "../../runtime/abort.ts";

@@ -56,12 +56,15 @@ async function listen(
 ): Promise<ExitCode> {
   const agent = await visitor(net);
   const events = new AsyncQueue<readonly [unknown, EventContext]>();
+  const tellMissed = (count: number) =>
+    remark(`missed ${count}: they came faster than they were read`, terminal);
   let missed = 0;
   const heard = (data: unknown, context: EventContext) => {
     if (events.size >= unwrittenMax) missed++;
     else events.push([data, context]);
   };
-  await agent.subscribe(pattern, heard, { signal });
+  const subscription = await agent.subscribe(pattern, heard, { signal, onDropped: tellMissed });
+  void subscription.closed.then((reason) => reason !== undefined && events.fail(reason));
   remark(`listening to ${pattern}`, terminal);
   let left = flags.count ?? Number.POSITIVE_INFINITY;
   for await (const [data, { topic, message }] of events) {
@@ -72,7 +75,7 @@ async function listen(
         ? jsonLine({ topic, data: data ?? null, from: from.agent, createdMs })
         : `${topic}  ${valueText(data)}`,
     );
-    if (missed > 0) remark(`missed ${missed}: they came faster than they were read`, terminal);
+    if (missed > 0) tellMissed(missed);
     missed = 0;
     if (--left === 0) break;
   }

@@ -55,7 +55,7 @@ async function print(visit: FabricVisit, flags: Flags, terminal: Terminal): Prom
   const size = { columns: columnsOf(terminal.out), rows: undefined };
   let before: Sample | undefined;
   for (;;) {
-    const now = await withAbort(look(net, systemClock.nowMs(), flags.every, signal), signal);
+    const now = await withAbort(look(net, systemClock.nowMs(), patienceMs(flags), signal), signal);
     if (before !== undefined) {
       const frame = frameOf(now, before);
       const lines = flags.json ? [jsonLine(frame)] : linesOf(frame, size, undefined);
@@ -86,7 +86,10 @@ async function watch(visit: FabricVisit, flags: Flags, terminal: Terminal): Prom
   const redrawing = redraw(draw, signal);
   try {
     for (let before: Sample | undefined; ; ) {
-      const now = await withAbort(look(net, systemClock.nowMs(), flags.every, signal), signal);
+      const now = await withAbort(
+        look(net, systemClock.nowMs(), patienceMs(flags), signal),
+        signal,
+      );
       lookedMs = systemClock.monotonicMs();
       frame = frameOf(now, before);
       draw();
@@ -101,6 +104,11 @@ async function watch(visit: FabricVisit, flags: Flags, terminal: Terminal): Prom
     await redrawing;
     screen.close();
   }
+}
+
+/** How long a process may take to answer before it is silent. */
+function patienceMs({ every }: Flags): number {
+  return Math.min(every, 1_000);
 }
 
 /** Beyond the period, until it is said that nobody answers. */

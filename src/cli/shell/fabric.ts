@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import type { Agent } from "../../agent/agent.ts";
 import { ColloquyError } from "../../errors.ts";
+import type { ClientTls } from "../../link/tls-options.ts";
 import { type JoinOptions, join } from "../../network/join.ts";
 import type { Network } from "../../network/network.ts";
 import { onAbort, withAbort } from "../../runtime/abort.ts";
@@ -17,6 +18,9 @@ export interface HubFlags {
   readonly token?: string;
   /** Path of certificates that are trusted. */
   readonly ca?: string;
+  /** Paths of a certificate of this client's, and of its key. */
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
 }
 
 export interface FabricFlags extends HubFlags {
@@ -30,8 +34,20 @@ export function hubOptions(command: Command): Command {
   return command
     .option("--json", "write JSON, one value a line")
     .option("--url <url>", "the fabric; else COLLOQUY_URL, else the nearest .colloquy upwards")
-    .option("--token <token>", "shown to a hub that asks who comes; else COLLOQUY_TOKEN")
-    .option("--ca <file>", "PEM file of the authority that signed the hub's certificate");
+    .option("--token <token>", "shown to a hub or server that asks who comes; else COLLOQUY_TOKEN")
+    .option("--ca <file>", "PEM file of who signed the certificate of the hub or server")
+    .option("--tls-cert <file>", "PEM file of a certificate, for where one is asked for")
+    .option("--tls-key <file>", "PEM file of its private key");
+}
+
+/** @throws INVALID_OPTION naming the option whose file cannot be read. */
+export function tlsOf({ ca, tlsCert, tlsKey }: HubFlags): ClientTls | undefined {
+  if (ca === undefined && tlsCert === undefined && tlsKey === undefined) return undefined;
+  return {
+    ...(ca === undefined ? {} : { ca: readOptionFile("ca", ca) }),
+    ...(tlsCert === undefined ? {} : { cert: readOptionFile("tls-cert", tlsCert) }),
+    ...(tlsKey === undefined ? {} : { key: readOptionFile("tls-key", tlsKey) }),
+  };
 }
 
 export function spaceOption(command: Command): Command {
@@ -79,7 +95,8 @@ export async function visitFabric(
   let net: Network | undefined;
   try {
     net = await joinFabric(flags, terminal, signal);
-    return await withAbort(work({ net, signal }), signal);
+    const done = work({ net, signal });
+    return await withAbort(Promise.race([done, endOf(net)]), signal);
   } catch (error) {
     if (signal.reason instanceof ColloquyError) throw signal.reason;
     if (signal.aborted && options.endless === true && net !== undefined) return exitCodes.done;
@@ -91,6 +108,14 @@ export async function visitFabric(
   }
 }
 
+/** Rejects with the reason when the broker is lost for good; until then nobody has to know. */
+export async function endOf(net: Network): Promise<never> {
+  for await (const status of net.statuses(new AbortController().signal)) {
+    if (status.kind === "closed" && status.cause !== undefined) throw status.cause;
+  }
+  return new Promise(() => {});
+}
+
 /** For a command that needs more than one member; it has to close this one. */
 export function joinFabric(
   flags: FabricFlags,
@@ -98,10 +123,11 @@ export function joinFabric(
   signal: AbortSignal,
   more: Pick<JoinOptions, "create" | "name"> = {},
 ): Promise<Network> {
+  const tls = tlsOf(flags);
   return join({
     ...(flags.url === undefined ? {} : { url: flags.url }),
     ...(flags.token === undefined ? {} : { token: flags.token }),
-    ...(flags.ca === undefined ? {} : { tls: { ca: readOptionFile("ca", flags.ca) } }),
+    ...(tls === undefined ? {} : { tls }),
     ...(flags.space === undefined ? {} : { space: flags.space }),
     name: "colloquy",
     create: false,

@@ -22,8 +22,8 @@ export async function follow(receipt: Receipt, following: Following): Promise<Ou
     if (!("attempts" in state)) return state;
     await onProgress(state);
     if (state.state !== "waiting-input" || ask === undefined) continue;
-    const answer = await ask(state.question, signal);
-    const taken = await receipt.answer(answer, { number: state.number, signal });
+    const { question, number } = state;
+    const taken = await ask(question, signal).then((it) => receipt.answer(it, { number, signal }));
     if (taken === "too-late") remark("somebody else has answered", terminal);
   }
   return receipt.settled({ signal });

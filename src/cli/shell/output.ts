@@ -18,14 +18,19 @@ export async function writeValue(value: unknown, json: boolean, terminal: Termin
   return writeLine(out, asSent ? value : valueText(value));
 }
 
-/** A table for people, with its titles in bold where that is possible; nothing where there are no rows. */
+/**
+ * A table for people, with its titles in bold where that is possible; nothing where there are no rows.
+ *
+ * @param width - characters of a line. Default: those of the terminal.
+ */
 export async function writeTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
   terminal: Terminal,
+  width: number | undefined = columnsOf(terminal.out),
 ): Promise<void> {
   if (rows.length === 0) return;
-  const [titles = "", ...lines] = table(columns, rows, columnsOf(terminal.out));
+  const [titles = "", ...lines] = table(columns, rows, width);
   await writeLine(terminal.out, bold(titles, terminal));
   for (const line of lines) await writeLine(terminal.out, line);
 }

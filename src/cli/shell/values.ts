@@ -1,7 +1,7 @@
 /** What options and arguments are made of: parsed where they enter, refused with what would be right. */
 import { InvalidArgumentError } from "commander";
 import type { HostPort } from "../../link/host-port.ts";
-import { isAddress } from "../../message/address.ts";
+import { type Address, isAddress } from "../../message/address.ts";
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -46,6 +46,12 @@ export function address(text: string): `agent:${string}` {
   // The kinds that a command does not take are refused by what it calls.
   if (isAddress(text)) return text as `agent:${string}`;
   throw new InvalidArgumentError("An address: agent:ID, type:TYPE, skill:CAPABILITY or all:TYPE.");
+}
+
+/** The address of one mailbox: agent:ID, type:TYPE or skill:CAPABILITY. */
+export function mailbox(text: string): Address {
+  if (isAddress(text) && !text.startsWith("all:")) return text as Address;
+  throw new InvalidArgumentError("A mailbox: agent:ID, type:TYPE or skill:CAPABILITY.");
 }
 
 const byteUnits = { "": 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const;

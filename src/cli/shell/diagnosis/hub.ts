@@ -3,12 +3,12 @@ import type { Durability } from "../../../broker/broker.ts";
 import { type HubBroker, openHubBroker } from "../../../broker/hub.ts";
 import { type ErrorInfo, errorInfo, isColloquyError } from "../../../errors.ts";
 import { invalidOption } from "../../../exchange/options.ts";
+import { shownUrl } from "../../../link/shown-url.ts";
 import { hubAddress } from "../../../network/hub-url.ts";
 import { onAbort, withAbort } from "../../../runtime/abort.ts";
 import { systemClock } from "../../../runtime/clock.ts";
 import { systemRandom } from "../../../runtime/random.ts";
-import type { HubFlags } from "../fabric.ts";
-import { readOptionFile } from "../option-file.ts";
+import { type HubFlags, tlsOf } from "../fabric.ts";
 import { durabilityFinding } from "./durability.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
@@ -37,7 +37,7 @@ export async function checkHub(
     const mailboxes = await broker.queues.mailboxes();
     const tookMs = Math.ceil(systemClock.monotonicMs() - beganMs);
     return [
-      ok("hub", `${url}, ${broker.name}`),
+      ok("hub", `${shownUrl(url)}, ${broker.name}`),
       tookMs > slowMs
         ? warn("round trip", `${tookMs} ms`, "look at the load of the hub, and the way to it")
         : ok("round trip", `${tookMs} ms, ${mailboxes.length} mailboxes`),
@@ -53,9 +53,8 @@ export async function checkHub(
 
 /** @throws INVALID_OPTION for a URL or a file that is none. */
 async function open(url: string, flags: HubFlags): Promise<HubBroker> {
-  const tls = flags.ca === undefined ? undefined : { ca: readOptionFile("ca", flags.ca) };
-  const address = hubAddress(url, tls);
-  if (address === undefined) throw invalidOption("url", url, "the address of a hub");
+  const address = hubAddress(url, tlsOf(flags));
+  if (address === undefined) throw invalidOption("url", shownUrl(url), "the address of a hub");
   const credential = flags.token ?? process.env["COLLOQUY_TOKEN"];
   return openHubBroker({
     ...address,
@@ -66,8 +65,10 @@ async function open(url: string, flags: HubFlags): Promise<HubBroker> {
   });
 }
 
-function refused(url: string, { code, message }: ErrorInfo): Finding {
-  const found = `${url}: ${message}`;
+function refused(url: string, { code, message, details }: ErrorInfo): Finding {
+  const told = details?.["fix"];
+  if (typeof told === "string") return fail("hub", message.replace(`; ${told}`, ""), told);
+  const found = `${shownUrl(url)}: ${message}`;
   switch (code) {
     case "UNAUTHORIZED":
       return fail("hub", found, "give the hub's token: --token, or COLLOQUY_TOKEN");

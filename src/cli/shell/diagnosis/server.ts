@@ -7,8 +7,7 @@ import { openServerBroker, type ServerBroker } from "../../../network/server-bro
 import { withAbort } from "../../../runtime/abort.ts";
 import { systemClock } from "../../../runtime/clock.ts";
 import { systemRandom } from "../../../runtime/random.ts";
-import type { HubFlags } from "../fabric.ts";
-import { readOptionFile } from "../option-file.ts";
+import { type HubFlags, tlsOf } from "../fabric.ts";
 import { durabilityFinding } from "./durability.ts";
 import { type Finding, fail, ok } from "./finding.ts";
 
@@ -21,7 +20,7 @@ export async function checkServer(
 ): Promise<readonly Finding[]> {
   const opening = openServerBroker(url, {
     context: { clock: systemClock, random: systemRandom, name: "colloquy doctor" },
-    tls: flags.ca === undefined ? undefined : { ca: readOptionFile("ca", flags.ca) },
+    tls: tlsOf(flags),
     token: flags.token ?? process.env["COLLOQUY_TOKEN"],
   });
   let broker: ServerBroker;
@@ -40,7 +39,12 @@ export async function checkServer(
   return [
     ok("server", name),
     ...checks.map((check) => settingFinding(check, isCovered)),
-    durabilityFinding(durability, { wanted, remedy: "set the server up as said above" }),
+    durabilityFinding(durability, {
+      wanted,
+      remedy: checks.every(({ ok: isOk }) => isOk === true)
+        ? "no setting of it gives more: choose another broker, see docs/brokers.md"
+        : "set the server up as said above",
+    }),
   ];
 }
 
@@ -52,7 +56,10 @@ function settingFinding({ name, ok: isOk, found, wanted, fix }: ProbeCheck, isCo
 
 function refused({ code, message, details }: ErrorInfo): Finding {
   const told = details?.["fix"];
-  if (typeof told === "string" && told !== "") return fail("server", message, told);
+  if (typeof told === "string" && told !== "") {
+    // Once, where it belongs.
+    return fail("server", message.replace(`; ${told}`, ""), told);
+  }
   switch (code) {
     case "UNSUPPORTED":
     case "INVALID_VERSION":

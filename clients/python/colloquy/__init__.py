@@ -3,8 +3,9 @@
 from .agent import Agent, Context
 from .commands import Receipt
 from .errors import ColloquyError
+from .events import Subscription
 from .message import Envelope
-from .network import Network, Subscription, join
+from .network import Network, join
 from .queues import Outcome
 from .requests import Stream
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import heapq
 import inspect
-from typing import TYPE_CHECKING, Any, Callable
+import time
+from typing import Any, Awaitable, Callable
 
+from .activity import Activity
 from .causality import Mandate, Run
 from .commands import CommandWork, Receipt
 from .errors import ColloquyError, invalid
+from .events import Events, Subscription
 from .message import PRIORITIES, Envelope, Sender, check, decode_message, encode_message
 from .presence import Card
 from .queues import DEAD, GUARANTEES, Delivery, Receiver, encode_entry
-from .requests import Call, Chunks, Stream
+from .requests import Call, Chunks, Requests, Stream
 from .serving import Effect, Work
+from .site import Site
 from .wire import ENQUEUE, PUBLISH, Writer, encode_frame, now_ms, ulid
-
-if TYPE_CHECKING:
-    from .network import Network, Subscription
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -66,7 +67,13 @@ class Context:
             raise
 
     def stream(self, to: str, name: str, data: Any = None, **options: Any) -> Stream:
-        return self._agent._stream(self, to, name, data, **options)
+        try:
+            stream = self._agent._stream(self, to, name, data, **options)
+        except ColloquyError as error:
+            self._failures.append(error)
+            raise
+        stream._call.answer.add_done_callback(self._note)
+        return stream
 
     def send(self, to: str, name: str, data: Any = None, **options: Any) -> None:
         """Staged: it is sent when the handler has returned; for a command together with its end, or not at all."""
@@ -84,7 +91,7 @@ class Context:
         frame = encode_frame(
             PUBLISH, Writer().u53(0).text8(agent._site.topic(topic)).take(), message
         )
-        self._effects.append(Effect(frame, lambda: agent._net._publish(topic, message)))
+        self._effects.append(Effect(frame, lambda: agent._events.publish(topic, message)))
 
     # What agent and run need.
 
@@ -101,6 +108,11 @@ class Context:
     def _budget(self) -> int | None:
         return self.message.budget if self._run is None else self._run.budget
 
+    def _note(self, answer: asyncio.Future[Any]) -> None:
+        error = None if answer.cancelled() else answer.exception()
+        if isinstance(error, ColloquyError):
+            self._failures.append(error)
+
     def _passed_on(self, error: BaseException) -> BaseException:
         """The failure of a call of this handler, let through: the handler has started, whatever the call did."""
         if not isinstance(error, ColloquyError) or error not in self._failures:
@@ -116,16 +128,21 @@ class Agent:
 
     def __init__(
         self,
-        net: Network,
+        site: Site,
+        requests: Requests,
+        events: Events,
         id: str,
         *,
+        on_left: Callable[[Agent], Awaitable[None]],
         type: str,
         capabilities: tuple[str, ...],
         capacity: int,
         waiting_max: int,
     ) -> None:
-        self._net = net
-        self._site = net._site
+        self._site = site
+        self._requests = requests
+        self._events = events
+        self._on_left = on_left
         self.id = check("id", "agent", id, "INVALID_ADDRESS")
         self._self = Sender(id, check("id", "type", type, "INVALID_ADDRESS"), self._site.instance)
         for capability in capabilities:
@@ -144,6 +161,7 @@ class Agent:
         self._receivers: list[Receiver] = []
         self._opening: asyncio.Task[None] | None = None
         self._started_ms = now_ms()
+        self._activity = Activity()
 
     # Asking.
 
@@ -206,13 +224,13 @@ class Agent:
 
     async def publish(self, topic: str, data: Any = None) -> None:
         """Tells whoever listens now. Raises INVALID_ADDRESS."""
-        await self._net._publish(topic, self._event(None, topic, data))
+        await self._events.publish(topic, self._event(None, topic, data))
 
     async def subscribe(
         self, pattern: str, handler: Callable[[Any, Envelope], Any]
     ) -> Subscription:
         """Calls `handler(data, message)` for each event whose topic matches, one after the other."""
-        return await self._net._subscribe(pattern, handler)
+        return await self._events.subscribe(pattern, handler)
 
     # Being asked.
 
@@ -233,18 +251,27 @@ class Agent:
         return None
 
     async def ready(self) -> None:
-        """Returns once its mailboxes are declared and worked."""
-        if self._opening is not None:
+        """Returns once its mailboxes are declared and worked. Raises CLOSED."""
+        if self._opening is None:
+            return
+        try:
             await asyncio.shield(self._opening)
+        except asyncio.CancelledError:
+            if not self._opening.cancelled():
+                raise
+            raise self._leaving from None
 
     async def close(self, drain: float = 10.0) -> None:
         """Stops taking work, and lets handlers end: so many seconds, then they are cancelled."""
         await self._leave(drain)
-        await self._net._forget(self)
+        await self._on_left(self)
+
+    @property
+    def _leaving(self) -> ColloquyError:
+        return ColloquyError("CLOSED", f"{self.id} leaves")
 
     async def _leave(self, drain: float) -> None:
         self._closing = True
-        leaving = ColloquyError("CLOSED", f"{self.id} leaves")
         if self._opening is not None:
             self._opening.cancel()
         waiting, self._waiting = self._waiting, []
@@ -252,7 +279,7 @@ class Agent:
             if isinstance(work, CommandWork):
                 work.give_back()
             else:
-                self._fail(work, leaving)
+                self._fail(work, self._leaving)
         for receiver in self._receivers:
             self._site.queues.hold(receiver)
         try:
@@ -310,7 +337,7 @@ class Agent:
         if self._closing and isinstance(work, CommandWork):
             work.give_back()  # It was on its way.
         elif self._closing:
-            self._fail(work, ColloquyError("CLOSED", f"{self.id} leaves"))
+            self._fail(work, self._leaving)
         elif name not in self._handlers:
             details = {"agent": self.id, "name": name}
             self._fail(
@@ -344,15 +371,21 @@ class Agent:
                 work, ColloquyError("TIMEOUT", message, retryable=False, details=details)
             )
         self._running.add(work)
+        self._site.counters["started"] += 1
+        began = time.monotonic()
         work.started()
         context = Context(self, work)
         work.task = asyncio.create_task(self._handle(work, context))
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def ended(task: asyncio.Task[bool]) -> None:
             if task.cancelled():
-                self._fail(work, work.cancelled or ColloquyError("CLOSED", f"{self.id} leaves"))
+                # Where nobody has cancelled it, it has waited for something that was.
+                own = asyncio.CancelledError("what the handler waited for was cancelled")
+                self._fail(work, work.cancelled or (self._leaving if self._closing else own))
             elif (error := task.exception()) is not None:
                 self._site.on_error(error, work.envelope.name)
+            failed = task.cancelled() or task.exception() is not None or not task.result()
+            self._activity.ended(began, failed)
             self._running.discard(work)
             self._idle.set()
             while self._waiting and len(self._running) < self._capacity:
@@ -362,7 +395,8 @@ class Agent:
 
         work.task.add_done_callback(ended)
 
-    async def _handle(self, work: Work, context: Context) -> None:
+    async def _handle(self, work: Work, context: Context) -> bool:
+        """Returns whether its end was the handler's own, and no failure."""
         try:
             result = self._handlers[work.envelope.name](work.input, context)
             if inspect.isasyncgen(result):
@@ -371,10 +405,12 @@ class Agent:
             elif inspect.isawaitable(result):
                 result = await result
             await work.succeed(result, context._effects, context._budget)
+            return True
         except Exception as error:
             await work.fail(context._passed_on(error), context._budget)
+            return False
 
-    def _fail(self, work: Work, error: ColloquyError) -> None:
+    def _fail(self, work: Work, error: BaseException) -> None:
         self._site.spawn(work.fail(error), work.envelope.name)
 
     # What a request of its own and one of a handler have in common: `cause` is of the latter.
@@ -438,12 +474,13 @@ class Agent:
             envelope.credit = chunks.granted
         options = {"pool": to, "target": target, "timeout": timeout, "passed_over": passed_over}
         call = Call(
-            self._net._requests, envelope, data, **options, chunks=chunks, on_progress=on_progress
+            self._requests, envelope, data, **options, chunks=chunks, on_progress=on_progress
         )
         if cause is not None and mandate is not None:
             share, running = mandate.budget, cause._running
             call.answer.add_done_callback(lambda _: running.give_back(call.unused, share))
-        self._net._requests.begin(call)
+        site.counters["requests" if chunks is None else "streams"] += 1
+        self._requests.begin(call)
         return call
 
     def _command(
@@ -474,6 +511,7 @@ class Agent:
                 raise invalid(field, f"one of {values}, found {value!r}", "INVALID_OPTION")
         mandate = None if cause is None else cause._admit(name, to)
         envelope = self._envelope("command", name, (to,), cause, mandate, deadline)
+        self._site.counters["commands"] += 1
         envelope.id = id or envelope.id
         envelope.priority = priority
         envelope.key = key

@@ -176,7 +176,8 @@ class CommandWork(Work):
                     return
                 if error.code not in ("INDETERMINATE", "STORE_FAILED"):
                     if not fields.get("effects"):
-                        raise
+                        self._site.on_error(error, self.envelope.name)
+                        return
                     # An effect could not be made: the attempt has failed, and the next one sees why.
                     again = ColloquyError(
                         error.code, error.message, retryable=True, details=error.details

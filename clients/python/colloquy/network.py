@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
-import re
 import socket
 import ssl
 import sys
+import time
 import traceback
 from typing import Any, Callable
 
@@ -16,7 +15,8 @@ from .agent import Agent
 from .commands import Receipt
 from .connection import Connection
 from .errors import ColloquyError, invalid
-from .message import Envelope, Message, check, decode_message
+from .events import Events
+from .message import Envelope, Message, Sender, check, decode_message
 from .presence import Card, Presence
 from .requests import Requests
 from .serving import Incoming, RequestWork
@@ -24,9 +24,9 @@ from .site import Site
 
 #: Controls for whoever handles a request; the others are for whoever has made it.
 _FOR_HANDLERS = frozenset(("credit", "inquiry", "attach", "cancel", "leave", "look", "waits"))
-#: Events that wait for the handler of a subscription; what comes beyond is dropped, and counted.
-_EVENTS_MAX = 1_024
 _SAY_SECONDS = 2.0
+#: Agents that are told of to whoever surveys this process.
+_SURVEYED_MAX = 1_000
 
 
 async def join(
@@ -40,7 +40,7 @@ async def join(
 ) -> Network:
     """Takes part in a fabric through its hub: unix:PATH, tcp://HOST[:PORT] or tls://HOST[:PORT].
 
-    Without `url` it is COLLOQUY_URL. `token` is for a hub that asks for one. `tls` is a
+    Without `url` it is COLLOQUY_URL. `token` is for a hub that asks for one, else COLLOQUY_TOKEN. `tls` is a
     context with the hub's authority or a certificate of one's own. `on_error` gets failures that no
     caller waits for; default: they are printed. Raises AGENT_UNREACHABLE where no hub answers, UNAUTHORIZED.
     """
@@ -49,6 +49,7 @@ async def join(
         raise invalid("url", "the URL of a hub, here or in COLLOQUY_URL", "INVALID_OPTION")
     if "." in check("id", "space", space, "INVALID_ADDRESS"):
         raise invalid("space", "an id without dots", "INVALID_ADDRESS")
+    token = token or os.environ.get("COLLOQUY_TOKEN") or None
     net = Network(
         url, space, token, tls, name or f"{os.path.basename(sys.argv[0]) or 'python'}", on_error
     )
@@ -82,8 +83,9 @@ class Network:
         self._site.loopback = self._receive
         self._requests = Requests(self._site)
         self._incoming = Incoming(self._site, self._accept)
+        self._events = Events(self._site)
         self._agents: dict[str, Agent] = {}
-        self._subscriptions: set[Subscription] = set()
+        self._joined_at = time.monotonic()
         self._presence = Presence(
             calls=self._site.calls,
             registry=self._site.registry,
@@ -112,7 +114,10 @@ class Network:
                 "CONFLICT", f"this process has an agent {id}", details={"agent": id}
             )
         options = {"type": type, "capabilities": tuple(capabilities), "capacity": capacity}
-        agent = self._agents[id] = Agent(self, id, **options, waiting_max=waiting_max)
+        parts = (self._site, self._requests, self._events)
+        agent = self._agents[id] = Agent(
+            *parts, id, **options, waiting_max=waiting_max, on_left=self._forget
+        )
         await self._presence.show()
         return agent
 
@@ -140,8 +145,7 @@ class Network:
         self._incoming.close()
         if self._connection.failure is None:
             await self._say(self._presence.close)
-        for subscription in list(self._subscriptions):
-            await subscription.cancel()
+        await self._events.close()
         self._requests.close(ColloquyError("CLOSED", "the network was closed"))
         await self._connection.close()
 
@@ -192,12 +196,33 @@ class Network:
             envelope = message.envelope
             if envelope.kind == "request":
                 self._incoming.on_request(message)
+            elif envelope.kind == "control" and envelope.name == "survey":
+                self._tell_activity(envelope)
             elif envelope.kind == "control" and envelope.name in _FOR_HANDLERS:
                 self._incoming.on_control(message)
             elif envelope.kind in ("control", "response", "error"):
                 self._requests.on_message(message)
         except Exception as error:  # Whatever is wrong with it, the next message may be right.
             self._site.on_error(error, "inbox")
+
+    def _tell_activity(self, question: Envelope) -> None:
+        """What goes on here, for `colloquy top` and the like."""
+        agents = [
+            {"id": it.id, "load": it._load, **it._activity.figures()} for it in self._agents.values()
+        ]
+        sender = question.sender
+        self._site.control(
+            "surveyed",
+            sender=Sender("network", "network", self._site.instance),
+            to=sender.agent,
+            topic=question.reply_to or self._site.inbox_of(sender.instance),
+            about=question.correlation_id or question.id,
+            data={
+                "joinedForMs": (time.monotonic() - self._joined_at) * 1_000,
+                "counters": self._site.counters,
+                "agents": agents[:_SURVEYED_MAX],
+            },
+        )
 
     def _accept(self, message: Message) -> RequestWork | None:
         address = message.envelope.to[0] if message.envelope.to else ""
@@ -207,81 +232,6 @@ class Network:
         work = RequestWork(self._incoming, agent._self, message)
         agent._accept(work)
         return work
-
-    async def _publish(self, topic: str, message: bytes) -> None:
-        site = self._site
-        site.topics.publish(site.topic(topic), message)
-        for subscription in self._subscriptions:
-            if subscription.matches(topic):
-                subscription.push(message)
-        await self._connection.drain()
-
-    async def _subscribe(
-        self, pattern: str, handler: Callable[[Any, Envelope], Any]
-    ) -> Subscription:
-        check("pattern", "pattern", pattern, "INVALID_ADDRESS")
-        subscription = Subscription(self, pattern, handler)
-        await subscription._open()
-        return subscription
-
-
-class Subscription:
-    """Events to a handler, one after the other."""
-
-    def __init__(self, net: Network, pattern: str, handler: Callable[[Any, Envelope], Any]) -> None:
-        self._net = net
-        self.pattern = pattern
-        self._handler = handler
-        tokens = {"*": r"(?!_)[^.]+", ">": r"(?!_)[^.]+(\.(?!_)[^.]+)*"}
-        parts = (tokens.get(it, re.escape(it)) for it in pattern.split("."))
-        self._regex = re.compile(r"\.".join(parts))
-        self._events: asyncio.Queue[bytes] = asyncio.Queue(_EVENTS_MAX)
-        #: Events that were dropped, here or by the hub, because they came faster than they were handled.
-        self.dropped = 0
-        self._task: asyncio.Task[Any] | None = None
-        self._leave: Callable[[], None] = lambda: None
-
-    def matches(self, topic: str) -> bool:
-        return self._regex.fullmatch(topic) is not None
-
-    def push(self, message: bytes) -> None:
-        try:
-            self._events.put_nowait(message)
-        except asyncio.QueueFull:
-            self._drop(1)
-
-    def _drop(self, count: int) -> None:
-        self.dropped += count
-
-    async def cancel(self) -> None:
-        """No more of them. Safe to repeat."""
-        self._net._subscriptions.discard(self)
-        self._leave()
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _open(self) -> None:
-        site = self._net._site
-        topic = site.topic(self.pattern)
-        self._leave = await site.topics.subscribe(
-            topic,
-            lambda _, message: self.push(message),
-            self._drop,
-            lambda error: site.on_error(error, f"subscription {self.pattern}"),
-        )
-        self._net._subscriptions.add(self)
-        self._task = site.spawn(self._run(), f"subscription {self.pattern}")
-
-    async def _run(self) -> None:
-        while True:
-            data = await self._events.get()
-            try:
-                envelope, payload = decode_message(data)
-                result = self._handler(payload.decode(), envelope)
-                if inspect.isawaitable(result):
-                    await result
-            except Exception as error:
-                self._net._site.on_error(error, f"subscription {self.pattern}")
 
 
 def _print(error: BaseException, where: str) -> None:

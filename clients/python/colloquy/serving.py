@@ -105,6 +105,8 @@ class RequestWork(Work):
                 raise ColloquyError("UNSUPPORTED", message)
             async for chunk in chunks:
                 while self._sent >= self._credit:
+                    if self.left:
+                        raise ColloquyError("CANCELLED", "it was left, and nobody reads on")
                     self._room.clear()
                     await self._room.wait()
                 frame = self._frame("response", chunk, sequence=self._sent + 1, partial=True)
@@ -155,6 +157,11 @@ class RequestWork(Work):
         if self.state in ("waiting", "started"):
             self._finish(None)
             self.stop(reason)
+
+    def leave(self) -> None:
+        """The requester waits no longer; the work goes on, of a stream as far as it was granted."""
+        self.left = True
+        self._room.set()
 
     def grant(self, credit: int) -> None:
         if credit > self._credit:
@@ -314,20 +321,19 @@ class Incoming:
     def _judge(self, envelope: Envelope, data: Any, work: RequestWork | None) -> None:
         id = envelope.correlation_id or ""
         outcome = work.outcome if work is not None else self._outcome_of(id, data)
-        if envelope.name == "cancel":
-            if work is not None:
-                reason = ColloquyError("CANCELLED", f"cancelled by {envelope.sender.agent}")
-                if _sent_ago(data) is None:
-                    # It was not the requester, who waits still.
-                    work._reply(work._frame("error", reason.to_data()))
-                    work.stop(reason)
-                else:
-                    self._cancel(work, reason)
-            elif outcome == "not-started":
-                # It may still be on its way, and must not be started then.
-                self._say(id, "cancelled")
+        if envelope.name == "cancel" and work is None and outcome == "not-started":
+            # It may still be on its way, and must not be started then.
+            self._say(id, "cancelled")
+        elif envelope.name == "cancel" and work is not None and outcome != "done":
+            reason = ColloquyError("CANCELLED", f"cancelled by {envelope.sender.agent}")
+            if _sent_ago(data) is None:
+                # It was not the requester, who waits still.
+                work._reply(work._frame("error", reason.to_data()))
+                work.stop(reason)
+            else:
+                self._cancel(work, reason)
         elif envelope.name == "leave" and work is not None:
-            work.left = True
+            work.leave()
         self._tell("verdict", envelope, {"ask": envelope.name, "outcome": outcome})
 
     def _cancel(self, work: RequestWork, reason: ColloquyError) -> None:

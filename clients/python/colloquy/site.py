@@ -25,6 +25,8 @@ class Site:
         self.calls = Calls(connection)
         self.registry = Registry()
         self.on_error = on_error
+        #: What this process has done, for whoever surveys it.
+        self.counters = dict.fromkeys(("requests", "streams", "commands", "published", "started"), 0)
         self._dot = "" if space == "default" else f"{space}."
         self._tilde = "" if space == "default" else f"{space}~"
         self.instance = ulid()

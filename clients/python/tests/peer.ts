@@ -1,6 +1,6 @@
 /** An agent in JavaScript for the tests of the Python client: what it does it is asked to do. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { isColloquyError, join, type SingleAddress } from "colloquy";
+import { ColloquyError, isColloquyError, join, type SingleAddress } from "colloquy";
 
 const [url = ""] = process.argv.slice(2);
 const net = await join(url, { onError: () => {} });
@@ -61,6 +61,10 @@ js.handle("endless", async function* (topic) {
     await js.publish(topic as string, "left");
   }
 });
+js.handle("unready", async function* () {
+  yield 1;
+  throw new ColloquyError("AGENT_UNREACHABLE", "not yet");
+});
 js.handle("drip", async function* (count) {
   for (let n = 1; n <= (count as number); n++) {
     await sleep(10);
@@ -110,6 +114,16 @@ js.handle("read some", async ({ to, name, data }: Order) => {
   }
   return undefined;
 });
+js.handle("read and leave", async ({ to, name, data }: Order) => {
+  const stream = js.stream(to, name, data, { window: 2, timeoutMs: 300, onTimeout: "leave" });
+  const work = async () => {
+    for await (const _ of stream);
+    return stream.result;
+  };
+  return outcomeOf(work());
+});
+js.handle("cancel", (id) => net.cancel(id as string));
+js.handle("activity", () => net.activity());
 js.handle("send", async ({ to, name, data, options }: Order) => {
   const receipt = await js.send(to, name, data, options);
   return outcomeOf(receipt.settled());

@@ -165,6 +165,74 @@ class Requests(FabricTest):
         here, there = (await self.order("ask", "nest", deadlineMs=60_000))["value"]
         self.assertTrue(there <= here + 0.01 and 0 < here <= 60, (here, there))
 
+    async def test_a_handler_that_waits_for_what_is_cancelled_has_failed(self) -> None:
+        async def wait(data: Any, context: Context) -> None:
+            task = asyncio.create_task(asyncio.Event().wait())
+            asyncio.get_running_loop().call_soon(task.cancel)
+            await task
+
+        self.me.handle("wait", wait)
+        answer = await self.order("ask", "wait")
+        self.assertEqual(answer["error"]["code"], "HANDLER_FAILED")
+        self.assertEqual(answer["error"]["details"]["name"], "CancelledError")
+        await self.me.ready()
+        outcome = await (await self.me.send("agent:python", "wait")).settled()
+        self.assertEqual(
+            (outcome.state, outcome.error and outcome.error.code), ("dead", "HANDLER_FAILED")
+        )
+
+    async def test_a_failure_of_another_that_a_handler_lets_through_is_not_retryable(self) -> None:
+        async def ask(data: Any, context: Context) -> Any:
+            return await context.request("agent:nobody", "x")
+
+        async def read(data: Any, context: Context) -> Any:
+            return [chunk async for chunk in context.stream("agent:nobody", "x")]
+
+        async def read_late(data: Any, context: Context) -> Any:
+            return [chunk async for chunk in context.stream("agent:js", "unready")]
+
+        for handler in (ask, read, read_late):
+            self.me.handle(handler.__name__, handler)
+            error = (await self.order("ask", handler.__name__))["error"]
+            self.assertEqual(
+                (error["code"], error["retryable"], error["details"].get("through")),
+                ("AGENT_UNREACHABLE", False, "python"),
+            )
+
+    async def test_what_is_done_is_not_cancelled_while_its_effects_are_made(self) -> None:
+        queues, entered, gate = self.net._site.queues, asyncio.Event(), asyncio.Event()
+        enqueue = queues.enqueue
+
+        async def held(entry: bytes, message: bytes) -> Any:
+            entered.set()
+            await gate.wait()
+            return await enqueue(entry, message)
+
+        async def book(data: Any, context: Context) -> str:
+            context.send("agent:js", "SAVE", 1)
+            return "booked"
+
+        self.me.handle("book", book)
+        call = self.me._call(None, "agent:python", "book", None)
+        queues.enqueue = held  # type: ignore[method-assign]
+        await entered.wait()
+        self.assertEqual(await self.me.request("agent:js", "cancel", call.operation), "too-late")
+        gate.set()
+        self.assertEqual(await call.answer, "booked")
+
+    async def test_whoever_surveys_is_told_what_goes_on(self) -> None:
+        self.me.handle("double", lambda n, context: n * 2)
+        self.me.handle("break", lambda data, context: 1 / 0)
+        for name in ("double", "double", "break"):
+            await self.order("ask", name, 2)
+        processes = await self.me.request("agent:js", "activity")
+        mine = next(it for it in processes if it["instance"] == self.net._site.instance)
+        self.assertGreater(mine["joinedForMs"], 0)
+        self.assertEqual((mine["counters"]["started"], mine["counters"]["requests"]), (3, 4))
+        [agent] = mine["agents"]
+        self.assertEqual((agent["id"], agent["handled"], agent["failed"]), ("python", 2, 1))
+        self.assertGreaterEqual(agent["p99Ms"], agent["p50Ms"])
+
     async def test_a_deadline_ends_a_handler(self) -> None:
         async def stall(data: Any, context: Context) -> None:
             await asyncio.Event().wait()
@@ -266,6 +334,24 @@ class Streams(FabricTest):
         error = (await self.order("ask", "count", 3))["error"]
         self.assertEqual(error["code"], "UNSUPPORTED")
 
+    async def test_a_stream_that_its_reader_has_left_ends_where_nobody_grants_more(self) -> None:
+        gone, ended = asyncio.Event(), asyncio.Event()
+
+        async def write(data: Any, context: Context) -> AsyncIterator[int]:
+            try:
+                yield 0
+                await gone.wait()
+                for n in range(1, 100):
+                    yield n
+            finally:
+                ended.set()
+
+        self.me.handle("write", write)
+        answer = await self.order("read and leave", "write")
+        self.assertEqual(answer["error"]["code"], "TIMEOUT")
+        gone.set()
+        await ended.wait()
+
     async def test_a_writer_in_python_runs_a_window_ahead_and_ends_when_its_reader_leaves(
         self,
     ) -> None:
@@ -338,6 +424,20 @@ class Events(FabricTest):
             pass
         self.assertEqual(heard, [["weather.north.wind", 7]])
         await self.refused("INVALID_ADDRESS", self.me.publish("no topic"))
+
+    async def test_a_handler_of_events_may_end_its_subscription_and_goes_on(self) -> None:
+        answers: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def once(data: Any, message: Any) -> None:
+            await subscription.cancel()
+            answers.put_nowait(await self.me.request("agent:js", "echo", data))
+
+        subscription = await self.me.subscribe("once.only", once)
+        await self.me.publish("once.only", 1)
+        await self.me.publish("once.only", 2)
+        self.assertEqual(await answers.get(), 1)
+        await self.me.request("agent:js", "echo")
+        self.assertTrue(answers.empty())
 
 
 class Commands(FabricTest):

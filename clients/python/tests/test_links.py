@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import unittest
+from unittest import mock
 from typing import Any, AsyncIterator
 
 from colloquy import ColloquyError, Context, Network, join
@@ -30,6 +32,12 @@ class Guarded(unittest.IsolatedAsyncioTestCase):
             me = await net.agent("python")
             await net.wait_for("agent:js")
             self.assertEqual(await me.request("agent:js", "greet", "you"), "Hello, you!")
+
+    async def test_the_token_may_be_one_of_the_environment(self) -> None:
+        url, tls = shared().endpoints["tls"], credentials()["tls"]
+        with mock.patch.dict(os.environ, COLLOQUY_URL=url, COLLOQUY_TOKEN=TOKEN):
+            async with await join(tls=tls) as net:
+                self.assertEqual(net.status, "ready")
 
     async def test_who_shows_nothing_is_refused(self) -> None:
         url, tls = shared().endpoints["tls"], credentials()["tls"]

@@ -189,8 +189,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "settlements are not sent again",
     "broker/hub/settlements.ts",
-    "    this.#repeatedBelow = this.#sent.next;\n",
-    "    this.#repeatedBelow = this.#sent.next;\n    if (this.#repeatedBelow > 0) return;\n",
+    "of this.#sent.entries()) write(number, sent, output);",
+    "of this.#sent.entries()) if (sent.sent === 0) write(number, sent, output);",
   ),
   mutant(
     "an entry is overwritten whatever its revision",

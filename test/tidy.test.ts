@@ -92,19 +92,34 @@ test("relative links in the documentation lead somewhere", () => {
   expectNone(pages.flatMap(brokenLinkFindings));
 });
 
-for (const block of pages.flatMap(codeBlocks).filter(({ info }) => info === "ts run")) {
-  test(`the code at ${block.page}:${block.line} runs`, () => runBlock(block));
+for (const page of pages) {
+  const blocks = codeBlocks(page).filter(({ info }) => info === "ts run");
+  if (blocks.length > 0) test(`the code of ${page.path} runs`, () => runBlocks(blocks));
 }
 
-/** Runs the block as a file of this package, where "colloquy" resolves, in a directory of its own. */
-async function runBlock({ page, line, code }: CodeBlock): Promise<void> {
-  const file = absolute(`.snippets/${page.replaceAll("/", "-")}-${line}.ts`);
+/**
+ * Runs the blocks of a page one after the other, each as a file of this package, where "colloquy" resolves,
+ * and in a directory of its own. They share a process, which has to end by itself.
+ */
+async function runBlocks(blocks: readonly CodeBlock[]): Promise<void> {
   mkdirSync(absolute(".snippets"), { recursive: true });
-  writeFileSync(file, code);
+  const name = blocks[0]?.page.replaceAll("/", "-");
   const workingDirectory = mkdtempSync(join(tmpdir(), "colloquy-snippet-"));
+  const steps = blocks.map(({ page, line, code }) => {
+    const file = `${name}-${line}.ts`;
+    writeFileSync(absolute(`.snippets/${file}`), code);
+    const directory = join(workingDirectory, String(line));
+    mkdirSync(directory);
+    return `console.log("${page}:${line}");
+      process.chdir(${JSON.stringify(directory)});
+      await import("./${file}");\n`;
+  });
+  const program = absolute(`.snippets/${name}.mjs`);
+  writeFileSync(program, steps.join(""));
   try {
-    const run = await runNode(file, { workingDirectory, timeoutMs: 15_000 });
-    expect(run.exitCode, `${page}:${line}\n${run.stdout}${run.stderr}`).toBe(0);
+    const timeoutMs = 15_000 * blocks.length;
+    const run = await runNode(program, { workingDirectory, timeoutMs });
+    expect(run.exitCode, `${run.stdout}${run.stderr}`).toBe(0);
   } finally {
     rmSync(workingDirectory, { recursive: true });
   }

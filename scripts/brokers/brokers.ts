@@ -1,7 +1,7 @@
 /** What `npm run brokers` does: up, down and status of servers on this machine. */
 import { hasEngine, isContainerUp, startContainer, stopContainer } from "./compose.ts";
 import { type Daemon, isAlive, startDaemon, stopDaemon } from "./daemon.ts";
-import { type FoundServer, findServer } from "./find-server.ts";
+import { type FoundServer, findOutdated, findServer } from "./find-server.ts";
 import { freePort } from "./greeting.ts";
 import { installServer } from "./install.ts";
 import type { Say } from "./run.ts";
@@ -17,6 +17,11 @@ export type Status =
 export async function up(home: string, name: ServerName, say: Say): Promise<void> {
   if ((await runningNow(home, name)) !== undefined) return say("is up already");
   const found = findServer(name);
+  if (found === undefined) {
+    for (const { path, version } of findOutdated(name)) {
+      say(`${path} ${version} is older than ${servers[name].versionMin}: passed over`);
+    }
+  }
   try {
     if (found === undefined && (await hasEngine())) await startInContainer(home, name, say);
     else await startHere(home, name, found ?? (await installServer(name, say)), say);
@@ -43,6 +48,7 @@ async function startHere(
 }
 
 async function startInContainer(home: string, name: ServerName, say: Say): Promise<void> {
+  say("none is installed, and a container engine runs: the service of compose.yaml");
   await startContainer(name, say);
   const url = urlOf(name, servers[name].port);
   writeRunning(home, { name, by: "compose", url, version: "as in compose.yaml" });

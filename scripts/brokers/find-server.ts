@@ -23,15 +23,27 @@ export const installedIn: string = join(
  * first that is recent enough: on PATH, where `go install` leaves programs, built by us.
  */
 export function findServer(name: ServerName): FoundServer | undefined {
-  const { program, versionMin } = servers[name];
   const chosen = process.env[`COLLOQUY_${name.toUpperCase()}_SERVER`];
   if (chosen !== undefined) return { path: chosen, version: versionOf(chosen) ?? "unknown" };
-  const places = [...pathDirectories(), ...goDirectories(), installedIn];
-  for (const path of findBinaries(program, places)) {
-    const version = versionOf(path);
-    if (version !== undefined && isAtLeast(version, versionMin)) return { path, version };
+  for (const found of installed(name)) {
+    if (isAtLeast(found.version, servers[name].versionMin)) return found;
   }
   return undefined;
+}
+
+/** Programs that are there and too old. */
+export function findOutdated(name: ServerName): readonly FoundServer[] {
+  return [...installed(name)].filter(
+    ({ version }) => !isAtLeast(version, servers[name].versionMin),
+  );
+}
+
+function* installed(name: ServerName): Generator<FoundServer> {
+  const places = [...pathDirectories(), ...goDirectories(), installedIn];
+  for (const path of findBinaries(servers[name].program, places)) {
+    const version = versionOf(path);
+    if (version !== undefined) yield { path, version };
+  }
 }
 
 /** As both servers print it: "nats-server: v2.15.2", "Redis server v=8.0.6 sha=...". */

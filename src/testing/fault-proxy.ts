@@ -10,6 +10,17 @@
  */
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { ColloquyError } from "../errors.ts";
+import {
+  aboveZero,
+  aClock,
+  anObject,
+  aRandom,
+  type Checks,
+  checkOptions,
+  flag,
+  number,
+  oneOf,
+} from "../message/checks.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { type InjectedFault, ProxyPipe, type ProxyWay } from "./proxy-pipe.ts";
@@ -31,8 +42,26 @@ export interface FaultProxyOptions {
   readonly clock?: Clock;
 }
 
+const optionChecks: Checks<FaultProxyOptions> = {
+  target: anObject,
+  listen: anObject,
+  random: aRandom,
+  clock: aClock,
+};
+
+const wayChecks: Checks<ProxyWay> = {
+  stalled: flag,
+  blackHole: flag,
+  delayMs: number(0),
+  bytesPerMs: aboveZero,
+  chunks: oneOf("as-sent", "anywhere", "bytes"),
+};
+
 /** What becomes of somebody who connects; "half-open": taken, and never answered. */
 export type ProxyAdmission = "open" | "half-open" | "refuse";
+
+/** Nothing waits for more to come with it: what delays there are, are asked for. */
+const sockets = { allowHalfOpen: true, noDelay: true } as const;
 
 export class FaultProxy {
   /** Of who connects from now on. */
@@ -45,11 +74,12 @@ export class FaultProxy {
 
   private constructor(options: FaultProxyOptions) {
     this.#options = options;
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    this.#server = createServer(sockets, (socket) => this.#accept(socket));
   }
 
-  /** @throws AGENT_UNREACHABLE when it cannot listen there. */
+  /** @throws INVALID_OPTION, AGENT_UNREACHABLE when it cannot listen there. */
   static async open(options: FaultProxyOptions): Promise<FaultProxy> {
+    checkOptions(options, optionChecks);
     const proxy = new FaultProxy(options);
     const { listen = { port: 0 } } = options;
     await new Promise<void>((resolve, reject) => {
@@ -78,8 +108,9 @@ export class FaultProxy {
     return this.#accepted;
   }
 
-  /** Sets the faults of a direction, in place of those it had; `{}` heals it. */
+  /** Sets the faults of a direction, in place of those it had; `{}` heals it. @throws INVALID_OPTION. */
   set(direction: ProxyDirection, way: ProxyWay): void {
+    checkOptions(way, wayChecks);
     this.#ways[direction] = way;
     for (const { pipes } of this.#connections) pipes[direction].changed();
   }
@@ -140,7 +171,7 @@ export class FaultProxy {
     client.once("close", () => this.#connections.delete(connection));
     if (this.admission === "half-open") return;
     const { target, random, clock = systemClock } = this.#options;
-    const upstream = createConnection({ host: "127.0.0.1", ...target, allowHalfOpen: true });
+    const upstream = createConnection({ host: "127.0.0.1", ...target, ...sockets });
     const pipe = (from: Socket, to: Socket, direction: ProxyDirection): ProxyPipe =>
       new ProxyPipe({ from, to, random, clock, way: () => this.#ways[direction] });
     connection.open(upstream, {

@@ -21,11 +21,19 @@ import type {
   StoreWrite,
   Topics,
 } from "../broker/broker.ts";
-import { ColloquyError, type ErrorCode, type ErrorInfo } from "../errors.ts";
+import { ColloquyError, type ErrorCode, type ErrorInfo, invalidOption } from "../errors.ts";
+import {
+  aClock,
+  aFunction,
+  aRandom,
+  type Check,
+  type Checks,
+  checkOptions,
+} from "../message/checks.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { sleep } from "../runtime/sleep.ts";
-import { type Conditions, drawLatency } from "./memory-pipe.ts";
+import { aLatency, type Conditions, drawLatency } from "./memory-pipe.ts";
 
 /** Probabilities from 0 to 1; default 0 each. */
 export interface FaultRates {
@@ -50,8 +58,29 @@ export interface FaultyBrokerOptions {
   readonly latencyMs?: NonNullable<Conditions["latencyMs"]>;
 }
 
+const optionChecks: Checks<FaultyBrokerOptions> = {
+  clock: aClock,
+  random: aRandom,
+  rates: aFunction,
+  latencyMs: aLatency,
+};
+
+const probability: Check = (field, value) => {
+  if (typeof value === "number" && value >= 0 && value <= 1) return;
+  throw invalidOption(field, value, "a number from 0 to 1");
+};
+
+const rateChecks: Checks<FaultRates> = {
+  rejection: probability,
+  lostAnswer: probability,
+  lostCall: probability,
+  lostPublication: probability,
+  failure: probability,
+};
+
 /** @param broker - open; closed by the faulty one's `close`, which never fails. */
 export function faultyBroker(broker: Broker, options: FaultyBrokerOptions): Broker {
+  checkOptions(options, optionChecks);
   return new FaultyBroker(broker, options);
 }
 
@@ -95,7 +124,9 @@ class Faults {
   }
 
   happens(kind: keyof FaultRates): boolean {
-    const rate = this.#options.rates()[kind] ?? 0;
+    const rates = this.#options.rates();
+    checkOptions(rates, rateChecks, "rates");
+    const rate = rates[kind] ?? 0;
     return rate > 0 && this.#options.random.float() < rate;
   }
 

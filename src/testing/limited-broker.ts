@@ -1,4 +1,12 @@
 import type { Broker, BrokerStatus, Capabilities, Log, Store } from "../broker/broker.ts";
+import {
+  anObject,
+  type Checks,
+  checkOptions,
+  flag,
+  oneOf,
+  wholeNumber,
+} from "../message/checks.ts";
 
 /**
  * A broker that admits to less than it can do: what a program has to live with on a poorer one. Put
@@ -8,8 +16,21 @@ import type { Broker, BrokerStatus, Capabilities, Log, Store } from "../broker/b
  *   take the port away.
  */
 export function limitedBroker(broker: Broker, lacking: Partial<Capabilities>): Broker {
+  checkOptions(lacking, capabilityChecks);
   return new LimitedBroker(broker, lacking);
 }
+
+const capabilityChecks: Checks<Capabilities> = {
+  durability: anObject,
+  effects: oneOf("atomic", "outbox"),
+  store: flag,
+  log: flag,
+  priorities: flag,
+  delay: flag,
+  keyOrder: flag,
+  exactlyOnce: flag,
+  frameBytesMax: wholeNumber(1),
+};
 
 class LimitedBroker implements Broker {
   readonly name: string;

@@ -7,13 +7,21 @@
  */
 import { ColloquyError } from "../errors.ts";
 import type { AcceptLink, Connect, Link, Listener } from "../link/link.ts";
+import {
+  aboveZero,
+  aClock,
+  aRandom,
+  type Checks,
+  checkOptions,
+  options,
+} from "../message/checks.ts";
 import { cancelledError, throwIfAborted, withAbort } from "../runtime/abort.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import type { Random } from "../runtime/random.ts";
 import { sleep } from "../runtime/sleep.ts";
 import { LinkPair } from "./memory-link.ts";
-import { type Conditions, drawLatency, type Way } from "./memory-pipe.ts";
+import { type Conditions, conditionChecks, drawLatency, type Way } from "./memory-pipe.ts";
 
 export interface MemoryNetworkOptions {
   readonly clock: Clock;
@@ -28,6 +36,14 @@ export interface MemoryNetworkOptions {
 
 const waitingBytesDefault = 256 * 1024;
 
+const optionChecks: Checks<MemoryNetworkOptions> = {
+  clock: aClock,
+  random: aRandom,
+  conditions: options(conditionChecks),
+  highWaterBytes: aboveZero,
+  windowBytes: aboveZero,
+};
+
 export class MemoryNetwork {
   readonly #options: MemoryNetworkOptions;
   readonly #listeners = new Map<string, AcceptLink>();
@@ -37,7 +53,9 @@ export class MemoryNetwork {
   readonly #links = new Set<LinkPair>();
   #healed = new Deferred();
 
+  /** @throws INVALID_OPTION. */
   constructor(options: MemoryNetworkOptions) {
+    checkOptions(options, optionChecks);
     this.#options = options;
   }
 
@@ -67,6 +85,7 @@ export class MemoryNetwork {
 
   /** Sets how bytes fare `from` one host `to` another; the way back is set apart. */
   setConditions(from: string, to: string, conditions: Conditions): void {
+    checkOptions(conditions, conditionChecks);
     this.#conditions.set(direction(from, to), conditions);
   }
 

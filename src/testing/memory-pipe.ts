@@ -6,21 +6,45 @@
  * Bytes arrive in order, cut anew. What the reader does not take fills the window, then holds what
  * is on its way, and with it the sender.
  */
+import {
+  aboveZero,
+  type Check,
+  type Checks,
+  checkOptions,
+  number,
+  oneOf,
+} from "../message/checks.ts";
 import { AsyncQueue } from "../runtime/async-queue.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { Deferred } from "../runtime/deferred.ts";
 import type { Random } from "../runtime/random.ts";
 import { RingBuffer } from "../runtime/ring-buffer.ts";
 
+export interface LatencyRange {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** How bytes fare from one host to another. */
 export interface Conditions {
   /** From sending to arrival: always so many milliseconds, or drawn anew for each chunk. Default: 0. */
-  readonly latencyMs?: number | { readonly min: number; readonly max: number };
+  readonly latencyMs?: number | LatencyRange;
   /** Default: no limit. */
   readonly bytesPerMs?: number;
   /** How the stream is cut on arrival: as it was sent, anywhere, or after every byte. Default: as sent. */
   readonly chunks?: "as-sent" | "anywhere" | "bytes";
 }
+
+export const aLatency: Check = (field, value) => {
+  if (typeof value === "number") number(0)(field, value);
+  else checkOptions<LatencyRange>(value, { min: number(0), max: number(0) }, field);
+};
+
+export const conditionChecks: Checks<Conditions> = {
+  latencyMs: aLatency,
+  bytesPerMs: aboveZero,
+  chunks: oneOf("as-sent", "anywhere", "bytes"),
+};
 
 /** What carries the bytes of one direction. */
 export interface Way {

@@ -4,6 +4,7 @@
  * any two of them all promise reactions run. So the same program takes the same steps every time.
  */
 import { ColloquyError } from "../errors.ts";
+import { checkOptions, number } from "../message/checks.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
 import { Heap } from "../runtime/heap.ts";
 import { microtasksDrained } from "../runtime/microtasks.ts";
@@ -26,7 +27,9 @@ export class VirtualClock implements Clock {
   #serial = 0;
   #moving = false;
 
+  /** @throws INVALID_OPTION. */
   constructor(options: VirtualClockOptions = {}) {
+    checkOptions<VirtualClockOptions>(options, { startMs: number(0) });
     this.#wallOriginMs = options.startMs ?? defaultStartMs;
   }
 

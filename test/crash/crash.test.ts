@@ -13,6 +13,7 @@ import { mountSmallDisk } from "./small-disk.ts";
 const timeout = 300_000;
 
 const kills = extent({ ci: 30, here: 6 });
+const messagesPerKill = extent({ ci: 3_000, here: 1_000 });
 const longStops = extent({ ci: 6, here: 1 });
 
 test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
@@ -21,7 +22,7 @@ test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
   const result = await campaign({
     seed: 20_261_126,
     kills,
-    messagesPerKill: 3_000,
+    messagesPerKill,
     pauseEvery: 8,
     pauseMsMax: 1_500,
     // Some stand still for longer than a hub allows silence, which would take minutes as it is by default.
@@ -30,7 +31,9 @@ test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
   });
   console.log(JSON.stringify(result));
   expect(broken(result.audit)).toEqual({});
-  expect(result.acknowledged).toBeGreaterThan(extent({ ci: 100_000, here: 18_000 }));
+  // Between two kills there are at least half as many as on average.
+  const acknowledgedMin = extent({ ci: 100_000, here: (kills * messagesPerKill) / 2 });
+  expect(result.acknowledged).toBeGreaterThan(acknowledgedMin);
   const { owner, sender, worker } = result.tally.longStops;
   expect(owner + sender + worker).toBe(longStops);
 });
@@ -61,7 +64,7 @@ test("G2 G3 G4: the disk fills up while some are killed: what was refused is not
   const result = await campaign({
     seed: 4,
     kills: 6,
-    messagesPerKill: 2_000,
+    messagesPerKill: 4_000,
     pauseEvery: 0,
     pauseMsMax: 0,
     directory: disk.path,

@@ -12,7 +12,7 @@ import { isAtLeast } from "../../scripts/brokers/find-server.ts";
 import { answers, freePort, patienceMs } from "../../scripts/brokers/greeting.ts";
 import { parseOptions } from "../../scripts/brokers/options.ts";
 import { readRunning, writeRunning } from "../../scripts/brokers/running.ts";
-import { serverNames, servers } from "../../scripts/brokers/servers.ts";
+import { serverNames, servers, settings } from "../../scripts/brokers/servers.ts";
 import { missingServer, serverProgram } from "../support/brokers.ts";
 import { absolute } from "../support/repository.ts";
 
@@ -123,10 +123,11 @@ test("a server that ends instead of taking work is told with the end of its log"
 });
 
 test("what is too old is passed over, and without a way to install another the lack is named", async () => {
-  script("redis-server", 'echo "Redis server v=7.0.15"');
+  const program = script("redis-server", 'echo "Redis server v=7.0.15"');
   const environment = nothingInstalled();
   const { code, stderr, stdout } = await brokers(["up", "redis"], environment);
   expect(code).toBe(1);
+  expect(stderr).toContain(`${program} 7.0.15 is older than 7.2.0: passed over`);
   expect(stderr).toContain("no redis-server of at least 7.2.0 here: without apt-get");
   expect(stdout).toMatch(/^redis +down +not installed/);
 });
@@ -140,6 +141,7 @@ test("where only a container engine runs, compose.yaml is used", async () => {
   const environment = nothingInstalled();
   const up = await brokers(["up", "nats", "--json"], environment);
   expect(onlyStatus(up)).toMatchObject({ by: "compose", url: "nats://127.0.0.1:4222" });
+  expect(up.stderr).toContain("a container engine runs: the service of compose.yaml");
   await brokers(["down", "nats"], environment);
   const calls = readFileSync(join(directory, "calls"), "utf8");
   const file = absolute("compose.yaml");
@@ -148,12 +150,54 @@ test("where only a container engine runs, compose.yaml is used", async () => {
   expect(calls).toContain(`compose -f ${file} rm --stop --force nats\n`);
 });
 
-test("compose.yaml starts them with the same settings", () => {
-  const compose = readFileSync(absolute("compose.yaml"), "utf8");
-  for (const name of serverNames) {
-    expect(compose).toContain(`./scripts/brokers/${name}.conf:/etc/colloquy/${name}.conf:ro`);
-    expect(compose).toContain(`"127.0.0.1:${servers[name].port}:${servers[name].port}"`);
-  }
+describe.each(serverNames)("compose.yaml, %s", (name) => {
+  /** What Compose reads of the service: every list of ours is one line of JSON. */
+  const service = readFileSync(absolute("compose.yaml"), "utf8").split(`\n  ${name}:\n`)[1] ?? "";
+  const list = (key: string): string[] =>
+    JSON.parse(new RegExp(`${key}: (\\[.*\\])`).exec(service)?.[1] ?? "[]") as string[];
+  const inContainer = (argument: string): string =>
+    argument
+      .replace(settings[name], `/etc/colloquy/${name}.conf`)
+      .replace("127.0.0.1", "0.0.0.0")
+      .replace("DIRECTORY", "/data");
+
+  test("starts a version that will do with the settings, parameters and port of `up`", () => {
+    const { port, versionMin, argumentsFor } = servers[name];
+    const version = /image: \w+:([\d.]+)-/.exec(service)?.[1] ?? "";
+    expect(isAtLeast(version, versionMin), version).toBe(true);
+    expect(service).toContain(`./scripts/brokers/${name}.conf:/etc/colloquy/${name}.conf:ro`);
+    expect(list("ports")).toEqual([`127.0.0.1:${port}:${port}`]);
+    expect(list("command")).toEqual(
+      expect.arrayContaining(argumentsFor({ directory: "DIRECTORY", port }).map(inContainer)),
+    );
+  });
+
+  test.skipIf(missingServer(name))(
+    "its command and its health check are the server's",
+    async () => {
+      const { port, greeting } = servers[name];
+      const [own, health] = [await freePort(0), await freePort(0)];
+      const here = (argument: string): string =>
+        argument
+          .replace(`/etc/colloquy/${name}.conf`, settings[name])
+          .replace("0.0.0.0", "127.0.0.1")
+          .replace("/data", directory)
+          .replace(String(port), String(own))
+          .replace("8222", String(health));
+      const command = list("command").map(here);
+      // An image of Redis is given the program as well.
+      const parameters = command[0] === servers[name].program ? command.slice(1) : command;
+      const server = spawn(serverProgram(name), parameters, { stdio: "ignore" });
+      try {
+        await expect.poll(() => answers(greeting, own)).toBe(true);
+        const url = list("test").map(here).at(-1) ?? "";
+        if (url.startsWith("http")) expect((await fetch(url)).status).toBe(200);
+        else expect(list("test").slice(1)).toEqual(["redis-cli", "ping"]);
+      } finally {
+        server.kill("SIGKILL");
+      }
+    },
+  );
 });
 
 test("a server that is there and still loads is asked again, not waited for", async () => {

@@ -24,7 +24,7 @@ async function summaryOf(report?: object): Promise<readonly [line: string, exitC
   if (report !== undefined) writeFileSync(path, JSON.stringify(report));
   const { stdout, exitCode } = await runNode(absolute("scripts/print-summary.ts"), {
     workingDirectory: directory,
-    timeoutMs: 15_000,
+    timeoutMs: 50_000,
     parameters: [path],
   });
   return [stdout.trim(), exitCode];

@@ -1,7 +1,10 @@
 /** The tests of what stands on a broker, agents and networks, to be run over a broker of one's choice. */
 import { describe } from "vitest";
+import type { ServerName } from "../../scripts/brokers/servers.ts";
 import { extent } from "./extent.ts";
 import { type OpenPlace, overBroker } from "./fabric.ts";
+import { overServer } from "./servers/over-servers.ts";
+import { openAt } from "./servers/servers.ts";
 
 const suites: Readonly<Record<string, () => Promise<unknown>>> = {
   requests: () => import("../agent/requests.test.ts"),
@@ -10,10 +13,27 @@ const suites: Readonly<Record<string, () => Promise<unknown>>> = {
   commands: () => import("../agent/commands.test.ts"),
   "the life of a command": () => import("../agent/life-cycle.test.ts"),
   "dead letters": () => import("../network/dead-letters.test.ts"),
+  causality: () => import("../agent/causality.test.ts"),
+  deadlocks: () => import("../agent/deadlocks.test.ts"),
+  "requests and sends under policies": () => import("../agent/asking.test.ts"),
+  batches: () => import("../agent/batches.test.ts"),
+  "send windows": () => import("../agent/send-window.test.ts"),
+  "full inboxes": () => import("../agent/full-inbox.test.ts"),
+  "staged sends": () => import("../agent/staged-sends.test.ts"),
+  neighbours: () => import("../agent/neighbours.test.ts"),
+  serving: () => import("../agent/serving.test.ts"),
+  progress: () => import("../agent/progress.test.ts"),
+  failures: () => import("../agent/failures.test.ts"),
+  "aborted sends": () => import("../agent/aborted-sends.test.ts"),
+  "after close": () => import("../agent/after-close.test.ts"),
+  twins: () => import("../agent/twins.test.ts"),
+  networks: () => import("../network/network.test.ts"),
+  routing: () => import("../network/routing.test.ts"),
+  signals: () => import("../network/signals.test.ts"),
 };
 
-/** Elsewhere than in CI every second of them: memory has all, in every run. */
-const every = extent({ ci: 1, here: 2 });
+/** Elsewhere than in CI a few of them: memory has all, in every run. */
+const every = extent({ ci: 1, here: 6 });
 
 /** Declares them for this test file; those that need virtual time stay away. */
 export function agentSuites(open: OpenPlace): void {
@@ -25,4 +45,15 @@ export function agentSuites(open: OpenPlace): void {
       await load();
     });
   }
+}
+
+/** Over a real server, which goes with the test file. */
+export function agentSuitesAtServer(name: ServerName): void {
+  overServer(name, (server) => {
+    let places = 0;
+    agentSuites(async () => {
+      const url = (await server()).placeUrl(`place-${++places}`, 2_000);
+      return { connect: () => openAt(url), remove: async () => {} };
+    });
+  });
 }

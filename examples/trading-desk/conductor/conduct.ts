@@ -69,10 +69,13 @@ async function perform(
   const bars = readMarket().slice(0, days);
   const title = `${count(days)} days of the S&P 500, traded in ${others.length + 2} processes`;
   terminal.say(bold(title));
+  const { url, space, isOwned } = place;
+  const meet = () => join(url, { space, name: "conductor", drainOnSignals: false, signal });
+  // A server that cannot be used is told of once, before nine processes would tell it.
+  if (!isOwned) await (await meet()).close();
   await processes.start(ledger, signal);
   await Promise.all(others.map((role) => processes.start(role, signal)));
-  const { url, space } = place;
-  const net = await join(url, { space, name: "conductor", drainOnSignals: false, signal });
+  const net = await meet();
   try {
     const agent = await net.agent("conductor", { type: "conductor" });
     const stage = { net, agent, place, processes, terminal, onNews, signal };

@@ -1,6 +1,7 @@
 import { backlogCases } from "./backlog.ts";
 import { cancelCases } from "./cancelling.ts";
 import type { ConformanceCase } from "./case.ts";
+import { creditCases } from "./credit.ts";
 import { deadLetterCases } from "./dead-letters.ts";
 import { timeCases } from "./delay.ts";
 import { effectCases } from "./effects.ts";
@@ -24,6 +25,7 @@ export const brokerCases: readonly ConformanceCase[] = [
   ...topicCases,
   ...mailboxCases,
   ...queueCases,
+  ...creditCases,
   ...trackCases,
   ...browseCases,
   ...orderCases,

@@ -1,5 +1,6 @@
 /** Senders that give up, or want their messages back. */
 import assert from "node:assert/strict";
+import type { Notice } from "../../broker/broker.ts";
 import { type ConformanceCase, conformanceCase } from "./case.ts";
 import { follow, Holder, report } from "./holder.ts";
 import {
@@ -8,6 +9,7 @@ import {
   enqueueOne,
   message,
   messages,
+  numbered,
   planted,
   release,
   retry,
@@ -69,6 +71,28 @@ export const cancelCases: readonly ConformanceCase[] = [
       const receiver = trial.receive(outbox);
       await trial.quiet();
       assert.equal(receiver.waiting, 0);
+    },
+  ),
+
+  conformanceCase(
+    "of a settlement and a cancellation that come at once one counts",
+    async (trial) => {
+      const queue = await trial.queue();
+      const other = await trial.connect();
+      await enqueue(trial.broker, queue, messages(numbered(20)));
+      const deliveries = await trial.receive(queue).take(20);
+      const ends = deliveries.map(async (delivery) => {
+        const { position } = delivery;
+        const [{ kind }, cancelled] = await Promise.all([
+          settle(trial.broker, delivery),
+          other.queues.cancel(queue, position),
+        ]);
+        const { state } = await other.queues.track(queue, position);
+        return [kind, cancelled, state].join(" ");
+      });
+      for (const end of await Promise.all(ends)) {
+        assert.ok(["settled too-late done", "stale cancelled cancelled"].includes(end), end);
+      }
     },
   ),
 
@@ -192,6 +216,49 @@ export const cancelCases: readonly ConformanceCase[] = [
     },
   ),
 
+  conformanceCase(
+    "a message is withdrawn when its holder leaves without having looked at it",
+    async (trial) => {
+      const queue = await trial.queue();
+      const leaving = new AbortController();
+      const notices: string[] = [];
+      const options = {
+        credit: 2,
+        consumer: "reads once",
+        onNotice: ({ kind }: Notice) => void notices.push(kind),
+      };
+      const receiving = trial.broker.queues.receive(queue, options, leaving.signal);
+      const batches = receiving[Symbol.asyncIterator]();
+      const first = batches.next();
+      await enqueueOne(trial.broker, queue, "read");
+      await trial.within("the first batch", first);
+      const position = await enqueueOne(trial.broker, queue, "unread");
+      await trial.eventually("both are in its hands", async () => {
+        const [mailbox] = await trial.broker.queues.mailboxes();
+        return mailbox?.offered === 2 ? true : undefined;
+      });
+      const withdrawn = trial.broker.queues.cancel(queue, position, { ifUnstarted: true });
+      await trial.eventually("it is asked", () => notices.find((kind) => kind === "withdraw"));
+      leaving.abort();
+      assert.equal(await trial.within("the answer", withdrawn), "rescinded");
+      assert.equal((await trial.broker.queues.track(queue, position)).state, "rescinded");
+    },
+  ),
+
+  conformanceCase(
+    "whoever wants a message back is told that it is too late when its holder wants to try again",
+    async (trial) => {
+      const queue = await trial.queue();
+      const position = await enqueueOne(trial.broker, queue, "work");
+      const holder = new Holder(trial, queue);
+      const delivery = await holder.next();
+      const withdrawn = trial.broker.queues.cancel(queue, position, { ifUnstarted: true });
+      await holder.notice("withdraw", delivery);
+      await settleOne(trial.broker, delivery, retry());
+      assert.equal(await trial.within("the answer", withdrawn), "too-late");
+    },
+  ),
+
   conformanceCase("a message that has failed before cannot be withdrawn", async (trial) => {
     const queue = await trial.queue();
     const position = await enqueueOne(trial.broker, queue, "work");
@@ -253,6 +320,7 @@ export const cancelCases: readonly ConformanceCase[] = [
     const queue = await trial.queue();
     const position = await enqueueOne(trial.broker, queue, "work");
     const followed = follow(trial, trial.broker, queue, position);
+    await trial.eventually("the state now", () => followed.seen[0]);
     await trial.broker.queues.cancel(queue, position);
     await trial.within("the end", followed.final);
     assert.deepEqual(followed.seen, ["queued", "cancelled"]);

@@ -89,6 +89,8 @@ const enqueueCases: readonly ConformanceCase[] = [
     });
     assertRefusedWith(outcome, "INVALID_ADDRESS");
     assert.deepEqual(await waitingIn(trial, next), []);
+    const { state } = await trial.broker.queues.track(delivery.queue, delivery.position);
+    assert.equal(state, "offered", "it is held as before");
     await settleOne(trial.broker, delivery);
   }),
 
@@ -322,6 +324,25 @@ const storeCases: readonly ConformanceCase[] = [
       assert.equal(text((await receiver.next()).frame), "after");
     },
     { needs: ["store", "durability"] },
+  ),
+
+  conformanceCase(
+    "what is settled in vain after a restart is still there for others",
+    async (trial) => {
+      const { queue, delivery } = await inHand(trial);
+      const broker = await trial.restart("crash");
+      await trial.eventually("nobody holds it any more", async () => {
+        const mailboxes = await broker.queues.mailboxes();
+        return mailboxes.every(({ offered }) => offered === 0) ? true : undefined;
+      });
+      const effects = [send(trial.name("undeclared"), "output")];
+      const { kind } = await settle(broker, delivery, undefined, effects);
+      assert.ok(kind === "refused" || kind === "stale", kind);
+      const heir = await trial.receive(queue, { broker }).next();
+      assert.equal(heir.position, delivery.position);
+      await settleOne(broker, heir);
+    },
+    { needs: ["durability"] },
   ),
 ];
 

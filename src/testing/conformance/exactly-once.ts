@@ -252,6 +252,20 @@ const markerCases: readonly ConformanceCase[] = [
   ),
 
   conformanceCase(
+    "an id is new in a mailbox that was removed and declared again",
+    async (trial) => {
+      const queue = await trial.queue();
+      await store(trial.broker, queue, once("id", "removed"));
+      await trial.broker.queues.remove([queue]);
+      await trial.broker.queues.declare([queue]);
+      const [again] = await store(trial.broker, queue, once("id", "again"));
+      assert.equal(again?.duplicate, false);
+      await expectDelivered(trial, queue, ["again"]);
+    },
+    needsExactlyOnce,
+  ),
+
+  conformanceCase(
     "an id is known although its message is done",
     async (trial) => {
       const queue = await trial.queue();

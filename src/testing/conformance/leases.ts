@@ -8,6 +8,7 @@ import {
   done,
   enqueue,
   enqueueOne,
+  message,
   messages,
   numbered,
   release,
@@ -71,6 +72,28 @@ export const leaseCases: readonly ConformanceCase[] = [
     const inherited = await heir.take(30);
     assert.equal(new Set(inherited.map(({ position }) => position)).size, 30);
   }),
+
+  conformanceCase(
+    "what is settled in vain while its receiver leaves goes to others",
+    async (trial) => {
+      const queue = await trial.queue();
+      const position = await enqueueOne(trial.broker, queue, "contested");
+      const holder = trial.receive(queue);
+      const delivery = await holder.next();
+      const heir = trial.receive(queue);
+      const effect = {
+        kind: "enqueue",
+        queue: trial.name("undeclared"),
+        message: message("x"),
+      } as const;
+      const settled = settle(trial.broker, delivery, done, [effect]);
+      await holder.stop();
+      const { kind } = await trial.within("the outcome", settled);
+      assert.ok(kind === "refused" || kind === "stale", kind);
+      assert.equal((await heir.next()).position, position);
+    },
+    { needs: ["atomicEffects"] },
+  ),
 
   conformanceCase("leaving the loop of a receiver gives back what it held", async (trial) => {
     const queue = await trial.queue();
@@ -242,6 +265,27 @@ export const leaseCases: readonly ConformanceCase[] = [
   ),
 
   conformanceCase(
+    "of the attempts from before a restart only the last one counts",
+    async (trial) => {
+      const queue = await trial.queue();
+      const position = await enqueueOne(trial.broker, queue, "long turn");
+      const receiver = trial.receive(queue);
+      const first = await receiver.next();
+      await settleOne(trial.broker, first, release);
+      const last = await receiver.next();
+      const broker = await trial.restart("crash");
+      await trial.eventually("nobody holds it any more", async () => {
+        const [mailbox] = await broker.queues.mailboxes();
+        return mailbox?.offered === 0 ? true : undefined;
+      });
+      assert.deepEqual(await settle(broker, first), { kind: "stale" });
+      await settleOne(broker, last);
+      assert.equal((await broker.queues.track(queue, position)).state, "done");
+    },
+    { needs: ["durability"] },
+  ),
+
+  conformanceCase(
     "a claim made after a restart keeps the delivery with its holder",
     async (trial) => {
       const queue = await trial.queue();
@@ -294,12 +338,41 @@ export const leaseCases: readonly ConformanceCase[] = [
       const second = await trial.receive(queue, { broker }).next();
       const { position, fence } = first;
       const claims = [{ queue, position, fence }];
-      trial.receiveWith(broker, queue, { credit: 1, consumer: "too late", claims });
-      await trial.quiet();
+      const notices: string[] = [];
+      const late = trial.receiveWith(broker, queue, {
+        credit: 1,
+        consumer: "too late",
+        claims,
+        onNotice: ({ kind }) => void notices.push(kind),
+      });
+      await trial.eventually("the claim is refused", () => notices[0]);
+      assert.deepEqual(notices, ["cancel"]);
       assert.deepEqual(await settle(broker, first), { kind: "stale" });
+      await late.stop();
+      const other = trial.receive(queue, { broker });
+      await trial.quiet();
+      assert.equal(other.waiting, 0, "it is the other attempt's as before");
       await settleOne(broker, second);
     },
     { needs: ["durability"] },
+  ),
+
+  conformanceCase(
+    "a receiver that waits is given what comes after a broken connection",
+    async (trial) => {
+      const queue = await trial.queue();
+      const client = await trial.connect();
+      const receiver = trial.receive(queue, { broker: client });
+      await enqueueOne(trial.broker, queue, "before");
+      await settleOne(client, await receiver.next());
+      await trial.disconnect(client);
+      // It is there again.
+      await trial.within("the mailboxes", client.queues.mailboxes());
+      await trial.quiet();
+      await enqueueOne(trial.broker, queue, "after");
+      assert.equal(text((await receiver.next()).frame), "after");
+    },
+    { needs: ["disconnect"] },
   ),
 
   conformanceCase(

@@ -113,6 +113,26 @@ export const mailboxCases: readonly ConformanceCase[] = [
     },
   ),
 
+  conformanceCase(
+    "whoever waits for a message is told that its mailbox was removed",
+    async (trial) => {
+      const queue = await trial.queue();
+      const position = await enqueueOne(trial.broker, queue, "lost");
+      const other = await trial.connect();
+      const waiting = [trial.broker, other, other].map(({ queues }, index) => {
+        const onChange = index === 2 ? { onChange: () => {} } : {};
+        return queues.track(queue, position, { wait: true, ...onChange });
+      });
+      await trial.eventually("they wait", async () =>
+        (await other.queues.track(queue, position)).state === "queued" ? true : undefined,
+      );
+      await trial.broker.queues.remove([queue]);
+      for (const each of waiting) {
+        assert.deepEqual(await trial.within("its end", each), { state: "unknown" });
+      }
+    },
+  ),
+
   conformanceCase("removing what is not there does nothing", async (trial) => {
     const queue = await trial.queue();
     await trial.broker.queues.remove([trial.name("undeclared")]);

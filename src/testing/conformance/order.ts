@@ -155,6 +155,22 @@ const keyCases: readonly ConformanceCase[] = [
   ),
 
   conformanceCase(
+    "a head that was held when its receiver was killed comes back before the next of its key",
+    async (trial) => {
+      const { queue } = await heldHead(trial);
+      const broker = await trial.restart("crash");
+      const heir = trial.receive(queue, { broker });
+      const again = await heir.next();
+      assert.equal(text(again.frame), "head");
+      await trial.quiet();
+      assert.equal(heir.waiting, 0);
+      await settleOne(broker, again);
+      assert.equal(text((await heir.next()).frame), "next");
+    },
+    { needs: ["keyOrder", "durability"] },
+  ),
+
+  conformanceCase(
     "a head that failed, or is dead, makes way for the next of its key",
     async (trial) => {
       const queue = await trial.queue();

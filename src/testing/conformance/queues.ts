@@ -132,32 +132,6 @@ export const queueCases: readonly ConformanceCase[] = [
     }
   }),
 
-  conformanceCase("a receiver never holds more than its credit", async (trial) => {
-    const queue = await trial.queue();
-    await enqueue(trial.broker, queue, messages(numbered(40)));
-    const receiver = trial.receive(queue, { credit: 7 });
-    const held = await receiver.take(7);
-    await trial.quiet();
-    assert.equal(receiver.waiting, 0, "credit is used up");
-    await settleAll(trial.broker, held.slice(0, 3));
-    await receiver.take(3);
-    await trial.quiet();
-    assert.equal(receiver.waiting, 0, "three settlements made room for three");
-    assert.ok(receiver.longestBatch <= 7);
-  }),
-
-  conformanceCase("every kind of settlement makes room", async (trial) => {
-    const queue = await trial.queue();
-    await enqueue(trial.broker, queue, messages(numbered(10)));
-    const receiver = trial.receive(queue, { credit: 1 });
-    await settleOne(trial.broker, await receiver.next(), release);
-    await settleOne(trial.broker, await receiver.next(), { kind: "failed", error: planted });
-    await settleOne(trial.broker, await receiver.next(), { kind: "dead", error: planted });
-    await settleOne(trial.broker, await receiver.next(), retry());
-    await settleOne(trial.broker, await receiver.next());
-    await receiver.next();
-  }),
-
   conformanceCase("queues are apart from one another", async (trial) => {
     const [first, second] = [await trial.queue(), await trial.queue()];
     const receiver = trial.receive(second);

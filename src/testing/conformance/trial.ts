@@ -8,7 +8,7 @@ import { Receiver } from "./receiver.ts";
 import type { Subject } from "./subject.ts";
 
 /** Milliseconds after which a wait has failed. Long, because it says nothing about speed. */
-const deadlineMs = 12_000;
+const deadlineMs = 40_000;
 /** Milliseconds in which nothing may happen, where the contract says that nothing does. */
 const quietMs = 80;
 const pollMs = 5;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { StoreChange } from "../../broker/broker.ts";
 import type { ConformanceCase } from "./case.ts";
-import { collect, text } from "./messages.ts";
+import { bytes, collect, text } from "./messages.ts";
 import { put, putText, sees, storeCase, storeOf, watch } from "./store-tools.ts";
 
 export const watchCases: readonly ConformanceCase[] = [
@@ -19,6 +19,23 @@ export const watchCases: readonly ConformanceCase[] = [
     const changes = seen.filter((change) => change !== "reset");
     assert.deepEqual(changes.slice(0, 2).toSorted(), ["+w/a=1", "+w/b=1"]);
     assert.deepEqual(changes.slice(2).toSorted(), ["+w/a=2", "+w/c=1", "-w/b"]);
+  }),
+
+  storeCase("a watcher misses nothing that changes while it begins", async (trial, store) => {
+    const other = storeOf(await trial.connect());
+    const keys = Array.from({ length: 120 }, (_, index) => `w/${index}`);
+    await put(store, ...keys.map((key) => ({ key, value: bytes("old") })));
+    const watchers: string[][] = [];
+    for (const key of keys) {
+      const written = putText(other, key, "new");
+      if (watchers.length < 40) watchers.push(await watch(trial, store, "w/"));
+      await written;
+    }
+    for (const seen of watchers) {
+      await trial.eventually("everything is seen as it is", () =>
+        keys.every((key) => seen.includes(`+${key}=new`)) ? true : undefined,
+      );
+    }
   }),
 
   storeCase("a watcher sees nothing outside its prefix", async (trial, store) => {

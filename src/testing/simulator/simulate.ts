@@ -3,6 +3,17 @@
  * drawn from a seed: the same seed is the same run. What runs is the real code of agents, hub and
  * queues; simulated are time, the links between processes, the disk, and the deaths.
  */
+import {
+  aboveZero,
+  aFunction,
+  anObject,
+  type Checks,
+  checkOptions,
+  listOf,
+  number,
+  oneOf,
+  wholeNumber,
+} from "../../message/checks.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import {
   describeFault,
@@ -44,6 +55,16 @@ export interface SimulationResult<Event> {
   readonly digest: string;
 }
 
+const simulationChecks: Checks<Simulation<unknown>> = {
+  seed: wholeNumber(0),
+  processes: anObject,
+  test: aFunction,
+  faults: listOf(oneOf(...everyFault)),
+  faultsMax: wholeNumber(1),
+  faultsUntilMs: number(0),
+  withinMs: aboveZero,
+};
+
 /** Between two processes. */
 const conditions = { latencyMs: { min: 0, max: 3 } } as const;
 const testName = "test";
@@ -51,11 +72,12 @@ const testName = "test";
 /**
  * Runs the simulation of one seed.
  *
- * @throws Error with the seed, the faults without which it does not fail, and as its cause what the test threw.
+ * @throws INVALID_OPTION; Error with the seed, the faults without which it does not fail, and as its cause what the test threw.
  */
 export async function simulate<Event = never>(
   simulation: Simulation<Event>,
 ): Promise<SimulationResult<Event>> {
+  checkOptions<Simulation<Event>>(simulation, simulationChecks);
   let faults = faultsOf(simulation);
   let run = await attempt(simulation, faults);
   const { failure } = run;

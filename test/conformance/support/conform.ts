@@ -1,8 +1,11 @@
 /** A broker's test file in one call: every case that fits its capabilities, and those of differences.ts. */
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
+import type { ServerName } from "../../../scripts/brokers/servers.ts";
 import { brokerCases, casesFor } from "../../../src/testing/index.ts";
+import { missingServer } from "../../support/brokers.ts";
+import { extent } from "../../support/extent.ts";
 import { differences } from "./differences.ts";
-import type { TestedBroker } from "./tested-brokers.ts";
+import { type TestedBroker, testedBroker } from "./tested-brokers.ts";
 
 /** Of one case. */
 const timeout = 60_000;
@@ -30,4 +33,15 @@ export async function conform(
       test.concurrent(title, { timeout }, () => expect(run(() => open(needs))).rejects.toThrow());
     }
   }
+}
+
+/** Over a real server; elsewhere than in CI one of four cases. */
+export async function conformAtServer(name: ServerName): Promise<void> {
+  if (missingServer(name)) {
+    test.skip(`every case, as there is no ${name} server`, () => {});
+    return;
+  }
+  const tested = testedBroker(name);
+  afterAll(() => tested.close?.());
+  await conform(tested, extent({ ci: 1, here: 6 }));
 }

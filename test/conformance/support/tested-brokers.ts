@@ -1,10 +1,10 @@
 /** The brokers that are compared case by case: how each is opened, empty, for one case. */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ServerName } from "../../../scripts/brokers/servers.ts";
 import type { Broker } from "../../../src/broker/broker.ts";
 import { openHubBroker } from "../../../src/broker/hub.ts";
 import { openMemoryBroker } from "../../../src/broker/memory.ts";
-import { openRedisBroker } from "../../../src/broker/redis/index.ts";
 import { openEmbedded } from "../../../src/hub/embedded.ts";
 import { Hub } from "../../../src/hub/hub.ts";
 import type { Link } from "../../../src/link/link.ts";
@@ -12,11 +12,12 @@ import { connectTcp, listenTcp } from "../../../src/link/tcp.ts";
 import { systemClock as clock } from "../../../src/runtime/clock.ts";
 import { systemRandom as random } from "../../../src/runtime/random.ts";
 import type { Abilities, Feature, Subject } from "../../../src/testing/index.ts";
-import { RedisServer } from "../../support/servers/redis.ts";
+import { NatsServer } from "../../support/servers/nats.ts";
+import type { Server } from "../../support/servers/server.ts";
+import { startServer } from "../../support/servers/servers.ts";
 import type { BrokerName } from "./differences.ts";
 import { Directories } from "./directory.ts";
-import { openNats } from "./nats.ts";
-import { redisSubject, redisSubjectAlone } from "./redis-subject.ts";
+import { serverSubject, serverSubjectAlone } from "./server-subject.ts";
 
 export interface TestedBroker {
   readonly name: BrokerName;
@@ -35,23 +36,26 @@ export const testedBrokers: readonly TestedBroker[] = [
   { name: "memory", title: "memory", open: openMemory, abilities: { unheard: true } },
   { name: "embedded", title: "embedded", open: openDirectory, abilities: { unheard: true } },
   { name: "hub", title: "a hub over TCP", open: openHub, abilities: linked },
-  { name: "nats", title: "NATS", open: openNats, abilities: linked },
-  redis(),
+  // Whether it flushes before it answers is no matter where nobody restarts it.
+  atServer("nats", "NATS", () => NatsServer.start({ syncInterval: "1s" })),
+  atServer("redis", "Redis"),
 ];
 
-function redis(): TestedBroker {
-  // Short, because after a crash some cases wait for it; long enough for a busy machine.
-  const leaseMs = 2_000;
-  const openBroker = (url: string, prefix: string) => openRedisBroker({ url, prefix, leaseMs });
-  let shared: Promise<RedisServer> | undefined;
+/** @param startShared - the server of those cases that do not restart it. */
+function atServer(
+  name: ServerName,
+  title: string,
+  startShared: () => Promise<Server> = startServer[name],
+): TestedBroker {
+  let shared: Promise<Server> | undefined;
   return {
-    name: "redis",
-    title: "Redis",
+    name,
+    title,
     abilities: linked,
     open: async (needs) => {
-      if (needs.includes("durability")) return redisSubjectAlone(openBroker);
-      shared ??= RedisServer.start();
-      return redisSubject(await shared, openBroker);
+      if (needs.includes("durability")) return serverSubjectAlone(startServer[name]);
+      shared ??= startShared();
+      return serverSubject(await shared);
     },
     close: async () => (await shared)?.remove(),
   };

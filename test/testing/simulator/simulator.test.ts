@@ -7,14 +7,16 @@ import { runNode } from "../../support/run-node.ts";
 
 const seeds = [3, 14, 159, 265];
 
-test("the same seed is the same run, twice and in another process", async () => {
+test("the same seed is the same run, twice and in another process", {
+  timeout: 120_000,
+}, async () => {
   for (const seed of seeds) {
     const first = (await runPlan(planOf(seed))).digest();
     expect((await runPlan(planOf(seed))).digest()).toBe(first);
     const run = await runNode(absolute("scripts/simulate.ts"), {
       workingDirectory: absolute("."),
       parameters: ["--seed", String(seed)],
-      timeoutMs: 15_000,
+      timeoutMs: 50_000,
     });
     expect(run.stdout).toContain(`digest ${first}`);
   }
@@ -25,7 +27,7 @@ test("npm run simulate says how it is used, and what is wrong about its use", as
     runNode(absolute("scripts/simulate.ts"), {
       workingDirectory: absolute("."),
       parameters,
-      timeoutMs: 15_000,
+      timeoutMs: 50_000,
     });
   const help = await simulate("--help");
   expect(help.exitCode).toBe(0);

@@ -13,7 +13,7 @@ export interface FoundServer {
 
 /** Where `install.ts` puts what it builds, for all checkouts of this user. */
 export const installedIn: string = join(
-  process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+  process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"),
   "colloquy",
   "servers",
 );
@@ -24,7 +24,9 @@ export const installedIn: string = join(
  */
 export function findServer(name: ServerName): FoundServer | undefined {
   const chosen = process.env[`COLLOQUY_${name.toUpperCase()}_SERVER`];
-  if (chosen !== undefined) return { path: chosen, version: versionOf(chosen) ?? "unknown" };
+  if (chosen !== undefined && chosen !== "") {
+    return { path: chosen, version: versionOf(chosen) ?? "unknown" };
+  }
   for (const found of installed(name)) {
     if (isAtLeast(found.version, servers[name].versionMin)) return found;
   }

@@ -6,6 +6,7 @@ import { openMemoryBroker } from "../broker/memory.ts";
 import { invalidOption } from "../exchange/options.ts";
 import { openEmbedded } from "../hub/embedded.ts";
 import { shownUrl } from "../link/shown-url.ts";
+import { environmentVariable } from "../runtime/environment.ts";
 import { storeDirectory } from "./home-directory.ts";
 import { hubAddress } from "./hub-url.ts";
 import type { JoinOptions } from "./join-options.ts";
@@ -38,7 +39,7 @@ export async function join(
   urlOrOptions?: string | JoinOptions,
   more: JoinOptions = {},
 ): Promise<Network> {
-  const { url = process.env["COLLOQUY_URL"] ?? "embedded:", options } = givenUrl(
+  const { url = environmentVariable("COLLOQUY_URL") ?? "embedded:", options } = givenUrl(
     urlOrOptions,
     more,
   );
@@ -76,7 +77,7 @@ function openBroker(
       });
     default: {
       const address = hubAddress(url, options.tls);
-      const credential = options.token ?? process.env["COLLOQUY_TOKEN"];
+      const credential = options.token ?? environmentVariable("COLLOQUY_TOKEN");
       const shown = credential === undefined ? {} : { credential };
       if (address !== undefined) {
         onlyLimits(limits, ["connection"], shownUrl(url));

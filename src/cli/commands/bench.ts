@@ -2,6 +2,7 @@
 import { Option } from "commander";
 import type { Agent } from "../../agent/agent.ts";
 import type { Network } from "../../network/network.ts";
+import { environmentVariable } from "../../runtime/environment.ts";
 import { type Measured, type MeasureOptions, measure } from "../bench/measure.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
@@ -72,7 +73,7 @@ async function bench(
   terminal: Terminal,
 ): Promise<ExitCode> {
   // Of a fabric in memory nobody else can be a member.
-  const alone = (flags.url ?? process.env["COLLOQUY_URL"]) === "memory:";
+  const alone = (flags.url ?? environmentVariable("COLLOQUY_URL")) === "memory:";
   const other = alone ? net : await joinFabric(flags, terminal, signal);
   const name = `bench-${net.instance}`;
   try {

@@ -5,6 +5,7 @@ import type { Durability } from "../../broker/broker.ts";
 import { durabilities } from "../../broker/durability.ts";
 import { homeDirectory } from "../../network/home-directory.ts";
 import { isServerUrl } from "../../network/server-broker.ts";
+import { environmentVariable } from "../../runtime/environment.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
 import { checkDisk, checkOwner, checkStore, checkSurvival } from "../shell/diagnosis/directory.ts";
@@ -67,7 +68,7 @@ export const addDoctor: AddCommand = (program, terminal, ended) => {
 
 async function examine(flags: Flags, terminal: Terminal): Promise<ExitCode> {
   const findings = [...checkRuntime()];
-  const { COLLOQUY_URL: around } = flags.dir === undefined ? process.env : {};
+  const around = flags.dir === undefined ? environmentVariable("COLLOQUY_URL") : undefined;
   const url = flags.broker ?? flags.url ?? around;
   const embedded = /^embedded:(.*)$/s.exec(url ?? "embedded:")?.[1];
   const { durability: wanted } = flags;

@@ -194,6 +194,7 @@ function listenOptions(flags: Flags): ListenOptions {
   };
 }
 
+/** Here an empty COLLOQUY_TOKEN is one that is too short: a hub that was to ask must not stand open instead. */
 function tokenOf({ tokenFile }: Flags): string | undefined {
   if (tokenFile === undefined) return process.env["COLLOQUY_TOKEN"];
   return readOptionFile("token-file", tokenFile).trim();

@@ -7,6 +7,7 @@ import { shownUrl } from "../../../link/shown-url.ts";
 import { hubAddress } from "../../../network/hub-url.ts";
 import { onAbort, withAbort } from "../../../runtime/abort.ts";
 import { systemClock } from "../../../runtime/clock.ts";
+import { environmentVariable } from "../../../runtime/environment.ts";
 import { systemRandom } from "../../../runtime/random.ts";
 import { type HubFlags, tlsOf } from "../fabric.ts";
 import { durabilityFinding } from "./durability.ts";
@@ -55,7 +56,7 @@ export async function checkHub(
 async function open(url: string, flags: HubFlags): Promise<HubBroker> {
   const address = hubAddress(url, tlsOf(flags));
   if (address === undefined) throw invalidOption("url", shownUrl(url), "the address of a hub");
-  const credential = flags.token ?? process.env["COLLOQUY_TOKEN"];
+  const credential = flags.token ?? environmentVariable("COLLOQUY_TOKEN");
   return openHubBroker({
     ...address,
     ...(credential === undefined ? {} : { credential }),

@@ -6,6 +6,7 @@ import { type ErrorInfo, errorInfo, isColloquyError } from "../../../errors.ts";
 import { openServerBroker, type ServerBroker } from "../../../network/server-broker.ts";
 import { withAbort } from "../../../runtime/abort.ts";
 import { systemClock } from "../../../runtime/clock.ts";
+import { environmentVariable } from "../../../runtime/environment.ts";
 import { systemRandom } from "../../../runtime/random.ts";
 import { type HubFlags, tlsOf } from "../fabric.ts";
 import { durabilityFinding } from "./durability.ts";
@@ -21,7 +22,7 @@ export async function checkServer(
   const opening = openServerBroker(url, {
     context: { clock: systemClock, random: systemRandom, name: "colloquy doctor" },
     tls: tlsOf(flags),
-    token: flags.token ?? process.env["COLLOQUY_TOKEN"],
+    token: flags.token ?? environmentVariable("COLLOQUY_TOKEN"),
   });
   let broker: ServerBroker;
   try {

@@ -26,12 +26,11 @@ test(
     expect(said).toMatch(/PASSED in [\d.]+ s/);
 
     const [, url = ""] = /COLLOQUY_URL='(\S+)'/.exec(await desk.until("--help")) ?? [];
-    const [agents, queues, statement, dead, top] = await Promise.all([
+    const [agents, queues, statement, dead] = await Promise.all([
       colloquy(url, "agents"),
       colloquy(url, "queues", "--json"),
       colloquy(url, "request", "agent:ledger", "ledger.statement", "--json"),
       colloquy(url, "dead", "list"),
-      colloquy(url, "top", "--once"),
     ]);
     expect(agents.stdout).toMatch(
       /execution-2 +execution +active +\d+\/\d+ +execution\.ts \d+ on /,
@@ -40,14 +39,22 @@ test(
     expect(JSON.parse(statement.stdout)).toMatchObject({ accounts: [{}, {}, {}] });
     expect(dead).toMatchObject({ exitCode: 0, stdout: "", stderr: "no dead letters\n" });
 
-    expect(top.stdout).toMatch(/9 processes {2}\d+ agents {2}\d+ mailboxes {2}0 dead/);
-    expect(top.stdout).toMatch(
-      /risk-1 +active +\d+\/\d+ +[1-9][\d.]* +0 +[\d.]+ +[\d.]+ +[\d,]+ +0 +risk\.ts/,
-    );
+    // On a machine that is busy just then a process may be silent, and has no rates.
+    const look = async () => (await colloquy(url, "top", "--once")).stdout;
+    const risk = /risk-1 +active +\d+\/\d+ +[1-9][\d.]* +0 +[\d.]+ +[\d.]+ +[\d,]+ +0 +risk\.ts/;
+    await expect
+      .poll(look)
+      .toMatch(
+        new RegExp(`9 processes {2}\\d+ agents {2}\\d+ mailboxes {2}0 dead[^]*${risk.source}`),
+      );
 
     const nonsense = ["send", "type:execution", "execution.executeOrder", '{"id": 7}'];
     const sent = await colloquy(url, ...nonsense, "--wait");
-    expect(sent).toMatchObject({ exitCode: 1, stderr: "" });
+    expect(sent).toMatchObject({
+      exitCode: 1,
+      // What is on its way is told where it has not ended at the first look.
+      stderr: expect.stringMatching(/^(… \w+\n)*$/),
+    });
     expect(sent.stdout).toMatch(/^failed\n {2}INVALID_MESSAGE: /);
     const [id = ""] = (await colloquy(url, ...nonsense)).stdout.split("\n");
     const tracked = await colloquy(url, "track", id, "--follow", "--json");
@@ -80,7 +87,7 @@ test(
     const [exitCode] = (await once(child, "close")) as [number];
     expect(said).toContain("FAILED: interrupted");
     expect(exitCode).toBe(1);
-    expect(() => process.kill(group, 0)).toThrow("ESRCH");
+    await expect.poll(() => isThere(group)).toBe(false);
     // The directory for sockets is everybody's, and stays.
     const left = readdirSync(directory, { recursive: true }).filter((file) => file !== sockets);
     expect(left).toEqual([]);
@@ -96,6 +103,15 @@ test("--help says what there is, and wrong usage is refused with what would be r
   expect(wrong.exitCode).toBe(2);
   expect(wrong.stderr).toContain("--days 7: not a whole number from");
 });
+
+/** Also one that has ended, and that nobody has asked about yet. */
+function isThere(group: number): boolean {
+  try {
+    return process.kill(group, 0);
+  } catch {
+    return false;
+  }
+}
 
 function runMain(...parameters: readonly string[]) {
   return runNode(main, { workingDirectory: tmpdir(), timeoutMs, parameters });

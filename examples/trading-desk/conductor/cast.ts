@@ -4,12 +4,14 @@ import type { Role } from "./processes.ts";
 /** Started before all others, so that its process owns the store. Killed half-way. */
 export const ledger: Role = role("ledger", "ledger");
 
-/** Killed half-way with an order in its hands. */
-export const firstWorker: Role = role("execution-1", "execution", "execution-1");
+/** One of them is killed half-way, with an order in its hands. */
+export const workers: readonly Role[] = [
+  role("execution-1", "execution", "execution-1"),
+  role("execution-2", "execution", "execution-2"),
+];
 
 export const others: readonly Role[] = [
-  firstWorker,
-  role("execution-2", "execution", "execution-2"),
+  ...workers,
   role("risk-1", "risk", "risk-1"),
   role("risk-2", "risk", "risk-2"),
   role("followers", "strategies", "trend", "breakout"),

@@ -10,7 +10,6 @@ import {
   Work,
 } from "../protocol.ts";
 import { profitCents } from "../rules/accounts.ts";
-import { firstWorker } from "./cast.ts";
 import { count, dollars, type Terminal } from "./terminal.ts";
 
 const intervalMs = 250;
@@ -58,13 +57,14 @@ export class Observer {
     this.#terminal.progress("");
   }
 
-  /** Resolves in the second half, as soon as the first worker begins with an order: that order's id. */
-  halfway(signal: AbortSignal): Promise<string> {
+  /** Resolves in the second half, as soon as a worker begins with an order. */
+  halfway(signal: AbortSignal): Promise<Begun> {
     return new Promise((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
-      this.#onBegun = ({ agent, orderId }) => {
+      this.#onBegun = (begun) => {
         const { day, lastDay } = this.#tick ?? { day: 0, lastDay: 1 };
-        if (agent === firstWorker.name && day * 2 >= lastDay) resolve(orderId);
+        const isOrder = begun.command === Execution.executeOrder.name;
+        if (isOrder && day * 2 >= lastDay) resolve(begun);
       };
     });
   }

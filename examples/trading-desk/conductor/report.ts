@@ -3,7 +3,7 @@ import type { Bar, Statement } from "../protocol.ts";
 import { profitCents } from "../rules/accounts.ts";
 import type { Check } from "../rules/reconcile.ts";
 import { quantile } from "../rules/statistics.ts";
-import { firstWorker, ledger } from "./cast.ts";
+import { ledger } from "./cast.ts";
 import { allPassed } from "./checks.ts";
 import type { Run } from "./run.ts";
 import { bold, count, dollars, green, milliseconds, red, table } from "./terminal.ts";
@@ -73,7 +73,7 @@ function positions({ accounts }: Statement, closeCents: number): string {
 }
 
 function killed({ disaster, handedOnMs, starts }: Run): string {
-  const { ledgerProcess, workerProcess, orderId, takeoverMs } = disaster;
+  const { ledgerProcess, workerProcess, worker, orderId, takeoverMs } = disaster;
   const repeated = [...starts.keys()].filter((command) => starts.get(command) !== 1);
   const named = repeated.length === 0 ? "" : `: ${someOf(repeated)}`;
   return table([
@@ -81,7 +81,7 @@ function killed({ disaster, handedOnMs, starts }: Run): string {
       ledger.name,
       `process ${ledgerProcess}${takeoverMs === undefined ? "" : ", which owned the store"}`,
     ],
-    [firstWorker.name, `process ${workerProcess}, while it executed ${orderId}`],
+    [worker, `process ${workerProcess}, while it executed ${orderId}`],
     ...(takeoverMs === undefined
       ? []
       : [

@@ -63,7 +63,7 @@ async function trade(
     agent.request(`agent:${name}`, Trading.trade, { lastDay: days }, { signal }),
   );
   const closed = agent.request("agent:feed", Market.open, { days, paceMs }, { signal });
-  const struck = observer.halfway(signal).then((orderId) => strike(stage, orderId));
+  const struck = observer.halfway(signal).then((begun) => strike(stage, begun));
   const [disaster, figures] = await Promise.all([struck, Promise.all(traded), closed]);
   return { disaster, figures };
 }

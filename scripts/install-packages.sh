@@ -25,5 +25,15 @@ if ! command -v apt-get > /dev/null; then
 fi
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
-"${as_root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
+# Mirrors have bad moments, and a machine that has just started installs things by itself.
+patient=(-qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300)
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${patient[@]}")
+
+# A list that cannot be fetched, say of a source that these packages are not from, keeps nobody from trying.
+"${apt[@]}" update || echo "some package lists are as old as they were" >&2
+install() { "${apt[@]}" install -y --no-install-recommends "$@" > /dev/null; }
+if install "${missing[@]}"; then exit 0; fi
+# One that is not to be had does not take the others along.
+failed=0
+for name in "${missing[@]}"; do install "$name" || failed=1; done
+exit "$failed"

@@ -6,7 +6,9 @@
  *   redis-server   built from Debian's sources, with Debian's security fixes; else Homebrew
  */
 import { mkdirSync } from "node:fs";
-import { findBinary } from "./find-binary.ts";
+import { delimiter } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { findBinary, pathDirectories } from "./find-binary.ts";
 import { type FoundServer, findServer, installedIn } from "./find-server.ts";
 import { buildRedis } from "./redis-source.ts";
 import { run, type Say } from "./run.ts";
@@ -14,6 +16,14 @@ import { type ServerName, servers } from "./servers.ts";
 
 /** Tests and results name it, so it does not change by itself. */
 const natsModule = "github.com/nats-io/nats-server/v2@v2.15.3";
+
+/** Where programs may be although PATH does not name it: Go's own installer leaves that to its user. */
+const otherDirectories = ["/usr/local/go/bin"];
+const everyDirectory = [...pathDirectories(), ...otherDirectories].join(delimiter);
+
+/** Mirrors and proxies have bad moments. */
+const attemptsMax = 3;
+const pauseMs = 5_000;
 
 interface Way {
   /** Programs without which it cannot be gone. */
@@ -32,7 +42,10 @@ const ways: Readonly<Record<ServerName, readonly Way[]>> = {
     {
       needs: ["go"],
       install: (say) =>
-        run(["go", "install", natsModule], { say, environment: { GOBIN: installedIn } }),
+        run(["go", "install", natsModule], {
+          say,
+          environment: { GOBIN: installedIn, PATH: everyDirectory },
+        }),
     },
     brew("nats-server"),
   ],
@@ -57,13 +70,13 @@ export async function installServer(name: ServerName, say: Say): Promise<FoundSe
   mkdirSync(installedIn, { recursive: true });
   const failures: string[] = [];
   for (const { needs, install } of ways[name]) {
-    const missing = needs.filter((need) => findBinary(need) === undefined);
+    const missing = needs.filter((need) => findBinary(need, otherDirectories) === undefined);
     if (missing.length > 0) {
       failures.push(`without ${missing.join(", ")} not from ${needs[0]}`);
       continue;
     }
     try {
-      await install(say);
+      await severalTimes(() => install(say), say);
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
       continue;
@@ -73,4 +86,16 @@ export async function installServer(name: ServerName, say: Say): Promise<FoundSe
     failures.push(`${needs[0]} gave none that is recent enough`);
   }
   throw new Error(`no ${program} of at least ${versionMin} here: ${failures.join("; ")}`);
+}
+
+async function severalTimes(act: () => Promise<void>, say: Say): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act();
+    } catch (error) {
+      if (attempt === attemptsMax) throw error;
+      say(`${error instanceof Error ? error.message : String(error)}: once more`);
+      await sleep(pauseMs);
+    }
+  }
 }

@@ -54,6 +54,9 @@ async function fetchSource(work: string, say: Say): Promise<string> {
   const apt = [
     "apt-get",
     "-qq",
+    ...["-o", "Acquire::Retries=5"],
+    // Else a list that could not be fetched is a warning, and the source is missed later.
+    ...["-o", "APT::Update::Error-Mode=any"],
     ...["-o", `Dir::Etc::sourcelist=${list}`],
     ...["-o", "Dir::Etc::sourceparts=/dev/null"],
     ...["-o", `Dir::State::lists=${join(work, "lists")}`],

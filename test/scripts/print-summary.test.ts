@@ -18,14 +18,18 @@ const passed = {
   testResults: [],
 };
 
-async function summaryOf(report?: object): Promise<readonly [line: string, exitCode: unknown]> {
+async function summaryOf(
+  report?: object | string,
+  ...runner: readonly string[]
+): Promise<readonly [line: string, exitCode: unknown]> {
   const path = join(directory, "report.json");
   rmSync(path, { force: true });
-  if (report !== undefined) writeFileSync(path, JSON.stringify(report));
+  const text = typeof report === "string" ? report : JSON.stringify(report);
+  if (text !== undefined) writeFileSync(path, text);
   const { stdout, exitCode } = await runNode(absolute("scripts/print-summary.ts"), {
     workingDirectory: directory,
     timeoutMs: 50_000,
-    parameters: [path],
+    parameters: [path, ...runner],
   });
   return [stdout.trim(), exitCode];
 }
@@ -38,7 +42,7 @@ test("all that passed is a success, and one that was skipped is none", async () 
   expect(line).toBe("3 passed, 1 failed, 10 skipped");
 });
 
-test("a file that could not be loaded, and a missing report, are failures", async () => {
+test("a file that could not be loaded, and a missing or broken report, are failures", async () => {
   const unloadable = {
     ...passed,
     success: false,
@@ -46,4 +50,12 @@ test("a file that could not be loaded, and a missing report, are failures", asyn
   };
   expect((await summaryOf(unloadable))[0]).toBe("3 passed, 1 failed, 0 skipped");
   expect((await summaryOf())[0]).toBe("0 passed, 1 failed, 0 skipped");
+  expect((await summaryOf('{"success": tr'))[0]).toBe("0 passed, 1 failed, 0 skipped");
+});
+
+test("an error of no test, of which the report says nothing, is a failure by the runner's exit code", async () => {
+  expect((await summaryOf(passed, "0"))[0]).toBe("3 passed, 0 failed, 0 skipped");
+  expect((await summaryOf(passed, "1"))[0]).toBe("3 passed, 1 failed, 0 skipped");
+  const [line] = await summaryOf({ ...passed, success: false, numFailedTests: 2 }, "1");
+  expect(line).toBe("3 passed, 2 failed, 0 skipped");
 });

@@ -7,6 +7,7 @@ export interface Published {
   readonly payload: Uint8Array;
   /** One of an atomic batch. */
   readonly isOfBatch: boolean;
+  readonly headers: NatsHeaders | undefined;
 }
 
 /** A connection that loses what `loses` is true of. */
@@ -14,7 +15,7 @@ export function losing(client: NatsClient, loses: (published: Published) => bool
   const publish: NatsClient["publish"] = (subject, payload, options) => {
     const headers = options?.headers as NatsHeaders | undefined;
     const isOfBatch = (headers?.get("Nats-Batch-Id") ?? "") !== "";
-    if (!loses({ subject, payload, isOfBatch })) client.publish(subject, payload, options);
+    if (!loses({ subject, payload, isOfBatch, headers })) client.publish(subject, payload, options);
   };
   return new Proxy(client, {
     get: (target, name) => {

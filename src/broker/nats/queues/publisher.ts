@@ -62,11 +62,14 @@ interface Job {
   isAlone: boolean;
   /** How the first try ended that may have stored it. */
   unsure: ColloquyError | undefined;
-  /** The last batch with it of which the answer was lost. */
+  /** The batch of which the answer was lost, where nothing else may have stored it. */
   lostBatch: LostBatch | undefined;
 }
 
-/** All of it was stored, or nothing: the first of its messages that is answered tells. */
+/**
+ * All of it was stored, or nothing: the first of its messages that is answered tells. One that may have been
+ * stored by itself as well does not.
+ */
 interface LostBatch {
   wasStored: boolean | undefined;
 }
@@ -270,8 +273,8 @@ export class Publisher implements LinkPart {
     if (noBatchCodes.has(apiCodeOf(error))) this.#takesBatches = false;
     for (const job of batch.toReversed()) {
       if (isUnsure) {
+        job.lostBatch = job.unsure === undefined ? lostBatch : undefined;
         job.unsure ??= error;
-        job.lostBatch = lostBatch;
       } else {
         // Nothing of it was stored.
         job.tries--;
@@ -296,6 +299,7 @@ export class Publisher implements LinkPart {
         this.#inFlight--;
         if (refusal === undefined) {
           job.unsure ??= unanswered(job.what, why);
+          if (job.lostBatch?.wasStored !== true) job.lostBatch = undefined;
           if (this.#mayTryAgain(job, job.unsure)) this.#tryAgain(job);
         } else {
           this.#fail(job, refusal);
@@ -354,6 +358,7 @@ export class Publisher implements LinkPart {
   #setsOut(job: Job): void {
     job.tries++;
     job.untilMs ??= this.#link.clock.monotonicMs() + triesMs;
+    if (job.lostBatch?.wasStored === false) job.unsure = job.lostBatch = undefined;
     if (!job.isOrdered) return;
     let track = this.#trackOf(job);
     if (track === undefined) {

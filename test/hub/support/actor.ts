@@ -8,12 +8,14 @@
 import { appendFileSync, existsSync } from "node:fs";
 import type { Delivery, QueuedMessage } from "../../../src/broker/broker.ts";
 import { openEmbedded } from "../../../src/hub/embedded.ts";
-import type { ActorOrder, ActorReport } from "./actors.ts";
+import { type ActorOrder, type ActorReport, patience } from "./actors.ts";
 
 const [directory = "", journal = ""] = process.argv.slice(2);
 const fated = process.env["COLLOQUY_TEST_FATE"] !== undefined;
+const grace = process.env["COLLOQUY_TEST_GRACE"];
 const never = new AbortController().signal;
 const producing = new AbortController();
+let producers = 0;
 let letGo: () => void = () => {};
 const released = new Promise<void>((resolve) => {
   letGo = resolve;
@@ -22,6 +24,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 const broker = await openEmbedded(directory, {
+  ...patience(grace === undefined ? undefined : Number(grace)),
   ...(fated ? { probeModule: new URL("./probe.ts", import.meta.url).href } : {}),
 });
 process.on("message", (order: ActorOrder) => void obey(order));
@@ -70,14 +73,15 @@ async function obey(order: ActorOrder): Promise<void> {
   }
 }
 
-/** Sends until told to stop, so many at a time. */
+/** Sends until told to stop, so many at a time. Where several do, the last one reports the end. */
 async function produce(queue: string, inFlight: number, prefix: string): Promise<void> {
+  producers++;
   let sent = 0;
   const line = async (): Promise<void> => {
     while (!producing.signal.aborted) await enqueue(queue, `${prefix}-${++sent}`);
   };
   await Promise.all(Array.from({ length: inFlight }, line));
-  report({ kind: "stopped" });
+  if (--producers === 0) report({ kind: "stopped" });
 }
 
 async function enqueue(queue: string, id: string): Promise<void> {
@@ -112,7 +116,7 @@ async function consume(
       },
     ]);
   };
-  const options = { credit: 32, consumer: journal };
+  const options = { credit: manner === "hold" ? 1 : 32, consumer: journal };
   for await (const batch of broker.queues.receive(queue, options, never)) {
     for (const delivery of batch) void handle(delivery);
   }

@@ -6,6 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readHubFile } from "../../../src/hub/embedded/hub-file.ts";
+import {
+  type EmbeddedBroker,
+  type EmbeddedOptions,
+  openEmbedded,
+} from "../../../src/hub/embedded.ts";
 import type { ProbePoint } from "../../../src/hub/probe.ts";
 import { sourceFlags } from "../../support/run-node.ts";
 
@@ -23,7 +28,7 @@ export type ActorOrder =
       readonly kind: "consume";
       readonly queue: string;
       readonly ledger: string;
-      /** What it does between starting and settling: "hold" waits for "let-go". */
+      /** What it does between starting and settling: "hold" takes one and waits for "let-go". */
       readonly manner: "settle" | "hold" | "die";
     }
   | { readonly kind: "let-go" }
@@ -128,11 +133,24 @@ export class Stage {
   readonly #root = mkdtempSync(join(tmpdir(), "colloquy-stage-"));
   readonly #fate = join(this.#root, "fate");
   readonly #fated: boolean;
+  readonly #graceMs: number | undefined;
 
-  /** @param fated - whether a process can be told at which point it dies. */
-  constructor({ fated = false }: { readonly fated?: boolean } = {}) {
+  /**
+   * @param fated - whether a process can be told at which point it dies.
+   * @param graceMs - how long what somebody holds waits for him to come back, whoever is the owner.
+   */
+  constructor({
+    fated = false,
+    graceMs,
+  }: { readonly fated?: boolean; readonly graceMs?: number } = {}) {
     this.directory = join(this.#root, "data");
     this.#fated = fated;
+    this.#graceMs = graceMs;
+  }
+
+  /** In this process, beside the others. */
+  open(): Promise<EmbeddedBroker> {
+    return openEmbedded(this.directory, patience(this.#graceMs));
   }
 
   /** Starts a process and waits until it has opened the broker. */
@@ -145,6 +163,7 @@ export class Stage {
   start(): Actor {
     const environment = { ...process.env };
     if (this.#fated) environment["COLLOQUY_TEST_FATE"] = this.#fate;
+    if (this.#graceMs !== undefined) environment["COLLOQUY_TEST_GRACE"] = `${this.#graceMs}`;
     const journal = join(this.#root, `journal-${this.actors.length}`);
     const actor = new Actor(this.directory, journal, environment);
     this.actors.push(actor);
@@ -170,4 +189,12 @@ export class Stage {
     await Promise.all(this.actors.map((actor) => actor.kill()));
     rmSync(this.#root, { recursive: true, force: true });
   }
+}
+
+/** Options under which an owner waits so long for those who hold something; undefined: as long as it does. */
+export function patience(
+  reconnectGraceMs: number | undefined,
+): Pick<EmbeddedOptions, "hubLimits" | "storeLimits"> {
+  if (reconnectGraceMs === undefined) return {};
+  return { hubLimits: { reconnectGraceMs }, storeLimits: { reconnectGraceMs } };
 }

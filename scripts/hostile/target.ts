@@ -9,6 +9,7 @@ import type { Places, Vitals } from "./hub.ts";
 const program = fileURLToPath(new URL("./hub.ts", import.meta.url));
 /** Between two things that the client asks for. */
 const beatMs = 5;
+const attemptsMax = 10;
 
 export class Target {
   readonly places: Places;
@@ -32,13 +33,7 @@ export class Target {
   static async open(patienceMs: number): Promise<Target> {
     const hub = fork(program, [`${patienceMs}`]);
     const [places] = (await once(hub, "message")) as [Places];
-    const neighbour = await openHubBroker({
-      connect: connectTcp({ host: "127.0.0.1", port: places.tcp }),
-      clock: systemClock,
-      random: systemRandom,
-      name: "neighbour",
-    });
-    return new Target(hub, places, neighbour);
+    return new Target(hub, places, await enter(places.tcp));
   }
 
   /** Since the last time, where it is of a time. */
@@ -64,6 +59,22 @@ export class Target {
       await this.#neighbour.store?.put([{ key: "beat", value: Uint8Array.of(1) }]);
       this.#latencies.push(performance.now() - begin);
       await new Promise((resolve) => setTimeout(resolve, beatMs));
+    }
+  }
+}
+
+/** A hub that stands still for longer than it is patient ends who has just come, who may come again. */
+async function enter(port: number): Promise<HubBroker> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await openHubBroker({
+        connect: connectTcp({ host: "127.0.0.1", port }),
+        clock: systemClock,
+        random: systemRandom,
+        name: "neighbour",
+      });
+    } catch (error) {
+      if (attempt === attemptsMax) throw error;
     }
   }
 }

@@ -40,12 +40,15 @@ const [hasty, patient] = [300, 2 ** 30].map(
 ) as [Hub, Hub];
 let tcp: Listener;
 let ws: Listener;
+/** Ends soon whoever has not sent his request. */
+let hastyHttp: Listener;
 let patientTcp: Listener;
 let patientWs: Listener;
 
 beforeAll(async () => {
   tcp = await listenTcp({ port: 0 }, (link) => hasty.accept(link));
-  ws = await listenWebSocket({ port: 0, patienceMs: 300 }, (link) => hasty.accept(link));
+  ws = await listenWebSocket({ port: 0 }, (link) => hasty.accept(link));
+  hastyHttp = await listenWebSocket({ port: 0, patienceMs: 300 }, (link) => hasty.accept(link));
   patientTcp = await listenTcp({ port: 0 }, (link) => patient.accept(link));
   patientWs = await listenWebSocket({ port: 0 }, (link) => patient.accept(link));
 });
@@ -58,7 +61,7 @@ afterAll(async () => {
     expect(await agent.request(`agent:served-${address.slice(0, 2)}`, "echo", 1)).toBe(1);
     await net.close();
   }
-  for (const listener of [tcp, ws, patientTcp, patientWs]) await listener.close();
+  for (const listener of [tcp, ws, hastyHttp, patientTcp, patientWs]) await listener.close();
   for (const hub of [hasty, patient]) await hub.close();
   await broker.close();
 });
@@ -200,7 +203,7 @@ describe("G19: half-open", () => {
   }
 
   test("a request whose head never ends: ended by the deadline", async () => {
-    const stranger = await dial(portOf(ws));
+    const stranger = await dial(portOf(hastyHttp));
     stranger.socket.write(upgradeRequest.slice(0, -2));
     const drip = setInterval(() => stranger.socket.write("X: y\r\n"), 20);
     await stranger.ended;

@@ -6,7 +6,7 @@ import type { Broker, QueuedMessage } from "../../src/broker/broker.ts";
 import { writeAwait } from "../../src/broker/hub/operations/await.ts";
 import { writeNumbered } from "../../src/broker/hub/operations/numbered.ts";
 import { writeReceive } from "../../src/broker/hub/operations/receive.ts";
-import { writeSubscribe } from "../../src/broker/hub/operations/topics.ts";
+import { writePublish, writeSubscribe } from "../../src/broker/hub/operations/topics.ts";
 import { type HubBroker, openHubBroker } from "../../src/broker/hub.ts";
 import { connectTcp, listenTcp } from "../../src/link/tcp.ts";
 import { type Frame, frameFlags, frameTypes } from "../../src/message/frame.ts";
@@ -104,6 +104,8 @@ test("G18: to a client that does not read: an answer to its heartbeat, a cancel 
   const [stored] = await boss.queues.enqueue("jobs", [message(Uint8Array.of(1))]);
   const position = stored?.kind === "stored" ? stored.position : -1;
   await slow.until(frameTypes.DELIVER);
+  const seen = Promise.withResolvers<void>();
+  await boss.topics.subscribe("seen", () => seen.resolve(), never);
 
   proxy.set("to-client", { stalled: true });
   // Until so much waits at the hub that it takes no more for this client.
@@ -119,8 +121,12 @@ test("G18: to a client that does not read: an answer to its heartbeat, a cancel 
   }
   boss.topics.publish([{ topic: "news", frame: Uint8Array.of(2), control: true }]);
   expect(await boss.queues.cancel("jobs", position)).toBe("cancelled");
-  slow.write((writer) => writeNumbered(writer, frameTypes.PING, 7));
-  await boss.store?.get(["the hub has seen all that"]);
+  slow.write((writer) => {
+    writeNumbered(writer, frameTypes.PING, 7);
+    writePublish(writer, 1, "seen", Uint8Array.of(3), true);
+  });
+  // And with it the PING, which came by the same link.
+  await seen.promise;
   proxy.set("to-client", {});
 
   await slow.until(frameTypes.DROPPED);

@@ -19,7 +19,7 @@ const rowsPerGroup = 256;
 test(`G21: ${rows} rows that come and go: the file stays within twice what is live`, {
   timeout: Math.max(30_000, rows / 10),
 }, () => {
-  const directory = temporaryDirectory();
+  const directory = temporaryDirectory("memory");
   const random = new SeededRandom(21);
   const storage = openSqliteStorage(directory, { durability: "process" });
   const lengths: number[] = [];
@@ -56,7 +56,7 @@ const messages = rows / 20;
 test(`G21: ${messages} messages of 100 B to 1 MB that come and go, with readers: the file stays within twice the most that lived`, {
   timeout: Math.max(60_000, rows / 2),
 }, async () => {
-  const directory = temporaryDirectory();
+  const directory = temporaryDirectory("memory");
   const random = new SeededRandom(21);
   const storage = openSqliteStorage(directory, { durability: "process" });
   const engine = openEngine({ storage, clock: systemClock, random, name: "churn" });

@@ -60,6 +60,7 @@ test("G2: owners killed at random moments: every acknowledged row is there, and 
   const random = new SeededRandom(9);
   const directory = join(temporaryDirectory(), "store");
   let acknowledged = 0;
+  let before = 0;
   for (let round = 0; round < 16; round++) {
     const owner = spawn(process.execPath, [...childFlags, directory, "1000000"]);
     let output = "";
@@ -78,7 +79,9 @@ test("G2: owners killed at random moments: every acknowledged row is there, and 
     const rows = rowsOf(storage);
     expect(rows).toEqual(upTo(rows.length));
     expect(rows.length).toBeGreaterThanOrEqual(acknowledged);
-    expect(rows.length).toBeLessThanOrEqual(acknowledged + 1);
+    // Each owner may have been killed between a commit and telling of it.
+    expect(rows.length).toBeLessThanOrEqual(Math.max(acknowledged, before) + 1);
+    before = rows.length;
     if (round > 4) expect(acknowledged).toBeGreaterThan(0);
     storage.close();
   }
@@ -89,7 +92,8 @@ test("G2: 100 errors of the disk: nothing acknowledged is lost, nothing rejected
 }, (context) => {
   const environment = failingDisk(temporaryDirectory());
   if (environment === undefined) return context.skip("needs Linux and a C compiler");
-  const store = join(temporaryDirectory(), "store");
+  // What fails is told to; how long a disk takes to flush is nothing that is tried here.
+  const store = join(temporaryDirectory("memory"), "store");
   const output = execFileSync(
     process.execPath,
     [...faultyFlags, store, JSON.stringify(everyError)],

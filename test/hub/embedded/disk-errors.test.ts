@@ -1,10 +1,9 @@
 /** Errors of the disk under an owner's worker: what its process and its senders make of them. Promise G2. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { type DiskFault, failingDisk } from "../../broker/embedded/failing-disk.ts";
+import { temporaryDirectory } from "../../broker/embedded/stores.ts";
 import { absolute } from "../../support/repository.ts";
 import { sourceFlags } from "../../support/run-node.ts";
 import type { OwnerReport } from "../support/failing-owner.ts";
@@ -17,9 +16,8 @@ const faults: readonly DiskFault[] = [
 test("G2: an error of the disk ends the store's thread, the next one verifies and resumes; a second stays down", {
   timeout: 120_000,
 }, (context) => {
-  const directory = mkdtempSync(join(tmpdir(), "colloquy-disk-"));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  const environment = failingDisk(directory);
+  const directory = temporaryDirectory("memory");
+  const environment = failingDisk(temporaryDirectory());
   if (environment === undefined) return context.skip("needs Linux and a C compiler");
   const program = absolute("test/hub/support/failing-owner.ts");
   const output = execFileSync(

@@ -52,7 +52,6 @@ export type {
   PublishOptions,
   RequestOptions,
   SendOptions,
-  SingleAddress,
   StreamOptions,
 } from "./exchange/options.ts";
 export type { OnInput } from "./exchange/requests/input-desk.ts";
@@ -67,7 +66,7 @@ export type {
   StoredValue,
 } from "./exchange/state.ts";
 export type { AgentActivity, ProcessActivity } from "./exchange/survey.ts";
-export type { Address } from "./message/address.ts";
+export type { Address, SingleAddress } from "./message/address.ts";
 export type { CompressionOptions } from "./message/compression.ts";
 export type { Ancestor, Envelope, MessageKind, Priority, Sender } from "./message/envelope.ts";
 export type { AutomaticReplayOptions } from "./network/automatic-replay.ts";

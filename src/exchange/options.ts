@@ -2,8 +2,8 @@ import type { Durability, Guarantee } from "../broker/broker.ts";
 import { durabilities } from "../broker/durability.ts";
 import type { Switch } from "../delivery/policy.ts";
 import { type RetryPolicy, retryChecks } from "../delivery/retry.ts";
-import { ColloquyError, invalidOption } from "../errors.ts";
-import { type Address, assertAddress } from "../message/address.ts";
+import { invalidOption } from "../errors.ts";
+import { assertSingleAddress, type SingleAddress } from "../message/address.ts";
 import {
   abortSignal,
   aboveZero,
@@ -24,9 +24,6 @@ import type { CausalityOptions } from "./causality/mandate.ts";
 import type { OnInput } from "./requests/input-desk.ts";
 
 export { invalidOption };
-
-/** Reaches one recipient. */
-export type SingleAddress = Exclude<Address, `all:${string}`>;
 
 interface MessageOptions {
   /** Default: "normal". */
@@ -139,13 +136,7 @@ export const windowDefault = 100;
 
 const fallbackPaths: Check = (field, paths) => {
   if (!Array.isArray(paths)) throw invalidOption(field, paths, "an array of addresses");
-  for (const path of paths) {
-    assertAddress(path, field);
-    if (!path.startsWith("all:")) continue;
-    throw new ColloquyError("INVALID_ADDRESS", `${field}: ${path} reaches several`, {
-      details: { field, value: path, limit: "agent:, type: or skill:" },
-    });
-  }
+  for (const path of paths) assertSingleAddress(path, field);
 };
 
 const publishChecks: Checks<PublishOptions> = {

@@ -15,6 +15,9 @@ import { idCharactersMax } from "./limits.ts";
 
 export type Address = `agent:${string}` | `type:${string}` | `skill:${string}` | `all:${string}`;
 
+/** What reaches one at a time, and what a mailbox has. */
+export type SingleAddress = Exclude<Address, `all:${string}`>;
+
 export type AddressKind = "agent" | "type" | "skill" | "all";
 
 export interface AddressParts {
@@ -80,6 +83,18 @@ export function assertAddress(address: unknown, field: string = "to"): asserts a
   if (agentIds.has(address)) return;
   if (typeof address !== "string") throw invalid(field, address, "a string such as agent:ID");
   if (!isAddress(address)) parseAddress(address, field);
+}
+
+/** @param field - for the error. @throws INVALID_ADDRESS with field, value and limit, also for `all:`. */
+export function assertSingleAddress(
+  address: unknown,
+  field: string,
+): asserts address is SingleAddress {
+  assertAddress(address, field);
+  if (!address.startsWith("all:")) return;
+  throw new ColloquyError("INVALID_ADDRESS", `${field}: ${address} reaches several`, {
+    details: { field, value: address, limit: "agent:, type: or skill:" },
+  });
 }
 
 export function isId(id: unknown): id is string {

@@ -3,7 +3,7 @@ import type { Attempts, DeadLetter as DeadLetterPort, Failure } from "../broker/
 import { deadLetterTopic } from "../broker/dead-letter-topic.ts";
 import { type ErrorInfo, invalidOption } from "../errors.ts";
 import type { Site } from "../exchange/site.ts";
-import { type Address, assertAddress } from "../message/address.ts";
+import { assertSingleAddress, type SingleAddress } from "../message/address.ts";
 import {
   abortSignal,
   type Checks,
@@ -39,7 +39,7 @@ export interface DeadLetter {
 
 export interface DeadLetterQuery {
   /** Those of this mailbox only. */
-  readonly address?: Address;
+  readonly address?: SingleAddress;
   /** Those with a higher id. */
   readonly after?: number;
   readonly signal?: AbortSignal | undefined;
@@ -58,7 +58,7 @@ export interface DeadLetterRange extends DeadLetterQuery {
 const letterNumber = wholeNumber(0);
 
 const queryChecks: Checks<DeadLetterQuery> = {
-  address: (field, value) => assertAddress(value, field),
+  address: (field, value) => assertSingleAddress(value, field),
   after: letterNumber,
   signal: abortSignal,
 };

@@ -2,11 +2,12 @@
 import type { Attempts, MailboxInfo as MailboxPort, StoredMessage } from "../broker/broker.ts";
 import { formatReceiptId } from "../exchange/commands/receipt.ts";
 import type { Exchange } from "../exchange/exchange.ts";
-import { type Address, assertAddress } from "../message/address.ts";
+import { assertSingleAddress, type SingleAddress } from "../message/address.ts";
 import {
   abortSignal,
   type Checks,
   checkOptions,
+  listOf,
   signalOf,
   wholeNumber,
 } from "../message/checks.ts";
@@ -57,7 +58,10 @@ export class MailboxList {
   }
 
   /** Makes mailboxes; those that exist are left as they are. @throws INVALID_ADDRESS, CANCELLED. */
-  async declare(addresses: Address | readonly Address[], options: WaitOptions = {}): Promise<void> {
+  async declare(
+    addresses: SingleAddress | readonly SingleAddress[],
+    options: WaitOptions = {},
+  ): Promise<void> {
     await this.#exchange.declare(checked(addresses), signalOf(options));
   }
 
@@ -77,8 +81,11 @@ export class MailboxList {
    *
    * @throws INVALID_ADDRESS, INVALID_OPTION, CANCELLED.
    */
-  async *browse(address: Address, options: BrowseOptions = {}): AsyncGenerator<WaitingMessage> {
-    assertAddress(address);
+  async *browse(
+    address: SingleAddress,
+    options: BrowseOptions = {},
+  ): AsyncGenerator<WaitingMessage> {
+    assertSingleAddress(address, "address");
     checkOptions(options, browseChecks);
     const { after = 0, limit, signal = new AbortController().signal } = options;
     if (limit === 0) return;
@@ -91,18 +98,26 @@ export class MailboxList {
   }
 
   /** Removes mailboxes with everything that waits in them. @throws INVALID_ADDRESS, CANCELLED. */
-  async remove(addresses: Address | readonly Address[], options: WaitOptions = {}): Promise<void> {
+  async remove(
+    addresses: SingleAddress | readonly SingleAddress[],
+    options: WaitOptions = {},
+  ): Promise<void> {
     const { broker, space } = this.#exchange.site;
     const queues = checked(addresses).map((address) => space.queue(address));
     await broker.queues.remove(queues, signalOf(options));
   }
 }
 
+const severalMailboxes = listOf((field, value) => assertSingleAddress(value, field));
+
 /** One or several. @throws INVALID_ADDRESS. */
-function checked(addresses: Address | readonly Address[]): readonly Address[] {
-  const all = Array.isArray(addresses) ? (addresses as readonly Address[]) : [addresses as Address];
-  for (const address of all) assertAddress(address);
-  return all;
+function checked(addresses: SingleAddress | readonly SingleAddress[]): readonly SingleAddress[] {
+  if (typeof addresses !== "object") {
+    assertSingleAddress(addresses, "address");
+    return [addresses];
+  }
+  severalMailboxes("addresses", addresses);
+  return addresses;
 }
 
 function shown(queue: string, stored: StoredMessage): WaitingMessage {

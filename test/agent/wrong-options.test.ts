@@ -518,7 +518,7 @@ test.each([
   ["to", () => agent.send([5] as never, "work")],
   ["to", () => context.send(null as never, "work")],
   ["to", () => agent.request(null as never, "work")],
-  ["to", () => network.mailboxes.declare(5 as never)],
+  ["address", () => network.mailboxes.declare(5 as never)],
   ["name", () => agent.publish(5 as never)],
   ["id", () => network.dead.purge("5" as never)],
   ["id", () => network.dead.replay([1.5])],

@@ -1,7 +1,7 @@
 /** `colloquy dead`: what was given up, until a person decides. */
 import { type Command, Option } from "commander";
 import { ColloquyError } from "../../errors.ts";
-import type { Address } from "../../message/address.ts";
+import type { SingleAddress } from "../../message/address.ts";
 import type { DeadLetter } from "../../network/dead-letters.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
@@ -28,7 +28,7 @@ export const addDead: AddCommand = (program, terminal, ended) => {
 };
 
 interface ListFlags extends FabricFlags {
-  readonly address?: Address;
+  readonly address?: SingleAddress;
   readonly limit?: number;
   readonly after?: number;
 }
@@ -140,7 +140,7 @@ function linesOf({ id, address: of, error, history, message, payload }: DeadLett
 
 interface ReplayFlags extends FabricFlags {
   readonly all?: true;
-  readonly address?: Address;
+  readonly address?: SingleAddress;
   readonly input?: string;
 }
 

@@ -1,7 +1,7 @@
 /** `colloquy queues`: the mailboxes, and what waits in them. */
 import { type Command, Option } from "commander";
 import { ColloquyError } from "../../errors.ts";
-import type { Address } from "../../message/address.ts";
+import type { SingleAddress } from "../../message/address.ts";
 import type { MailboxInfo } from "../../network/mailboxes.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type AddCommand, examplesText } from "../shell/command.ts";
@@ -85,7 +85,7 @@ async function depthsOf({ net, signal }: FabricVisit): Promise<readonly Depth[]>
     let delayed = 0;
     if (found.waiting > found.offered) {
       const range = { limit: lookedAtMax, signal };
-      for await (const { state } of net.mailboxes.browse(found.address as Address, range)) {
+      for await (const { state } of net.mailboxes.browse(found.address as SingleAddress, range)) {
         if (state === "scheduled") delayed++;
       }
     }
@@ -121,7 +121,7 @@ function addBrowse(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
         "colloquy queues browse type:mailer --limit 10 --after 4711 --json",
       ]),
     )
-    .action(async (of: Address, _: unknown, command: Command) => {
+    .action(async (of: SingleAddress, _: unknown, command: Command) => {
       const flags = command.optsWithGlobals<BrowseFlags>();
       ended(await visitFabric(flags, terminal, (visit) => browse(visit, of, flags, terminal)));
     });
@@ -129,7 +129,7 @@ function addBrowse(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
 
 async function browse(
   { net, signal }: FabricVisit,
-  of: Address,
+  of: SingleAddress,
   { limit, after, json }: BrowseFlags,
   terminal: Terminal,
 ): Promise<ExitCode> {
@@ -179,7 +179,7 @@ function addDeclare(queues: Command, terminal: Terminal, ended: (code: ExitCode)
     .description("Make mailboxes, so that others can send to them before anybody works them.")
     .argument("<mailbox...>", "agent:ID, type:TYPE or skill:CAPABILITY", each(mailbox))
     .addHelpText("after", examplesText(["colloquy queues declare type:mailer agent:archive"]))
-    .action(async (mailboxes: readonly Address[], _: unknown, command: Command) => {
+    .action(async (mailboxes: readonly SingleAddress[], _: unknown, command: Command) => {
       const flags = command.optsWithGlobals<FabricFlags>();
       ended(
         await visitFabric(flags, terminal, async ({ net, signal }) => {
@@ -212,7 +212,7 @@ function addRemove(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
         "colloquy queues remove --force agent:a",
       ]),
     )
-    .action(async (mailboxes: readonly Address[], _: unknown, command: Command) => {
+    .action(async (mailboxes: readonly SingleAddress[], _: unknown, command: Command) => {
       const flags = command.optsWithGlobals<RemoveFlags>();
       ended(
         await visitFabric(flags, terminal, async ({ net, signal }) => {
@@ -237,7 +237,7 @@ function addRemove(queues: Command, terminal: Terminal, ended: (code: ExitCode) 
 /** @returns how many wait there. @throws NOT_FOUND */
 async function assertDeclared(
   { mailboxes }: FabricVisit["net"],
-  name: Address,
+  name: SingleAddress,
   signal: AbortSignal,
 ): Promise<number> {
   const found = (await mailboxes.list({ signal })).find((it) => it.address === name);

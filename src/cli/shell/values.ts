@@ -1,7 +1,7 @@
 /** What options and arguments are made of: parsed where they enter, refused with what would be right. */
 import { InvalidArgumentError } from "commander";
 import type { HostPort } from "../../link/host-port.ts";
-import { type Address, isAddress } from "../../message/address.ts";
+import { isAddress, type SingleAddress } from "../../message/address.ts";
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -49,8 +49,8 @@ export function address(text: string): `agent:${string}` {
 }
 
 /** The address of one mailbox: agent:ID, type:TYPE or skill:CAPABILITY. */
-export function mailbox(text: string): Address {
-  if (isAddress(text) && !text.startsWith("all:")) return text as Address;
+export function mailbox(text: string): SingleAddress {
+  if (isAddress(text) && !text.startsWith("all:")) return text as SingleAddress;
   throw new InvalidArgumentError("A mailbox: agent:ID, type:TYPE or skill:CAPABILITY.");
 }
 

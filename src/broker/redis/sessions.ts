@@ -21,12 +21,13 @@ const beatsPerLease = 3;
 /** What scripts may call. */
 export const sessionsPart: string = `
 -- Nobody has shown itself since last, which is long for this lease: the server was away, its clock has
--- jumped, or others have longer leases. Nobody is blamed: all have left what they had then, and at least this lease.
+-- jumped, or others have longer leases. Nobody is blamed: all have left what they had then, and time to come back;
+-- less than lies between two signs of life, or the dead would live on where machines are always late.
 local function spare(sessions, last, lease)
   if time >= last and time - last <= lease / 2 then return end
   local all = call('ZRANGE', sessions, 0, -1, 'WITHSCORES')
   for i = 1, #all, 2 do
-    call('ZADD', sessions, text(math.max(tonumber(all[i + 1]) + time - last, time + lease)), all[i])
+    call('ZADD', sessions, text(math.max(tonumber(all[i + 1]) + time - last, time + lease / 4)), all[i])
   end
 end
 

@@ -1,5 +1,6 @@
 /** A real server of others' making, on a free port of the loopback, with a directory of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
@@ -104,7 +105,8 @@ export abstract class Server {
   /** Ends it, and removes what it kept. */
   async remove(): Promise<void> {
     await this.kill();
-    rmSync(this.directory, { recursive: true, force: true });
+    // A child of its own that rewrites a file may not have ended yet.
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
@@ -144,12 +146,27 @@ export async function started<Made extends Server>(make: () => Promise<Made>): P
   }
 }
 
+/**
+ * None that systems give to whoever asks for any: a server that is down for a moment finds it free again.
+ * Each of the processes that test side by side has some of its own; one of a cluster needs 10,000 more.
+ */
+const firstPort = 12_000;
+const portsPerWorker = 1_000;
+const workersMax = 10;
+let portsGiven = randomInt(portsPerWorker);
+
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  const worker = Number(process.env["VITEST_POOL_ID"] ?? 0) % workersMax;
+  for (;;) {
+    const port = firstPort + worker * portsPerWorker + (portsGiven++ % portsPerWorker);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }

@@ -15,6 +15,9 @@ import {
 } from "./messages.ts";
 import type { Trial } from "./trial.ts";
 
+/** Times are told by the broker's clock, which a client that tells them may know only nearly. */
+const clocksApartMs = 5_000;
+
 /** Puts messages to death, one after the other. @returns their queue. */
 async function bury(trial: Trial, contents: readonly string[], queue?: string): Promise<string> {
   const name = queue ?? (await trial.queue());
@@ -53,8 +56,9 @@ export const deadLetterCases: readonly ConformanceCase[] = [
     assert.equal(letter.error.message, "no use");
     assert.equal(letter.attempts.failures, 2, "as when it was offered last");
     const endMs = trial.clock.nowMs();
-    assert.ok(letter.firstFailureMs >= startMs && letter.lastFailureMs <= endMs);
+    assert.ok(letter.firstFailureMs > startMs - clocksApartMs);
     assert.ok(letter.lastFailureMs > letter.firstFailureMs);
+    assert.ok(letter.lastFailureMs < endMs + clocksApartMs);
     await trial.quiet();
     assert.equal(receiver.waiting, 0, "it is not offered again");
   }),
@@ -73,11 +77,13 @@ export const deadLetterCases: readonly ConformanceCase[] = [
     async (trial) => {
       const listener = await trial.connect();
       const found: Promise<DeadLetter[]>[] = [];
-      await listener.topics.subscribe(
-        deadLetterTopic,
-        () => void found.push(collect(listener.queues.deadLetters({}, trial.signal))),
-        trial.signal,
-      );
+      const look = () => {
+        const listing = collect(listener.queues.deadLetters({}, trial.signal));
+        // What is looked at last, the end of the case may interrupt.
+        listing.catch(() => {});
+        found.push(listing);
+      };
+      await listener.topics.subscribe(deadLetterTopic, look, trial.signal);
       await bury(trial, ["1"]);
       await trial.eventually("word of the first", () => found[0]);
       assert.deepEqual(texts(await (found[0] as Promise<DeadLetter[]>)), ["1"]);

@@ -17,11 +17,13 @@ import {
 } from "./messages.ts";
 import type { Trial } from "./trial.ts";
 
-/** The kinds of status that `broker` has had, as they come. */
+/** The kinds of status that `broker` has had, as they come; one for all attempts to connect again. */
 function statusesOf(broker: Broker, signal: AbortSignal) {
   const seen: BrokerStatus["kind"][] = [];
   const run = async (): Promise<void> => {
-    for await (const { kind } of broker.statuses(signal)) seen.push(kind);
+    for await (const { kind } of broker.statuses(signal)) {
+      if (kind !== "lost" || seen.at(-1) !== kind) seen.push(kind);
+    }
   };
   return { seen, ended: run() };
 }

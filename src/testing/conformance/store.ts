@@ -210,7 +210,8 @@ const expiryCases: readonly ConformanceCase[] = [
       const beforeMs = trial.clock.monotonicMs() - startMs;
       const value = await read(store, "soft");
       if (value !== undefined) return undefined;
-      assert.ok(beforeMs + 50 >= 400 || trial.clock.monotonicMs() - startMs >= 400, "too early");
+      // Clocks that count whole milliseconds may be one short.
+      assert.ok(beforeMs + 50 >= 400 || trial.clock.monotonicMs() - startMs >= 399, "too early");
       return true;
     });
     assert.equal(await read(store, "hard"), "x");

@@ -111,6 +111,15 @@ export class Trial {
     }
   }
 
+  /**
+   * Calls `attempt` with milliseconds that it has for what must happen before their end, and with more of
+   * them while it says that they were over first: a machine may be slow, or stand still for a while.
+   */
+  async inTime(fromMs: number, attempt: (ms: number) => Promise<boolean>): Promise<void> {
+    for (const ms of [fromMs, 4 * fromMs, 16 * fromMs]) if (await attempt(ms)) return;
+    assert.fail("each time it was too late");
+  }
+
   /** Long enough that what must not happen would most likely have. */
   quiet(): Promise<void> {
     return sleep(this.clock, quietMs);

@@ -36,8 +36,8 @@ for (const { what, begin, end, fix } of refusals) {
     const agent = await network.agent("worker");
     const handled: unknown[] = [];
     agent.handle("WORK", async (input) => {
-      handled.push(input);
       if (input === "while it refuses") await admin.sendCommand(begin);
+      handled.push(input);
       return input;
     });
     await agent.ready();

@@ -250,12 +250,13 @@ test("a full server can be connected to, and what has ended is cleared away ther
   onTestFinished(() => own.remove());
   const prefix = newPrefix();
   const broker = await open({ url: own.url, prefix });
-  await broker.store.put([{ key: "soft", value: text("1"), ttlMs: 500 }]);
+  const seen = await watch(broker, "");
   const admin = createClient({ url: own.url });
   admin.on("error", () => {});
   await admin.connect();
   onTestFinished(() => admin.destroy());
+  await broker.store.put([{ key: "soft", value: text("1"), ttlMs: 500 }]);
   await admin.configSet("maxmemory", "1");
-  const seen = await watch(await open({ url: own.url, prefix }), "");
+  await open({ url: own.url, prefix });
   await expect.poll(() => seen).toEqual(["+soft=1", "-soft"]);
 });

@@ -56,6 +56,7 @@ export class LateRelay {
   /** What was kept back arrives; resolves when the server has read it and closed. */
   async deliver(): Promise<void> {
     const all = [...this.#held].map(async ({ server, kept }) => {
+      if (server.closed) return;
       const closed = once(server, "close");
       for (const bytes of kept) server.write(bytes);
       server.end();

@@ -1,6 +1,12 @@
 /** What was sent over a connection that has broken, and arrives after it was sent again over the next. */
 import { expect, onTestFinished, test } from "vitest";
-import type { Broker, Delivery, MessageState, QueuedMessage } from "../../src/broker/broker.ts";
+import type {
+  Broker,
+  Delivery,
+  MessageState,
+  QueuedMessage,
+  ReceiveOptions,
+} from "../../src/broker/broker.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { FaultProxy } from "../../src/testing/index.ts";
 import { overEachServer } from "../support/servers/over-servers.ts";
@@ -98,19 +104,12 @@ overEachServer((server) => {
     const { relay, broker } = await openBehindRelay(await server());
     await broker.queues.declare(["q", "other"]);
     const received: Delivery[] = [];
-    const leaving = new AbortController();
-    onTestFinished(() => leaving.abort());
     const send = () =>
       broker.queues.enqueue("q", [{ ...message("once"), guarantee: "at-most-once" }]);
     await late(
       relay,
       async () => {
-        void (async () => {
-          const options = { credit: 10, consumer: "c" };
-          for await (const batch of broker.queues.receive("q", options, leaving.signal)) {
-            received.push(...batch);
-          }
-        })();
+        receiving(broker, {}, async (batch) => void received.push(...batch));
         await broker.queues.enqueue("other", [message("there")]);
       },
       send,
@@ -177,17 +176,11 @@ overEachServer((server) => {
     });
     await sender.queues.declare(["q"]);
     const received: string[] = [];
-    const leaving = new AbortController();
-    onTestFinished(() => leaving.abort());
-    void (async () => {
-      const options = { credit: 10, consumer: "c", onNotice: () => {} };
-      for await (const batch of broker.queues.receive("q", options, leaving.signal)) {
-        received.push(...batch.map(({ frame }) => text(frame)));
-        await broker.queues.settle(
-          batch.map((each) => ({ ...each, outcome: { kind: "done" } as const })),
-        );
-      }
-    })();
+    receiving(broker, { onNotice: () => {} }, async (batch) => {
+      const done = batch.map((each) => ({ ...each, outcome: { kind: "done" } as const }));
+      await broker.queues.settle(done);
+      received.push(...batch.map(({ frame }) => text(frame)));
+    });
     await sender.queues.enqueue("q", [message("first")]);
     await expect.poll(() => received, { timeout }).toEqual(["first"]);
     proxy.set("to-client", { blackHole: true });
@@ -201,6 +194,23 @@ overEachServer((server) => {
     await expect.poll(() => received, { timeout }).toEqual(["first", "next"]);
   });
 });
+
+/** From the queue "q", until the test is over. */
+function receiving(
+  { queues }: Broker,
+  more: Partial<ReceiveOptions>,
+  took: (batch: readonly Delivery[]) => Promise<void>,
+): void {
+  const leaving = new AbortController();
+  const ended = (async () => {
+    const options = { credit: 10, consumer: "c", ...more };
+    for await (const batch of queues.receive("q", options, leaving.signal)) await took(batch);
+  })();
+  onTestFinished(async () => {
+    leaving.abort();
+    await ended;
+  });
+}
 
 /** What a test needs of a server, without it. */
 function bound(server: Server): Pick<Server, "port" | "placeUrl"> {

@@ -48,11 +48,14 @@ overEachServer((server) => {
 function receive({ queues }: Broker): readonly Delivery[] {
   const received: Delivery[] = [];
   const leaving = new AbortController();
-  onTestFinished(() => leaving.abort());
-  void (async () => {
+  const ended = (async () => {
     const options = { credit: 10, consumer: "c" };
     for await (const batch of queues.receive("q", options, leaving.signal)) received.push(...batch);
   })();
+  onTestFinished(async () => {
+    leaving.abort();
+    await ended;
+  });
   return received;
 }
 

@@ -65,8 +65,10 @@ test("who comes back to what it holds has not vanished, however often", {
   const holder = await openRedisBroker({ ...away, url: `redis://127.0.0.1:${proxy.port}` });
   const other = await openRedisBroker({ ...away, url: server.url });
   const leaving = new AbortController();
+  let ended: Promise<void> | undefined;
   onTestFinished(async () => {
     leaving.abort();
+    await ended;
     await Promise.all([holder.close(), other.close()]);
     await proxy.close();
   });
@@ -80,7 +82,7 @@ test("who comes back to what it holds has not vanished, however often", {
       received.push(...batch);
     }
   };
-  void receive();
+  ended = receive();
   const offered = async () => (await other.queues.mailboxes())[0]?.offered;
   const within = { timeout: 20_000 };
   for (let absence = 1; absence <= 4; absence++) {

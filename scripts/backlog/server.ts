@@ -30,7 +30,7 @@ export class MeasuredServer {
   }
 
   static async start(name: ServerName, program: string): Promise<MeasuredServer> {
-    const server = new MeasuredServer(name, program, await freePort(0));
+    const server = new MeasuredServer(name, program, await freePort());
     await server.start();
     return server;
   }

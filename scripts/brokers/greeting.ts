@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { Server } from "./servers.ts";
@@ -29,9 +30,14 @@ export function answers({ question, answer }: Server["greeting"], port: number):
   });
 }
 
-/** `preferred`, or where somebody listens on it already, one that nobody listened on a moment ago. */
-export async function freePort(preferred: number): Promise<number> {
-  for (const port of [preferred, 0]) {
+/** Below those that systems hand out to whoever asks for any: nobody gets one while its server restarts. */
+const [portMin, portMax] = [23_000, 32_000];
+const attemptsMax = 100;
+
+/** `preferred`, or without it, or where somebody listens on it, one that nobody listened on a moment ago. */
+export async function freePort(preferred?: number): Promise<number> {
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const port = attempt === 0 && preferred !== undefined ? preferred : randomInt(portMin, portMax);
     const server = createServer();
     try {
       server.listen(port, "127.0.0.1");
@@ -39,10 +45,9 @@ export async function freePort(preferred: number): Promise<number> {
     } catch {
       continue;
     }
-    const address = server.address();
     server.close();
     await once(server, "close");
-    if (address !== null && typeof address === "object") return address.port;
+    return port;
   }
   throw new Error("no free port on 127.0.0.1");
 }

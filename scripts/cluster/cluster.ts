@@ -58,7 +58,7 @@ export class NatsCluster {
   static async start(program: string): Promise<NatsCluster> {
     const ports: number[] = [];
     while (ports.length < 2 * size) {
-      const port = await freePort(0);
+      const port = await freePort();
       if (!ports.includes(port)) ports.push(port);
     }
     const cluster = new NatsCluster(program, ports);

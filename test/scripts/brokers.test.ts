@@ -176,7 +176,7 @@ describe.each(serverNames)("compose.yaml, %s", (name) => {
     "its command and its health check are the server's",
     async () => {
       const { port, greeting } = servers[name];
-      const [own, health] = [await freePort(0), await freePort(0)];
+      const [own, health] = [await freePort(), await freePort()];
       const here = (argument: string): string =>
         argument
           .replace(`/etc/colloquy/${name}.conf`, settings[name])
@@ -215,19 +215,22 @@ test("a server that is there and still loads is asked again, not waited for", as
 
 test("a port that is taken is left to whoever has it", async () => {
   const other = createServer();
-  await new Promise<void>((resolve) => void other.listen(0, "127.0.0.1", resolve));
-  const { port } = other.address() as { port: number };
+  const port = await freePort();
+  await new Promise<void>((resolve) => void other.listen(port, "127.0.0.1", resolve));
   expect(await freePort(port)).not.toBe(port);
   await new Promise((resolve) => other.close(resolve));
   expect(await freePort(port)).toBe(port);
 });
 
+/** A second, as by default, is less than a machine may stand still, or a disk may take. */
+const patient = { timeout: 30_000 };
+
 const keep = {
   nats: (url: string) =>
     withNats(url, async (nats) => {
       const stream = { name: "KEPT", subjects: ["kept"], storage: "file" };
-      await nats.request("$JS.API.STREAM.CREATE.KEPT", JSON.stringify(stream));
-      await nats.request("kept", "1");
+      await nats.request("$JS.API.STREAM.CREATE.KEPT", JSON.stringify(stream), patient);
+      await nats.request("kept", "1", patient);
     }),
   redis: (url: string) => withRedis(url, (redis) => redis.set("kept", "1")),
 } as const;
@@ -235,7 +238,7 @@ const keep = {
 const kept = {
   nats: (url: string) =>
     withNats(url, async (nats) => {
-      const info = await nats.request("$JS.API.STREAM.INFO.KEPT");
+      const info = await nats.request("$JS.API.STREAM.INFO.KEPT", "", patient);
       return info.json<{ state: { messages: number } }>().state.messages === 1;
     }),
   redis: (url: string) => withRedis(url, async (redis) => (await redis.get("kept")) === "1"),
@@ -245,7 +248,7 @@ const settingsOf = {
   nats: (url: string) =>
     withNats(url, async (nats) => {
       // Without a name, from the account that work is done in.
-      const jetStream = await nats.request("$SYS.REQ.SERVER.PING.JSZ");
+      const jetStream = await nats.request("$SYS.REQ.SERVER.PING.JSZ", "", patient);
       const { config } = jetStream.json<{ data: { config: { sync_always: boolean } } }>().data;
       return { sync_always: config.sync_always, max_payload: nats.info?.max_payload };
     }),

@@ -13,9 +13,13 @@ export function missingServer(name: ServerName): boolean {
   return process.env["CI"] === undefined && findServer(name) === undefined;
 }
 
+/** Found once: looking asks every program for its version, while the clients of a server that restarts wait. */
+const programs = new Map<ServerName, string>();
+
 /** The program of a server to start. @throws Error where there is none. */
 export function serverProgram(name: ServerName): string {
-  const found = findServer(name);
-  if (found === undefined) throw new Error(`no ${name} server here: npm run brokers -- install`);
-  return found.path;
+  const path = programs.get(name) ?? findServer(name)?.path;
+  if (path === undefined) throw new Error(`no ${name} server here: npm run brokers -- install`);
+  programs.set(name, path);
+  return path;
 }

@@ -21,7 +21,8 @@ os.set_blocking(mine, False)
 while True:
     pid, status = os.waitpid(child, os.WNOHANG)
     try:
-        output += os.read(mine, 65536)
+        while part := os.read(mine, 65536):
+            output += part
     except BlockingIOError:
         pass
     if pid != 0:

@@ -19,8 +19,8 @@ export interface ShellOptions {
   readonly columns?: number;
   readonly signal?: AbortSignal;
   /** Told what was written to standard error so far. */
-  readonly onError?: (text: string) => void;
-  readonly onOutput?: (text: string) => void;
+  readonly onError?: (text: string) => unknown;
+  readonly onOutput?: (text: string) => unknown;
 }
 
 export async function shell(
@@ -50,7 +50,7 @@ export async function shell(
   return { exitCode, stdout, stderr };
 }
 
-function tellSoFar(stream: PassThrough, tell: ((text: string) => void) | undefined): void {
+function tellSoFar(stream: PassThrough, tell: ((text: string) => unknown) | undefined): void {
   let soFar = "";
   stream.on("data", (chunk: Buffer) => {
     soFar += chunk.toString();

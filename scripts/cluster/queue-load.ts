@@ -55,12 +55,11 @@ export class QueueLoad implements Load {
     await Promise.all(this.#senders);
     let unsettled = await this.#waiting();
     let seen = -1;
-    for (let changedMs = performance.now(); unsettled > 0; unsettled = await this.#waiting()) {
-      if (this.settling.count !== seen) {
-        seen = this.settling.count;
-        changedMs = performance.now();
-      }
-      if (performance.now() - changedMs > this.#options.silenceMs) break;
+    // Counted in looks: a process that stood still itself has seen nothing, and must not call it silence.
+    for (let looks = 0; unsettled > 0; unsettled = await this.#waiting()) {
+      looks = this.settling.count === seen ? looks + 1 : 0;
+      seen = this.settling.count;
+      if (looks * pauseMs > this.#options.silenceMs) break;
       await sleep(pauseMs);
     }
     this.#receivingEnds.abort();

@@ -19,6 +19,8 @@ export interface CampaignOptions {
   readonly kills: number;
   /** Messages between two kills, on average. */
   readonly messagesPerKill: number;
+  /** Messages in all, at least: where the kills came sooner, the rest is sent after them. Default: 0. */
+  readonly messagesMin?: number;
   /** One in so many events stops a process instead of killing it; 0 for none. */
   readonly pauseEvery: number;
   /** Longest pause, milliseconds. */
@@ -113,6 +115,7 @@ async function strike(
     options.progress?.(tally);
   }
   await longStops.rest();
+  await decided(fleet, options.messagesMin ?? 0);
   return tally;
 }
 

@@ -19,10 +19,14 @@ const longStops = extent({ ci: 6, here: 1 });
 test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
   timeout,
 }, async () => {
+  // Between two kills there are at least half as many as on average.
+  const acknowledgedMin = extent({ ci: 100_000, here: (kills * messagesPerKill) / 2 });
   const result = await campaign({
     seed: 20_261_126,
     kills,
     messagesPerKill,
+    // Of some sends nobody knows what became of them. How many more there are is up to the machine.
+    messagesMin: acknowledgedMin + 2_000,
     pauseEvery: 8,
     pauseMsMax: 1_500,
     // Some stand still for longer than a hub allows silence, which would take minutes as it is by default.
@@ -31,8 +35,6 @@ test("G1 G2 G3 G4: kills of owners, senders and workers among their messages", {
   });
   console.log(JSON.stringify(result));
   expect(broken(result.audit)).toEqual({});
-  // Between two kills there are at least half as many as on average.
-  const acknowledgedMin = extent({ ci: 100_000, here: (kills * messagesPerKill) / 2 });
   expect(result.acknowledged).toBeGreaterThan(acknowledgedMin);
   const { owner, sender, worker } = result.tally.longStops;
   expect(owner + sender + worker).toBe(longStops);

@@ -23,8 +23,6 @@ import { systemRandom } from "../../src/runtime/random.ts";
 import { runNode } from "../support/run-node.ts";
 import { changesOf } from "../support/status-changes.ts";
 
-/** On a machine that is busy with other things. */
-
 const clean: (() => Promise<unknown> | undefined)[] = [];
 
 afterEach(async () => {
@@ -252,7 +250,7 @@ async function fabric(limits: { silenceMsMax?: number } = {}) {
     const hubBroker = await openHubBroker({
       ...common,
       connect,
-      limits: { welcomeTimeoutMs: 2_000, backoffMaxMs: 50 },
+      limits: { welcomeTimeoutMs: 10_000, backoffMaxMs: 50 },
     });
     return join({ broker: hubBroker, drainOnSignals: false });
   };

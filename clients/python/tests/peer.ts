@@ -123,7 +123,8 @@ js.handle("read and leave", async ({ to, name, data }: Order) => {
   return outcomeOf(work());
 });
 js.handle("cancel", (id) => net.cancel(id as string));
-js.handle("activity", () => net.activity());
+// Also where the machine is busy just then.
+js.handle("activity", () => net.activity({ timeoutMs: 20_000 }));
 js.handle("send", async ({ to, name, data, options }: Order) => {
   const receipt = await js.send(to, name, data, options);
   return outcomeOf(receipt.settled());

@@ -149,7 +149,7 @@ class Requests(FabricTest):
 
     async def test_a_timeout_says_what_is_known(self) -> None:
         error = await self.refused(
-            "TIMEOUT", self.me.request("agent:js", "stall", "timed.out", timeout=0.5)
+            "TIMEOUT", self.me.request("agent:js", "stall", "timed.out", timeout=3)
         )
         self.assertEqual((error.details["outcome"], error.retryable), ("in-progress", False))
         error = await self.refused("TIMEOUT", self.me.request("agent:js", "quiet", deadline=0.05))
@@ -384,11 +384,11 @@ class Streams(FabricTest):
     async def test_a_slow_reader_is_no_silent_writer(self) -> None:
         read = []
         async for word in self.me.stream(
-            "agent:js", "story", ["a", "b", "c", "d"], window=2, timeout=1
+            "agent:js", "story", ["a", "b", "c", "d"], window=2, timeout=3
         ):
             read.append(word)
             if word == "a":
-                await asyncio.sleep(1.3)
+                await asyncio.sleep(3.3)
         self.assertEqual(read, ["a", "b", "c", "d"])
 
     async def test_a_failure_comes_behind_the_chunks_before_it(self) -> None:
@@ -522,7 +522,7 @@ class Commands(FabricTest):
         self.assertEqual(
             (outcome.state, outcome.error and outcome.error.code), ("cancelled", "CANCELLED")
         )
-        receipt = await self.me.send("type:python", "STALL", deadline=1)
+        receipt = await self.me.send("type:python", "STALL", deadline=3)
         self.assertEqual((await receipt.settled()).state, "cancelled")
         later = await self.me.send("type:python", "STALL", deliver_in=3_600)
         self.assertEqual(await later.rescind(), "rescinded")

@@ -32,6 +32,9 @@ async function openWithShortWindow(prefix: string) {
   return { broker, send, windowOver };
 }
 
+/** The client itself waits for a second. */
+const patient = { timeout: 10_000 };
+
 function message(id: string): QueuedMessage {
   return { frame: Uint8Array.of(1), lane: 2, guarantee: "exactly-once", id };
 }
@@ -71,7 +74,7 @@ test("ids, and what has become of messages, are kept for a day", async () => {
   onTestFinished(() => raw.close());
   for (const filter of ["kept.m.x.>", "kept.m.q.>"]) {
     const question = JSON.stringify({ last_by_subj: filter });
-    const answer = await raw.request("$JS.API.STREAM.MSG.GET.kept_state", question);
+    const answer = await raw.request("$JS.API.STREAM.MSG.GET.kept_state", question, patient);
     const { hdrs = "" } = answer.json<{ message: { hdrs?: string } }>().message;
     expect(Buffer.from(hdrs, "base64").toString()).toMatch(/^Nats-TTL: ?86400s\r$/m);
   }

@@ -9,6 +9,8 @@ import { NatsServer } from "../../support/servers/nats.ts";
 const test = anyTest.skipIf(missingServer("nats"));
 const prefix = "outbox";
 const timeout = 60_000;
+/** The client itself waits for a second. */
+const patient = { timeout: 10_000 };
 const message = { frame: Uint8Array.of(1), lane: 2, guarantee: "at-least-once" } as const;
 
 type Sent = Omit<QueuedMessage, "frame" | "lane" | "guarantee"> & Partial<QueuedMessage>;
@@ -43,6 +45,8 @@ async function open() {
       expect(await queues.settle([settlement])).toMatchObject([outcome]);
       ends.abort();
     }
+    // All that was stored for it has been seen.
+    await raw.flush();
   };
   /** Stores what was stored before once more, as a process leaves it that is killed once it has settled. */
   const leave = async ({ subject, data, headers: given }: Msg, messageId: string, id: string) => {
@@ -53,7 +57,7 @@ async function open() {
     as.set("Colloquy-Message-Id", messageId);
     as.set("Colloquy-Id", id);
     const place = subject.split(".").with(-2, "left").join(".");
-    const stored = await raw.request(place, data, { headers: as, timeout: 10_000 });
+    const stored = await raw.request(place, data, { ...patient, headers: as });
     expect(stored.json()).toMatchObject({ stream: expect.any(String) });
   };
   const waiting = async () => {
@@ -123,10 +127,11 @@ test("what was left is not overtaken by what is sent later with its key", { time
 test("what has no room is kept until there is", { timeout }, async () => {
   const { raw, settle, browsed, waiting } = await open();
   const limit = async (max_msgs: number) => {
-    const info = await raw.request(`$JS.API.STREAM.INFO.${prefix}_work`);
+    const info = await raw.request(`$JS.API.STREAM.INFO.${prefix}_work`, "", patient);
     const config = { ...info.json<{ readonly config: object }>().config, max_msgs };
     const name = `$JS.API.STREAM.UPDATE.${prefix}_work`;
-    expect((await raw.request(name, JSON.stringify(config))).json()).not.toHaveProperty("error");
+    const answer = await raw.request(name, JSON.stringify(config), patient);
+    expect(answer.json()).not.toHaveProperty("error");
   };
   // Less than the mailboxes are, so there is none, also once the job is gone.
   await settle({ id: "sent" }, () => limit(1));

@@ -1,27 +1,30 @@
 /** How messages are put into streams: alone while few wait, together when many do, each of them once. */
 import { connect, type MsgHdrs } from "@nats-io/transport-node";
-import { afterAll, test as anyTest, expect, onTestFinished } from "vitest";
+import { afterAll, test as anyTest, expect, onTestFinished, vi } from "vitest";
 import { NatsLink } from "../../../src/broker/nats/connection.ts";
 import { readPage, type StoredMessage } from "../../../src/broker/nats/jetstream.ts";
 import { type NatsBrokerOptions, natsSettings } from "../../../src/broker/nats/options.ts";
 import { Publisher } from "../../../src/broker/nats/queues/publisher.ts";
-import { systemClock } from "../../../src/runtime/clock.ts";
 import { systemRandom } from "../../../src/runtime/random.ts";
 import { FaultProxy } from "../../../src/testing/fault-proxy.ts";
 import { missingServer } from "../../support/brokers.ts";
 import { NatsServer } from "../../support/servers/nats.ts";
 import { losing } from "../support/losing-client.ts";
+import { standingClock } from "../support/standing-clock.ts";
 
 const isMissing = missingServer("nats");
 const test = anyTest.skipIf(isMissing);
 const server = isMissing ? undefined : await NatsServer.start();
 afterAll(() => server?.remove());
 let prefixes = 0;
+/** After which an answer that was lost is given up. */
+const requestTimeoutMs = 300;
 
 async function open(options: NatsBrokerOptions = {}) {
   const prefix = `publisher-${++prefixes}`;
   const settings = natsSettings({ servers: server?.url ?? "", prefix, ...options });
-  const link = await NatsLink.open(settings);
+  // Where it is short for the sake of what breaks, the time to connect may be too short now and then.
+  const link = await vi.waitFor(() => NatsLink.open(settings), { timeout: 30_000 });
   onTestFinished(() => link.close());
   const publisher = new Publisher(link);
   const messageOf = (id: string) => ({
@@ -69,12 +72,14 @@ test.each([
   const raw = await connect({ servers: server?.url ?? "" });
   onTestFinished(() => raw.close());
   let isLost = false;
+  const { clock, skip } = standingClock();
   const client = losing(raw, ({ payload, isOfBatch }) => {
     if (isLost || isOfBatch || new TextDecoder().decode(payload) !== "m5") return false;
     isLost = true;
+    skip(requestTimeoutMs);
     return true;
   });
-  const { link, publishInOrder } = await open({ client, requestTimeoutMs: 300 });
+  const { link, publishInOrder } = await open({ client, clock, requestTimeoutMs });
   // Known already: a batch with it is refused.
   if (count > 50) await publishInOrder("m50");
   const many = ids(count);
@@ -94,16 +99,15 @@ test("what may have been stored and is refused later is not said to be refused",
     raw.publish(subject, payload);
     return true;
   });
-  let aheadMs = 0;
-  const monotonicMs = () => systemClock.monotonicMs() + aheadMs;
-  const clock = { ...systemClock, monotonicMs };
-  const { link, publish } = await open({ client, clock, requestTimeoutMs: 300 });
+  const { clock, skip } = standingClock();
+  const { link, publish } = await open({ client, clock, requestTimeoutMs });
   const outcome = publish("m").catch(({ code }: { readonly code: string }) => code);
   await expect.poll(async () => (await stored(link)).length).toBe(1);
   // From now on nobody answers to the subject.
   await link.api(`STREAM.DELETE.${link.names.streams.work}`);
-  await expect.poll(() => tries, { timeout: 10_000 }).toBeGreaterThan(2);
-  aheadMs = 120_000;
+  skip(requestTimeoutMs);
+  await expect.poll(() => tries).toBeGreaterThan(2);
+  skip(120_000);
   expect(await outcome).toBe("INDETERMINATE");
 });
 
@@ -198,14 +202,16 @@ test.each([
   onTestFinished(() => raw.close());
   let sent = 0;
   let isLost = false;
+  const { clock, skip } = standingClock();
   const client = losing(raw, ({ subject, payload, headers }) => {
     if (subject.endsWith(".w.q.test")) sent++;
     if (isLost || headers?.get("Nats-Batch-Commit") !== "1") return false;
     isLost = true;
+    skip(requestTimeoutMs);
     if (isStored) raw.publish(subject, payload, { headers: headers as MsgHdrs });
     return true;
   });
-  const { link, publishInOrder } = await open({ client, requestTimeoutMs: 300 });
+  const { link, publishInOrder } = await open({ client, clock, requestTimeoutMs });
   const many = ids(500);
   const outcomes = many.map(publishInOrder);
   await outcomes[1];
@@ -223,21 +229,24 @@ test("one that was stored by itself says nothing of the batch in which it was lo
   onTestFinished(() => raw.close());
   const tries = new Map<string, number>();
   let isEndLost = false;
+  const { clock, skip } = standingClock();
   const client = losing(raw, ({ subject, payload, isOfBatch, headers }) => {
     if (!subject.endsWith(".w.q.test")) return false;
     if (isOfBatch) {
       if (isEndLost || headers?.get("Nats-Batch-Commit") !== "1") return false;
       isEndLost = true;
+      skip(requestTimeoutMs);
       return true;
     }
     const id = new TextDecoder().decode(payload);
     tries.set(id, (tries.get(id) ?? 0) + 1);
     // By itself the first is stored, and its answer is lost; the second is lost. The third tells.
-    const isFirstTry = tries.get(id) === 1;
-    if (id === "m0" && isFirstTry) raw.publish(subject, payload, { headers: headers as MsgHdrs });
-    return (id === "m0" || id === "m1") && isFirstTry;
+    if ((id !== "m0" && id !== "m1") || tries.get(id) !== 1) return false;
+    if (id === "m0") raw.publish(subject, payload, { headers: headers as MsgHdrs });
+    skip(requestTimeoutMs);
+    return true;
   });
-  const { link, publishInOrder } = await open({ client, requestTimeoutMs: 300 });
+  const { link, publishInOrder } = await open({ client, clock, requestTimeoutMs });
   const many = ids(30);
   await Promise.all(many.map(publishInOrder));
   expect((await stored(link)).map(text)).toEqual(many);
@@ -247,18 +256,18 @@ test("one that was stored by itself says nothing of the batch in which it was lo
 test("a message is tried as long as any other, however long it waited for one of its key", async () => {
   const raw = await connect({ servers: server?.url ?? "" });
   onTestFinished(() => raw.close());
-  let aheadMs = 0;
+  const { clock, skip } = standingClock();
   const tries = new Map<string, number>();
   const client = losing(raw, ({ subject, payload }) => {
     if (!subject.endsWith(".w.q.test")) return false;
     const id = new TextDecoder().decode(payload);
     tries.set(id, (tries.get(id) ?? 0) + 1);
+    if (id !== "m0" && tries.get(id) !== 1) return false;
     // No time is left for m0, and the first try of m1 is lost.
-    if (id === "m0") aheadMs = 120_000;
-    return id === "m0" || tries.get(id) === 1;
+    skip(id === "m0" ? 120_000 : requestTimeoutMs);
+    return true;
   });
-  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
-  const { publishInOrder } = await open({ client, clock, requestTimeoutMs: 300 });
+  const { publishInOrder } = await open({ client, clock, requestTimeoutMs });
   const [first, second] = await Promise.allSettled(ids(2).map(publishInOrder));
   expect(first).toMatchObject({ reason: { code: "INDETERMINATE" } });
   expect(second).toMatchObject({ status: "fulfilled" });

@@ -6,6 +6,7 @@ import { type NatsBrokerOptions, openNatsBroker } from "../../../src/broker/nats
 import { missingServer } from "../../support/brokers.ts";
 import { NatsServer } from "../../support/servers/nats.ts";
 import { losing, type Published } from "../support/losing-client.ts";
+import { standingClock } from "../support/standing-clock.ts";
 
 const isMissing = missingServer("nats");
 const test = anyTest.skipIf(isMissing);
@@ -62,9 +63,15 @@ test("the one before may be given up", async () => {
 test("the mailbox was looked for, and the answer to the one before was lost", async () => {
   const raw = await connect({ servers: server?.url ?? "" });
   onTestFinished(() => raw.close());
+  const requestTimeoutMs = 300;
+  const { clock, skip } = standingClock();
   let lost = 0;
-  const loses = ({ subject }: Published) => /DIRECT\.GET.*_work$/.test(subject) && ++lost === 1;
-  const queues = await open({ client: losing(raw, loses), requestTimeoutMs: 300 });
+  const loses = ({ subject }: Published) => {
+    if (!/DIRECT\.GET.*_work$/.test(subject) || ++lost > 1) return false;
+    skip(requestTimeoutMs);
+    return true;
+  };
+  const queues = await open({ client: losing(raw, loses), clock, requestTimeoutMs });
   await expectInOrder([
     queues.enqueue("jobs", [messageOf("a")]),
     queues.enqueue("jobs", [messageOf("b")]),

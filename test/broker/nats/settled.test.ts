@@ -8,6 +8,7 @@ import { systemRandom } from "../../../src/runtime/random.ts";
 import { missingServer } from "../../support/brokers.ts";
 import { NatsServer } from "../../support/servers/nats.ts";
 import { losing, type Published } from "../support/losing-client.ts";
+import { standingClock } from "../support/standing-clock.ts";
 
 const test = anyTest.skipIf(missingServer("nats"));
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -25,12 +26,18 @@ test("a settlement that is stored is settled, and its effects are made once, tho
   const client = await connect({ servers: server.url });
   onTestFinished(() => client.close());
   let isLosing = false;
-  const removing = ({ subject }: Published) =>
-    isLosing &&
-    (subject.startsWith("$JS.ACK.") || subject.startsWith("$JS.API.STREAM.MSG.DELETE."));
+  const requestTimeoutMs = 300;
+  const { clock, skip } = standingClock();
+  const loses = ({ subject }: Published) => {
+    const removes = ["$JS.ACK.", "$JS.API.STREAM.MSG.DELETE."];
+    if (!isLosing || !removes.some((begin) => subject.startsWith(begin))) return false;
+    skip(requestTimeoutMs);
+    return true;
+  };
   const broker = await openNatsBroker({
-    client: losing(client as unknown as NatsClient, removing),
-    requestTimeoutMs: 1_000,
+    client: losing(client as unknown as NatsClient, loses),
+    clock,
+    requestTimeoutMs,
     leaseMs: 1_000,
   });
   onTestFinished(() => broker.close());
@@ -84,7 +91,9 @@ test("a settlement that nobody answers is not refused: it may be repeated", asyn
   const admin = await connect({ servers: server.url });
   onTestFinished(() => admin.close());
   // As while there is no leader, nobody answers to its subjects.
-  const deleted = await admin.request("$JS.API.STREAM.DELETE.colloquy_state");
+  const deleted = await admin.request("$JS.API.STREAM.DELETE.colloquy_state", "", {
+    timeout: 10_000,
+  });
   expect(deleted.json()).toMatchObject({ success: true });
   const effects = [
     { kind: "put", key: "k", value: bytes("1") },

@@ -3,12 +3,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, test as anyTest, expect, onTestFinished } from "vitest";
 import type { Answer, Broker, Delivery, Notice } from "../../../src/broker/broker.ts";
-import { openNatsBroker } from "../../../src/broker/nats/index.ts";
+import { type NatsBrokerOptions, openNatsBroker } from "../../../src/broker/nats/index.ts";
 import { peerMs } from "../../../src/broker/nats/queues/hub.ts";
 import { SeededRandom } from "../../../src/runtime/random.ts";
 import { FaultProxy } from "../../../src/testing/fault-proxy.ts";
 import { missingServer } from "../../support/brokers.ts";
 import { NatsServer } from "../../support/servers/nats.ts";
+import { losing, type Published } from "../support/losing-client.ts";
 
 const isMissing = missingServer("nats");
 const test = anyTest.skipIf(isMissing);
@@ -18,6 +19,18 @@ afterAll(() => server?.remove());
 const queue = "work";
 const question = { kind: "waiting-input", number: 1, question: Uint8Array.of(7) } as const;
 const answer: Answer = { number: 1, data: Uint8Array.of(8) };
+
+interface BehindProxy {
+  readonly broker: Broker;
+  readonly proxy: FaultProxy;
+}
+
+async function openProxy() {
+  const target = { port: server?.port ?? 0 };
+  const proxy = await FaultProxy.open({ target, random: new SeededRandom(1) });
+  onTestFinished(() => proxy.close());
+  return { proxy, servers: `nats://127.0.0.1:${proxy.port}` };
+}
 
 /** Clients of one space, and all that passes the server. */
 class Space {
@@ -48,18 +61,31 @@ class Space {
     await expect.poll(() => this.heard.some((text) => text.includes(part))).toBe(true);
   }
 
-  async client(port: number = server?.port ?? 0): Promise<Broker> {
-    const servers = `nats://127.0.0.1:${port}`;
-    const broker = await openNatsBroker({ servers, prefix: this.#prefix, leaseMs: 3_000 });
+  async client(options: NatsBrokerOptions = { servers: server?.url ?? "" }): Promise<Broker> {
+    const broker = await openNatsBroker({ ...options, prefix: this.#prefix, leaseMs: 3_000 });
     onTestFinished(() => broker.close());
     return broker;
   }
 
-  async clientBehindProxy(): Promise<{ readonly broker: Broker; readonly proxy: FaultProxy }> {
-    const target = { port: server?.port ?? 0 };
-    const proxy = await FaultProxy.open({ target, random: new SeededRandom(1) });
-    onTestFinished(() => proxy.close());
-    return { proxy, broker: await this.client(proxy.port) };
+  async clientBehindProxy(): Promise<BehindProxy> {
+    const { proxy, servers } = await openProxy();
+    return { proxy, broker: await this.client({ servers }) };
+  }
+
+  /** One that hears nothing from the moment in which it first stores an answer. */
+  async clientThatIsCutOff(): Promise<BehindProxy> {
+    const { proxy, servers } = await openProxy();
+    const client = await connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    onTestFinished(() => client.close());
+    let isCutOff = false;
+    const cutsOff = ({ payload }: Published) => {
+      if (!isCutOff && Buffer.from(payload).includes('"answer"')) {
+        isCutOff = true;
+        proxy.set("to-client", { blackHole: true });
+      }
+      return false;
+    };
+    return { proxy, broker: await this.client({ client: losing(client, cutsOff) }) };
   }
 
   /** Goes on receiving. */
@@ -92,6 +118,7 @@ test("a question is not told again that was answered while receivers were asked 
   const { holder, delivery } = await space.asked();
   // Receives too, and answers nobody: so long they wait who ask all.
   const silent = await space.clientBehindProxy();
+  space.heard.length = 0;
   space.receive(silent.broker).catch(() => {});
   await space.hears('"began"');
   silent.proxy.set("to-client", { blackHole: true });
@@ -118,24 +145,21 @@ test("a question is not told again that was answered while receivers were asked 
 test("an answer is not called too late that may have been taken before the connection broke", async () => {
   const space = await Space.open("questions-lost");
   const { holder, delivery } = await space.asked();
-  const { broker, proxy } = await space.clientBehindProxy();
-  const { position } = delivery;
-  // So that it has not heard yet that its answer was stored when the connection breaks.
-  proxy.set("to-client", { delayMs: 2_000 });
-  const answering = broker.queues.answer(queue, position, answer);
+  const { broker, proxy } = await space.clientThatIsCutOff();
+  const answering = broker.queues.answer(queue, delivery.position, answer);
+  const unclear = expect(answering).rejects.toMatchObject({ code: "INDETERMINATE" });
   await space.hears('"answer"');
   const settlement = { ...delivery, outcome: { kind: "done" } } as const;
   expect(await holder.queues.settle([settlement])).toEqual([{ kind: "settled" }]);
   proxy.cut();
   proxy.set("to-client", {});
-  await expect(answering).rejects.toMatchObject({ code: "INDETERMINATE" });
+  await unclear;
 });
 
 test("an answer reaches its handler where who gave it dies as soon as it is stored", async () => {
   const space = await Space.open("questions-dead");
   const { delivery } = await space.asked();
-  const { broker, proxy } = await space.clientBehindProxy();
-  proxy.set("to-client", { delayMs: 500 });
+  const { broker, proxy } = await space.clientThatIsCutOff();
   broker.queues.answer(queue, delivery.position, answer).catch(() => {});
   await space.hears('"answer"');
   await proxy.close();

@@ -1,4 +1,5 @@
 /** What the store and the log do over a real server beyond the cases of conformance. */
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, test as anyTest, expect, onTestFinished } from "vitest";
 import type { StoreChange, StoreWrite } from "../../../src/broker/broker.ts";
 import {
@@ -6,6 +7,7 @@ import {
   type OpenNatsBroker,
   openNatsBroker,
 } from "../../../src/broker/nats/index.ts";
+import { type Clock, systemClock } from "../../../src/runtime/clock.ts";
 import { systemRandom } from "../../../src/runtime/random.ts";
 import { FaultProxy } from "../../../src/testing/fault-proxy.ts";
 import { missingServer } from "../../support/brokers.ts";
@@ -85,7 +87,10 @@ test("one put may have volatile entries beside others", async () => {
 
 test("bound entries end with the broker object that wrote them, unless others wrote them since", async () => {
   const broker = await open();
-  const leaving = await open({ prefix: `store-${prefixes}` });
+  // However long the server takes, it waits for it when it leaves.
+  const setTimer: Clock["setTimer"] = (delayMs, run) => systemClock.setTimer(10 * delayMs, run);
+  const clock = { ...systemClock, setTimer };
+  const leaving = await open({ prefix: `store-${prefixes}`, clock });
   const bound = { volatile: true, bound: true, ttlMs: 3_600_000 };
   await put(
     leaving,
@@ -111,6 +116,8 @@ test("a watcher is told of an entry that was over before it came", async () => {
   await broker.store?.watch("", (changes) => void seen.push(...changes.map(note)), signal);
   await put(broker, { key: "brief", value: bytes("x"), ttlMs: 0.001 });
   await expect.poll(() => seen).toEqual(["put brief", "delete brief"]);
+  // Who begins to watch knows the time of the server as well as an answer is quick.
+  await pause(500);
   const late: string[] = [];
   await broker.store?.watch("", (changes) => void late.push(...changes.map(note)), signal);
   await put(broker, { key: "end", value: bytes("x") });
@@ -172,7 +179,7 @@ test("what is written over a connection that breaks again and again is written o
   let isOver = false;
   const cutting = (async () => {
     for (; !isOver; ) {
-      await new Promise((resolve) => setTimeout(resolve, 40 * Math.random()));
+      await pause(40 * Math.random());
       proxy.cut("reset");
       await expect.poll(() => broker.store?.get(["probe"])).toBeDefined();
     }

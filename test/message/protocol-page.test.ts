@@ -281,7 +281,7 @@ test.each([
   `${seconds(startWaitMs)} until the first sign`,
   `then \`timeoutMs\` (${seconds(timeoutMsDefault)})`,
   `verdict, or ${verdictWaitMs / 1_000} s ──▶ TIMEOUT`,
-  `For ${seconds(numberIn(`${requests}/remote-calls.ts`, "regroupMs"))} after a reconnect UNHEARD is not believed, and asked again every ${numberIn(`${requests}/remote-calls.ts`, "retryMs")} ms`,
+  `For ${seconds(numberIn(`${requests}/regrouping.ts`, "regroupMs"))} after a reconnect UNHEARD is not believed, and asked again every ${numberIn(`${requests}/regrouping.ts`, "retryMs")} ms`,
   `not answered ${numberIn(`${requests}/incoming.ts`, "acknowledgeMs") / 1_000} second after it came`,
   `for ${seconds(numberIn(`${requests}/reply-ring.ts`, "keptMs"))}, and answers`,
   `plus its window (${windowDefault})`,

@@ -21,7 +21,7 @@ _VERDICT_SECONDS = 1.0
 #: For so long what is asked once is asked again after a reconnect.
 _INSIST_SECONDS = 30.0
 #: After a reconnect the others need time to come back, too.
-_REGROUP_SECONDS = 2.0
+_REGROUP_SECONDS = 4.0
 _RETRY_SECONDS = 0.05
 
 

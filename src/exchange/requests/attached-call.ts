@@ -7,16 +7,18 @@ export class AttachedCall extends RemoteWait {
   readonly id: string;
   override readonly operation: Operation;
   readonly #attach: WaitInput;
+  readonly #table: WaitTable;
 
   constructor(attach: WaitInput, operation: Operation, table: WaitTable, settle: Settle) {
     super(attach, table, settle);
     this.#attach = attach;
+    this.#table = table;
     this.operation = operation;
     this.id = attach.site.newId();
   }
 
   override send(): void {
-    this.inquire(() => this.lose());
+    this.#table.inquire(this);
   }
 
   override inquire(onUnheard: () => void): void {

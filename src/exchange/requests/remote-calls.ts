@@ -9,14 +9,12 @@ import type { InstanceListener } from "../../routing/registry.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { HashTable } from "../../runtime/hash-table.ts";
 import type { Site } from "../site.ts";
+import { Regrouping } from "./regrouping.ts";
 import type { Alternatives, CallTable, RemoteCall } from "./remote-call.ts";
 import type { RemoteWait } from "./remote-wait.ts";
 import { Resumptions } from "./resumptions.ts";
 import { Verdicts } from "./verdicts.ts";
 
-/** How long after a reconnect the other processes get to reconnect too. */
-const regroupMs = 2_000;
-const retryMs = 50;
 /** How long a process where nobody listened is passed over. */
 const suspicionMs = 1_500;
 
@@ -29,12 +27,13 @@ export class RemoteCalls implements CallTable, InstanceListener {
   readonly #resumptions: Resumptions;
   readonly #tried = new Map<RemoteWait, Set<Candidate>>();
   readonly #suspects = new Set<string>();
-  #regroupUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #regrouping: Regrouping;
 
   constructor(site: Site) {
     this.#site = site;
     this.#clock = site.clock;
-    this.verdicts = new Verdicts(site);
+    this.#regrouping = new Regrouping(site.clock);
+    this.verdicts = new Verdicts(site, this.#regrouping);
     this.#resumptions = new Resumptions(site);
   }
 
@@ -73,7 +72,7 @@ export class RemoteCalls implements CallTable, InstanceListener {
 
   /** The broker can be reached again: what was on its way may be lost. */
   reattach(): void {
-    this.#regroupUntilMs = this.#clock.monotonicMs() + regroupMs;
+    this.#regrouping.begin();
     this.inquireOfAll();
     this.verdicts.reattach();
   }
@@ -117,11 +116,14 @@ export class RemoteCalls implements CallTable, InstanceListener {
     const { target } = call;
     const next = this.#next(call);
     if (next !== undefined) return call.redirect(next);
-    if (noRoom || !this.#regrouping) return call.refuse(noRoom);
+    if (noRoom) return call.refuse(true);
     this.#tried.delete(call);
-    this.#clock.setTimer(retryMs, () => {
-      if (!call.final && call.target === target) call.send();
-    });
+    this.#regrouping.unheard(
+      () => {
+        if (!call.final && call.target === target) call.send();
+      },
+      () => call.refuse(false),
+    );
   }
 
   /** The stream goes on elsewhere, as soon as there is somebody. */
@@ -138,20 +140,18 @@ export class RemoteCalls implements CallTable, InstanceListener {
     const { instance } = wait.operation;
     wait.inquire(() => {
       if (wait.final || wait.operation.instance !== instance) return;
-      if (!this.#regrouping) return wait.lose();
-      this.#clock.setTimer(retryMs, () => {
-        if (!wait.final) this.inquire(wait);
-      });
+      this.#regrouping.unheard(
+        () => {
+          if (!wait.final) this.inquire(wait);
+        },
+        () => wait.lose(),
+      );
     });
   }
 
   close(error: ColloquyError): void {
     for (const wait of this.#waits.values()) wait.fail(error);
     this.verdicts.close();
-  }
-
-  get #regrouping(): boolean {
-    return this.#clock.monotonicMs() < this.#regroupUntilMs;
   }
 
   #inquireOf(instance: string): void {

@@ -10,6 +10,7 @@ import { decodePayload } from "../../message/payload.ts";
 import { type Site, Timed } from "../site.ts";
 import { sendControl } from "./control.ts";
 import type { Operation } from "./operation.ts";
+import type { Regrouping } from "./regrouping.ts";
 import type { CancelOutcome } from "./stream.ts";
 
 export interface Question {
@@ -46,15 +47,20 @@ export function cancelOutcome(outcome: TimeoutOutcome | undefined): CancelOutcom
 
 export class Verdicts {
   readonly #site: Site;
+  readonly #regrouping: Regrouping;
   readonly #open = new Set<Asked>();
 
-  constructor(site: Site) {
+  constructor(site: Site, regrouping: Regrouping) {
     this.#site = site;
+    this.#regrouping = regrouping;
   }
 
   /** Calls `tell` once. */
   ask(question: Question, tell: TellVerdict): void {
-    const asked = new Asked(this.#site, question, tell, (over) => this.#open.delete(over));
+    const asked: Asked = new Asked(this.#site, question, tell, {
+      unheard: () => this.#unheard(asked),
+      over: () => this.#open.delete(asked),
+    });
     this.#open.add(asked);
     asked.begin();
   }
@@ -77,20 +83,37 @@ export class Verdicts {
   close(): void {
     for (const asked of this.#open) asked.answer(undefined);
   }
+
+  #unheard(asked: Asked): void {
+    if (!this.#open.has(asked)) return;
+    this.#regrouping.unheard(
+      () => {
+        if (this.#open.has(asked)) asked.send();
+      },
+      () => asked.answer(undefined),
+    );
+  }
+}
+
+/** What a question needs of the table it is in. */
+interface AskedTable {
+  /** Nobody listened where it was sent. */
+  readonly unheard: () => void;
+  readonly over: () => void;
 }
 
 class Asked extends Timed {
   readonly question: Question;
   readonly #site: Site;
-  readonly #over: (asked: Asked) => void;
+  readonly #table: AskedTable;
   #tell: TellVerdict | undefined;
 
-  constructor(site: Site, question: Question, tell: TellVerdict, over: (asked: Asked) => void) {
+  constructor(site: Site, question: Question, tell: TellVerdict, table: AskedTable) {
     super();
     this.#site = site;
     this.question = question;
     this.#tell = tell;
-    this.#over = over;
+    this.#table = table;
   }
 
   begin(): void {
@@ -112,13 +135,13 @@ class Asked extends Timed {
         ...(sentAtMs === undefined ? {} : { sentAgoMs: clock.monotonicMs() - sentAtMs }),
         ...(reader === undefined ? {} : { reader }),
       },
-      onUnheard: () => this.answer(undefined),
+      onUnheard: () => this.#table.unheard(),
     });
   }
 
   answer(outcome: TimeoutOutcome | undefined): void {
     this.#site.timeouts.remove(this);
-    this.#over(this);
+    this.#table.over();
     this.#conclude(outcome);
   }
 

@@ -182,6 +182,56 @@ test("a hub that is replaced loses neither requests nor chunks, in whatever stat
   expect(starts).toBe(1);
 });
 
+describe("a handler's process that finds the new hub three seconds after the others", () => {
+  /** Asked something that it is at work on, and not there yet. */
+  async function late() {
+    const { agent } = await member("worker");
+    const go = Promise.withResolvers<string>();
+    agent.handle("work", (_input, { signal }) => {
+      signal.addEventListener("abort", () => go.reject(signal.reason));
+      return go.promise;
+    });
+    const call = asker.call("agent:worker", "work");
+    await fabric.clock.advance(2_000);
+    await fabric.killHub();
+    fabric.network.block("worker", "hub");
+    fabric.network.block("hub", "worker");
+    await fabric.openHub();
+    await fabric.clock.advance(500);
+    expect(asking.status.kind).toBe("ready");
+    const comesBack = async () => {
+      await fabric.clock.advance(2_500);
+      fabric.network.heal();
+    };
+    return { call, go, comesBack };
+  }
+
+  test("is waited for by who has asked it, and by who attaches", async () => {
+    const { call, go, comesBack } = await late();
+    const waits = Promise.all([call.result, asking.attach(call.id).result]);
+    await comesBack();
+    go.resolve("well");
+    expect(await fabric.until(waits)).toEqual(["well", "well"]);
+  });
+
+  test("is told what was cancelled, and says what came of it", async () => {
+    const { call, comesBack } = await late();
+    const ended = expect(call.result).rejects.toMatchObject({ code: "CANCELLED" });
+    const cancelling = asking.cancel(call.id);
+    await comesBack();
+    expect(await fabric.until(cancelling)).toBe("accepted");
+    await fabric.until(ended);
+  });
+
+  test("is not waited for much longer than that", async () => {
+    const { call } = await late();
+    const { error, afterMs } = await failure(call.result);
+    expect(error).toMatchObject({ code: "AGENT_UNREACHABLE", details: { outcome: "unknown" } });
+    expect(afterMs).toBeLessThan(4_000);
+    fabric.network.heal();
+  });
+});
+
 describe("a stream whose handler can go on", () => {
   const last = 60;
   const everything = Array.from({ length: last }, (_, index) => index + 1);

@@ -250,13 +250,18 @@ describe.each([
     await fabric.until(narrow.ready());
     const first = a.request("agent:narrow", "work", "first");
     await fabric.clock.advance(10);
-    const late = a.request("agent:narrow", "work", "late", { deadlineMs: 990 });
-    a.handle("stage", (_input, context) => context.send("agent:narrow", "work", "staged"));
-    await fabric.until(a.request("agent:a", "stage", undefined, { deadlineMs: 900 }));
-    await expect(fabric.until(late)).rejects.toMatchObject({
+    // What is staged must be stored in time, whatever a server takes for it.
+    const deadlineMs = fabric.isVirtual ? 900 : 4_000;
+    // And one that takes longer than a quarter of a second leaves unknown what is asked then.
+    const outcome = fabric.isVirtual ? "not-started" : expect.stringMatching(/not-started|unknown/);
+    const late = a.request("agent:narrow", "work", "late", { deadlineMs });
+    const refused = expect(late).rejects.toMatchObject({
       code: "TIMEOUT",
-      details: { outcome: "not-started", deadline: true },
+      details: { outcome, deadline: true },
     });
+    a.handle("stage", (_input, context) => context.send("agent:narrow", "work", "staged"));
+    await fabric.until(a.request("agent:a", "stage", undefined, { deadlineMs }));
+    await fabric.until(refused);
     // What was staged has less time than its deadline says, but may have been sent later.
     await fabric.clock.advance(1_000);
     release();

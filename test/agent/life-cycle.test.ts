@@ -215,9 +215,9 @@ test("G6: a command offered in time that waits inside the agent expires there, a
   const asker = await fabric.until(sending.agent("asker"));
   const request = asker.request("agent:worker", "WORK", 1);
   await fabric.eventually(() => expect(started).toEqual([1]));
-  const receipt = await fabric.until(sender.send("agent:worker", "WORK", 2, { ttlMs: 2_000 }));
+  const receipt = await fabric.until(sender.send("agent:worker", "WORK", 2, { ttlMs: 5_000 }));
   await becomes(receipt, "offered");
-  await fabric.clock.advance(2_500);
+  await fabric.clock.advance(5_500);
   go.resolve();
   await fabric.until(request);
   const outcome = await fabric.until(receipt.settled());
@@ -235,7 +235,7 @@ test("a command whose deadline passes while its handler runs is cancelled", asyn
   });
   await fabric.until(worker.ready());
   const receipt = await fabric.until(
-    sender.send("agent:worker", "WORK", undefined, { deadlineMs: 2_000 }),
+    sender.send("agent:worker", "WORK", undefined, { deadlineMs: 5_000 }),
   );
   expect(await fabric.until(receipt.settled())).toMatchObject({
     state: "cancelled",

@@ -103,9 +103,11 @@ const cases = {
       expect(failure).toMatchObject({ code: "TIMEOUT", details: { outcome: "in-progress" } });
       const { id } = (failure as ColloquyError).details as { readonly id: string };
       await fabric.killCentre(owner);
+      // However long either of them is away.
+      const patient = { retry: { attemptsMax: 50, baseMs: 50, capMs: 500 }, idempotent: true };
+      await me.request("agent:worker", "pid", undefined, patient);
       const again = network.attach(id);
       again.result.catch(() => {});
-      await me.request("agent:worker", "pid");
       expect(await network.cancel(id)).toBe("accepted");
       await expect(again.result).rejects.toMatchObject({ code: "CANCELLED" });
       await fabric.heard("worker cleaned up");

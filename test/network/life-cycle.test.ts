@@ -4,7 +4,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Agent, Network, Receipt } from "colloquy";
 import { expect } from "vitest";
 import { extent } from "../support/extent.ts";
-import { kill, leaseMs, overAllPlaces, type ProcessFabric } from "../support/process-fabric.ts";
+import {
+  kill,
+  overAllPlaces,
+  type ProcessFabric,
+  withLongLease,
+} from "../support/process-fabric.ts";
 
 async function enter(fabric: ProcessFabric): Promise<[me: Agent, Network]> {
   const network = await fabric.join();
@@ -55,7 +60,7 @@ const cases = {
     },
 
   "a handler runs through two deaths of the server, or two takeovers of a directory, and is started once":
-    async (fabric: ProcessFabric) => {
+    withLongLease(async (fabric) => {
       const owner = await fabric.start("owner");
       const worker = await fabric.start("worker");
       const heirs = [await fabric.start("heir"), await fabric.start("last")];
@@ -74,22 +79,22 @@ const cases = {
       expect(await receipt.settled()).toMatchObject({ state: "done" });
       expect(fabric.told).toEqual(["started"]);
       expect(await logged(network, "ended")).toEqual(["worker"]);
-    },
+    }),
 
-  "a handler whose process is stopped for a while keeps its message": async (
-    fabric: ProcessFabric,
-  ) => {
-    await fabric.start("owner");
-    const worker = await fabric.start("worker");
-    const [me] = await enter(fabric);
-    const receipt = await me.send("agent:worker", "LONG", 500);
-    await fabric.heard("started");
-    worker.kill("SIGSTOP");
-    await pause(fabric.hasServer ? leaseMs / 4 : 3_000);
-    worker.kill("SIGCONT");
-    expect(await receipt.settled()).toMatchObject({ state: "done" });
-    expect(fabric.told).toEqual(["started"]);
-  },
+  "a handler whose process is stopped for a while keeps its message": withLongLease(
+    async (fabric) => {
+      await fabric.start("owner");
+      const worker = await fabric.start("worker");
+      const [me] = await enter(fabric);
+      const receipt = await me.send("agent:worker", "LONG", 500);
+      await fabric.heard("started");
+      worker.kill("SIGSTOP");
+      await pause(3_000);
+      worker.kill("SIGCONT");
+      expect(await receipt.settled()).toMatchObject({ state: "done" });
+      expect(fabric.told).toEqual(["started"]);
+    },
+  ),
 
   "a message that kills its handler's process each time is dead after three deaths": async (
     fabric: ProcessFabric,
@@ -112,22 +117,22 @@ const cases = {
     expect(letter?.attempts.crashes).toBe(3);
   },
 
-  "a command is cancelled across processes, and its handler's signal aborts": async (
-    fabric: ProcessFabric,
-  ) => {
-    await fabric.start("owner");
-    await fabric.start("clerk");
-    const [me, network] = await enter(fabric);
-    const receipt = await me.send("agent:clerk", "APPROVE", 1);
-    await question(receipt, 1);
-    expect(await receipt.cancel({ reason: "no need" })).toBe("accepted");
-    expect(await receipt.settled()).toMatchObject({
-      state: "cancelled",
-      error: { code: "CANCELLED", message: "no need" },
-    });
-    expect(await logged(network, "approved")).toEqual([]);
-    expect(await receipt.answer("late")).toBe("too-late");
-  },
+  "a command is cancelled across processes, and its handler's signal aborts": withLongLease(
+    async (fabric) => {
+      await fabric.start("owner");
+      await fabric.start("clerk");
+      const [me, network] = await enter(fabric);
+      const receipt = await me.send("agent:clerk", "APPROVE", 1);
+      await question(receipt, 1);
+      expect(await receipt.cancel({ reason: "no need" })).toBe("accepted");
+      expect(await receipt.settled()).toMatchObject({
+        state: "cancelled",
+        error: { code: "CANCELLED", message: "no need" },
+      });
+      expect(await logged(network, "approved")).toEqual([]);
+      expect(await receipt.answer("late")).toBe("too-late");
+    },
+  ),
 };
 
 overAllPlaces(cases, {

@@ -55,7 +55,7 @@ test("waitFor resolves when enough agents are there, and can be cancelled", asyn
 });
 
 test("a load that grows makes the others choose somebody else", async () => {
-  const { network, networks, until, clock, acquainted } = await open(3);
+  const { network, networks, until, eventually, acquainted } = await open(3);
   const busy = await until((networks[1] as Network).agent("busy", { type: "w", capacity: 1 }));
   const free = await until((networks[2] as Network).agent("free", { type: "w", capacity: 1 }));
   for (const agent of [busy, free]) agent.handle("who", () => agent.id);
@@ -63,7 +63,7 @@ test("a load that grows makes the others choose somebody else", async () => {
   const inside = await until((networks[1] as Network).agent("inside"));
   inside.request("agent:busy", "block").catch(() => {});
   await acquainted();
-  await clock.advance(3_000);
+  await eventually(() => expect(network.find({ id: "busy" })).toMatchObject([{ load: 1 }]));
   const asker = await until(network.agent("asker"));
   const answers = await until(
     Promise.all([1, 2].map(() => asker.request("type:w", "who").catch((error) => error.code))),

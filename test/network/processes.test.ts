@@ -2,7 +2,12 @@ import { once } from "node:events";
 import { type Agent, isColloquyError, type Network } from "colloquy";
 import { expect } from "vitest";
 import { extent } from "../support/extent.ts";
-import { kill, overAllPlaces, type ProcessFabric } from "../support/process-fabric.ts";
+import {
+  kill,
+  overAllPlaces,
+  type ProcessFabric,
+  withLongLease,
+} from "../support/process-fabric.ts";
 
 async function enter(fabric: ProcessFabric): Promise<[me: Agent, Network]> {
   const network = await fabric.join();
@@ -104,7 +109,7 @@ const cases = {
     expect(attempts).toEqual([2]);
   },
 
-  "SIGTERM lets a command under way end before the process does": async (fabric: ProcessFabric) => {
+  "SIGTERM lets a command under way end before the process does": withLongLease(async (fabric) => {
     await fabric.start("owner");
     const leaving = await fabric.start("leaving");
     const [me] = await enter(fabric);
@@ -114,7 +119,7 @@ const cases = {
     leaving.kill("SIGTERM");
     expect(await receipt.settled()).toMatchObject({ state: "done" });
     expect(await exited).toEqual([null, "SIGTERM"]);
-  },
+  }),
 
   "agents of two and of three processes that wait for one another are told so, not timed out":
     async (fabric: ProcessFabric) => {

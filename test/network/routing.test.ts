@@ -66,7 +66,7 @@ test("the fastest is asked once its time, and that of the others, is known", asy
   for (const agent of [slow, agents["quick"] as Agent]) {
     agent.handle("work", async () => {
       if (agent === slow) {
-        await new Promise<void>((resolve) => fabric.clock.setTimer(1_000, resolve));
+        await new Promise<void>((resolve) => fabric.clock.setTimer(4_000, resolve));
       }
       return agent.id;
     });

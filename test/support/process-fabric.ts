@@ -22,6 +22,8 @@ interface Place {
 
 /** How long a server keeps for a process that shows no sign of life what that holds. */
 export const leaseMs = 2_000;
+/** The same for cases in which no process is gone, however long a busy machine lets it stand still. */
+const longLeaseMs = 30_000;
 
 export class ProcessFabric {
   readonly url: string;
@@ -89,11 +91,6 @@ export class ProcessFabric {
     return network;
   }
 
-  /** Whether a server is between them, which knows of a process that is gone when its lease ends. */
-  get hasServer(): boolean {
-    return this.#place.restart !== undefined;
-  }
-
   /**
    * What all meet at is killed: the server, which starts again, or the owner of the directory.
    *
@@ -106,7 +103,8 @@ export class ProcessFabric {
   }
 
   async close(): Promise<void> {
-    for (const child of this.#processes) child.kill("SIGKILL");
+    // Until it is gone it may write into the directory that is removed below.
+    await Promise.all(this.#processes.map(kill));
     await Promise.all(this.#networks.map((network) => network.close()));
     await this.#place.remove();
   }
@@ -114,12 +112,24 @@ export class ProcessFabric {
 
 /** Resolves when it is gone. */
 export async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
   child.kill("SIGKILL");
   await exited;
 }
 
-export type ProcessCases = Readonly<Record<string, (fabric: ProcessFabric) => Promise<void>>>;
+export interface ProcessCase {
+  (fabric: ProcessFabric): Promise<void>;
+  /** Default: `leaseMs`. */
+  readonly leaseMs?: number;
+}
+
+export type ProcessCases = Readonly<Record<string, ProcessCase>>;
+
+/** A case that waits for no lease to end, and in which none may. */
+export function withLongLease(run: (fabric: ProcessFabric) => Promise<void>): ProcessCase {
+  return Object.assign((fabric: ProcessFabric) => run(fabric), { leaseMs: longLeaseMs });
+}
 
 interface Options {
   /** See `ProcessFabric`. */
@@ -136,12 +146,12 @@ export function overAllPlaces(
   cases: ProcessCases,
   { program, every, everyOfDirectory = 1, timeoutMs = 60_000 }: Options,
 ): void {
-  const declare = (index: number, open: () => Promise<Place>) => {
+  const declare = (index: number, open: (leaseMs: number) => Promise<Place>) => {
     const step = index === 0 ? everyOfDirectory : every;
     for (const [at, [name, run]] of Object.entries(cases).entries()) {
       if (step === 0 || (at + index) % step !== 0) continue;
       test(name, { timeout: timeoutMs }, async () => {
-        const fabric = new ProcessFabric(await open(), program);
+        const fabric = new ProcessFabric(await open(run.leaseMs ?? leaseMs), program);
         try {
           await run(fabric);
         } finally {
@@ -155,10 +165,10 @@ export function overAllPlaces(
   let index = 0;
   overEachServer((server) => {
     let places = 0;
-    declare(++index, async () => {
+    declare(++index, async (lease) => {
       const shared = await server();
       return {
-        url: shared.placeUrl(`place-${++places}`, leaseMs),
+        url: shared.placeUrl(`place-${++places}`, lease),
         restart: async () => {
           await shared.kill();
           await shared.start();

@@ -25,6 +25,7 @@ async function open() {
   worker.handle("slow", () => go.promise);
   worker.handle("WORK", () => "well");
   await fabric.until(worker.ready());
+  await fabric.acquainted();
   const call = agent.call("agent:worker", "slow");
   call.result.catch(() => {});
   const receipt = await fabric.until(agent.send("agent:worker", "WORK"));

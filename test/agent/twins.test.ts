@@ -22,6 +22,7 @@ async function open() {
   });
   await fabric.until(elder.ready());
   const sender = await fabric.until(third.agent("sender"));
+  await fabric.acquainted();
   /** Resolves when every process takes the agent for alive in that one. */
   const settledOn = ({ instance }: Network) =>
     fabric.eventually(() => {

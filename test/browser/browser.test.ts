@@ -10,6 +10,7 @@ import { Hub } from "../../src/hub/hub.ts";
 import type { Link, Listener } from "../../src/link/link.ts";
 import { listenWebSocket } from "../../src/link/websocket-listener.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
+import { freePort } from "../support/servers/server.ts";
 import { type Bundle, bundleFor } from "./bundle.ts";
 import { chromiumPath, howToInstall, startChromium } from "./chromium.ts";
 
@@ -64,7 +65,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
   store = openMemoryBroker();
-  await startHub("first", 0);
+  await startHub("first", await freePort());
   net = await join(listener.address, { drainOnSignals: false });
   page = await browser.newPage();
   page.on("pageerror", (error) => expect.unreachable(error.message));
@@ -84,7 +85,7 @@ beforeAll(async () => {
     })();
   }, listener.address);
   await net.waitFor({ id: "page" });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   if (missing) return;

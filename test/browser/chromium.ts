@@ -21,6 +21,8 @@ export function startChromium(): Promise<Browser> {
   if (chromiumPath === undefined) throw new Error(howToInstall);
   return chromium.launch({
     executablePath: chromiumPath,
+    // The first start on a new machine reads all of it from disk.
+    timeout: 100_000,
     args: [
       "--no-sandbox",
       "--disable-gpu",

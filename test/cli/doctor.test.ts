@@ -12,6 +12,7 @@ import { join } from "../../src/index.ts";
 import { listenTcp } from "../../src/link/tcp.ts";
 import { listenWebSocket } from "../../src/link/websocket-listener.ts";
 import { systemClock as clock } from "../../src/runtime/clock.ts";
+import { freePort } from "../support/servers/server.ts";
 import { jsonLines, shell } from "./support/shell.ts";
 
 const place = mkdtempSync(joinPath(tmpdir(), "colloquy-doctor-"));
@@ -86,7 +87,7 @@ test("a hub that is away, one that asks for a token, and one that lets in", asyn
   const broker = openMemoryBroker();
   const token = "a token that nobody guesses";
   const hub = new Hub({ broker, clock, id: "hub", authenticate: sharedToken(token) });
-  const listener = await listenTcp({ port: 0 }, (link) => hub.accept(link));
+  const listener = await listenTcp({ port: await freePort() }, (link) => hub.accept(link));
   const url = ["--url", listener.address];
   const refused = await examine(...url);
   expect(refused.exitCode).toBe(1);

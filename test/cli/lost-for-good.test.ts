@@ -6,6 +6,7 @@ import { afterAll, expect, test } from "vitest";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 import { Hub, type Listener, listenTcp, sharedToken, systemClock } from "../../src/hub/index.ts";
 import { join } from "../../src/index.ts";
+import { freePort } from "../support/servers/server.ts";
 import { shell } from "./support/shell.ts";
 
 const place = mkdtempSync(joinPath(tmpdir(), "colloquy-lost-"));
@@ -38,7 +39,7 @@ test.each([
   [["agents", "--watch"], /^\+ somebody/m],
   [["top", "--every", "100ms"], /somebody/],
 ])("%j ends, and says why", async (args, begun) => {
-  const first = await hubAsking(token, 0);
+  const first = await hubAsking(token, await freePort());
   const port = Number(new URL(first.address).port);
   const somebody = await join(first.address, { token, drainOnSignals: false, onError: () => {} });
   await somebody.agent("somebody");

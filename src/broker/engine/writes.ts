@@ -143,7 +143,7 @@ export class Append implements Operation {
     }
     if (this.#entries.length === 0) return new ColloquyError("INVALID_OPTION", "entries: none");
     if (this.bytes > groupBytesMax) return tooLarge("entries", this.bytes, groupBytesMax);
-    const longest = Math.max(0, ...this.#entries.map((entry) => entry.length));
+    const longest = this.#entries.reduce((most, { length }) => Math.max(most, length), 0);
     if (longest > frameBytesMax) return tooLarge("entry", longest, frameBytesMax);
     return shortageOf(this.#core);
   }

@@ -92,6 +92,14 @@ test("an append larger than a row is cut into several and read as one", async ()
   expect(found.map(({ data }) => data[0])).toEqual(entries.map((_, index) => index));
 });
 
+test("an append of more entries than a call takes arguments is one append", async () => {
+  const rig = new Rig();
+  const entries = new Array<Uint8Array>(200_000).fill(bytes("x"));
+  const appending = logOf(rig).append("stream", entries);
+  expect(await rig.run(appending)).toEqual({ kind: "appended", position: 1 });
+  expect(await append(rig, ["last"])).toEqual({ kind: "appended", position: 200_001 });
+});
+
 test("what is wrong with an append is rejected", async () => {
   const rig = new Rig({ frameBytesMax: 10 });
   expect(await append(rig, [])).toMatchObject({

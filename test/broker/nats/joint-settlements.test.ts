@@ -15,8 +15,8 @@ const { signal } = new AbortController();
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array | undefined) => new TextDecoder().decode(data);
 
-function append(entry: string, at?: number): Effect {
-  const entries = [bytes(entry)];
+function append(entry: string, at?: number, count = 1): Effect {
+  const entries = new Array<Uint8Array>(count).fill(bytes(entry));
   return { kind: "append", stream: "ledger", entries, ...(at === undefined ? {} : { at }) };
 }
 
@@ -198,6 +198,7 @@ describe.skipIf(missingServer("nats"))("settlements with effects", { timeout }, 
 
   test.for([
     ["more than a batch takes", Array.from({ length: 1_000 }, (_, index) => append(`${index}`))],
+    ["far more than a batch takes", [append("x", undefined, 200_000)]],
     ["longer than the server takes", [append("x".repeat(1_500_000))]],
   ] as const)("that are %s are refused alone", async ([, effects]) => {
     const deliveries = await inHand(3);

@@ -104,7 +104,7 @@ function planAppends(
   before: ReadonlyMap<string, number>,
 ) {
   const nexts = new Map(before);
-  const messages: StreamMessage[] = [];
+  const messages: (readonly StreamMessage[])[] = [];
   for (const { stream, entries, at } of appendsOf(effects)) {
     const next = nexts.get(stream) as number;
     if (at !== undefined && at !== next) {
@@ -112,8 +112,8 @@ function planAppends(
       const text = `append: the next position of "${stream}" is ${next}`;
       throw new ColloquyError("CONFLICT", text, { details });
     }
-    messages.push(...logMessages(names, stream, entries, next));
+    messages.push(logMessages(names, stream, entries, next));
     nexts.set(stream, next + entries.length);
   }
-  return { messages, nexts };
+  return { messages: messages.flat(), nexts };
 }

@@ -4,7 +4,8 @@
  * for; until it is settled nobody else gets the message.
  */
 import type { Settlement, SettleOutcome } from "../broker/broker.ts";
-import { ColloquyError, errorInfo } from "../errors.ts";
+import { unclearSettlement } from "../broker/unclear.ts";
+import { errorInfo } from "../errors.ts";
 import { isRefusal } from "../exchange/failures.ts";
 import type { Site } from "../exchange/site.ts";
 import { sleep } from "../runtime/sleep.ts";
@@ -89,7 +90,7 @@ export class Settlements {
   /** What was settled before without an answer may be what makes the repetition stale. */
   #read(outcome: SettleOutcome, repeats: number): SettleOutcome {
     if (outcome.kind !== "stale") return outcome;
-    if (repeats > 0) return settledBefore;
+    if (repeats > 0) return unclearSettlement;
     this.#site.counters.stale++;
     return outcome;
   }
@@ -114,11 +115,3 @@ function isUnclear(outcome: SettleOutcome, { settlement }: Settling): boolean {
   const noLetters = code === "QUEUE_FULL" && settlement.outcome.kind === "dead";
   return code === "STORE_FAILED" || noLetters;
 }
-
-const settledBefore: SettleOutcome = Object.freeze({
-  kind: "indeterminate",
-  error: new ColloquyError(
-    "INDETERMINATE",
-    "the message is final: by this settlement, or by a later attempt",
-  ).toJSON(),
-});

@@ -1,11 +1,16 @@
-/** What was sent again after a lost connection, and found it done: by itself, or by somebody else? */
-import { ColloquyError } from "../errors.ts";
+/** What was sent again for want of an answer, and found it done: by itself, or by somebody else? */
+import { ColloquyError, errorInfo } from "../errors.ts";
+import type { SettleOutcome } from "./broker.ts";
 
-export function unclearSettlement(): ColloquyError<"INDETERMINATE"> {
-  const message =
-    "the message is final: by this settlement, before the link broke, or by a later attempt";
-  return new ColloquyError("INDETERMINATE", message);
-}
+export const unclearSettlement: SettleOutcome = Object.freeze({
+  kind: "indeterminate",
+  error: errorInfo(
+    new ColloquyError(
+      "INDETERMINATE",
+      "the message is final: by this settlement, sent before, or by a later attempt",
+    ),
+  ),
+});
 
 export function unclearAnswer(): ColloquyError<"INDETERMINATE"> {
   const message =

@@ -82,14 +82,9 @@ export class Settlements implements SessionPart {
     // Refused: nothing was kept and the lease stands, so that it can be settled otherwise.
     if (outcome.kind !== "refused") this.#released(sent.settlement);
     const unclear = outcome.kind === "stale" && sent.sent > 1;
-    finish(sent.call, sent.index, unclear ? settledBySomebody : outcome);
+    finish(sent.call, sent.index, unclear ? unclearSettlement : outcome);
   }
 }
-
-const settledBySomebody: SettleOutcome = Object.freeze({
-  kind: "indeterminate",
-  error: unclearSettlement().toJSON(),
-});
 
 function write(number: number, sent: Sent, output: FrameOutput): void {
   sent.sent++;

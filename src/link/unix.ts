@@ -3,10 +3,11 @@
  * way. Who may connect is decided by the file system: the socket has mode 0600 and lies in a
  * directory of mode 0700.
  */
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import { createConnection, createServer, type Server } from "node:net";
 import { dirname } from "node:path";
 import { ColloquyError, isColloquyError } from "../errors.ts";
+import { makeDirectory } from "../runtime/make-directory.ts";
 import type { AcceptLink, Connect, Listener } from "./link.ts";
 import { listenAt, openLink } from "./opening.ts";
 import { SocketLink } from "./socket.ts";
@@ -37,7 +38,7 @@ export async function listenUnix(path: string, accept: AcceptLink): Promise<List
     accept(new SocketLink(socket, { peer: `${path} (connected)`, local: true }));
   });
   try {
-    if (file) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    if (file) makeDirectory(dirname(path));
     if (file) await rm(path, { force: true });
     await listenAt(server, { path }, path);
     if (file) await chmod(path, 0o600);

@@ -7,13 +7,13 @@ import {
   closeSync,
   constants,
   fsyncSync,
-  mkdirSync,
   openSync,
   rmSync,
   type Stats,
   statSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { makeDirectory } from "../../runtime/make-directory.ts";
 import { type StoreFailure, storeError, systemCode, systemFailureOf } from "./failure.ts";
 
 export interface StoreFiles {
@@ -45,7 +45,7 @@ export function storeFilesIn(directory: string): StoreFiles {
  */
 export function prepareFiles(files: StoreFiles): void {
   const { directory, database, log, head } = files;
-  makeDirectory(directory);
+  provideDirectory(directory);
   const stats = statOf(directory);
   if (stats === undefined || !stats.isDirectory()) {
     throw storeError("not-a-directory", { directory });
@@ -82,9 +82,9 @@ export function removeFile(file: string): void {
   rmSync(file, { force: true });
 }
 
-function makeDirectory(directory: string): void {
+function provideDirectory(directory: string): void {
   try {
-    const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const made = makeDirectory(directory);
     if (made !== undefined) syncDirectory(dirname(made));
   } catch (error) {
     if (systemCode(error) === "EEXIST") return;

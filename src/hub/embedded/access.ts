@@ -9,7 +9,7 @@
  * When the owner dies everybody comes here at once; the operating system lets one have the lock. Where a
  * server of the directory runs or waits, nobody else takes it: see precedence.ts.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { EngineLimits } from "../../broker/engine/limits.ts";
 import { ColloquyError, isColloquyError } from "../../errors.ts";
@@ -17,6 +17,7 @@ import type { Link } from "../../link/link.ts";
 import { connectUnix } from "../../link/unix.ts";
 import { throwIfAborted } from "../../runtime/abort.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { makeDirectory } from "../../runtime/make-directory.ts";
 import type { Random } from "../../runtime/random.ts";
 import { sleep } from "../../runtime/sleep.ts";
 import type { HubLimits } from "../limits.ts";
@@ -178,7 +179,7 @@ export class Access {
 /** @throws STORE_FAILED when there is no such directory and none can be made. */
 export function prepareDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ColloquyError("STORE_FAILED", `${directory} cannot be made: ${why}`, {

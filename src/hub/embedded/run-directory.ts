@@ -3,11 +3,12 @@
  * directory may be too deep for that, or on a file system that has no sockets.
  */
 import { createHash } from "node:crypto";
-import { lstatSync, mkdirSync, realpathSync, type Stats } from "node:fs";
+import { lstatSync, realpathSync, type Stats } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { ColloquyError } from "../../errors.ts";
 import { unixPathBytesMax } from "../../link/unix.ts";
+import { makeDirectory } from "../../runtime/make-directory.ts";
 
 /** Characters of the digest: 64 bits tell apart whatever one user has. */
 const nameCharacters = 16;
@@ -45,7 +46,7 @@ function problemOf(directory: string, path: string): string | undefined {
   if (bytes > unixPathBytesMax) return `${path} has ${bytes} bytes, more than ${unixPathBytesMax}`;
   let stats: Stats;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     stats = lstatSync(directory);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -6,6 +6,7 @@
 import { ColloquyError } from "../errors.ts";
 import type { Connect } from "../link/link.ts";
 import {
+  abortSignal,
   aboveZero,
   aClock,
   aFunction,
@@ -18,6 +19,7 @@ import {
   withDefaults,
 } from "../message/checks.ts";
 import { utf8Length } from "../message/text.ts";
+import { onAbort, throwIfAborted } from "../runtime/abort.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { processIdentity } from "../runtime/process.ts";
 import type { Random } from "../runtime/random.ts";
@@ -44,6 +46,8 @@ export interface HubBrokerOptions {
   /** Shown to the hub's authenticator, such as a token; at most 8,192 bytes of UTF-8. Default: none. */
   readonly credential?: string;
   readonly limits?: Partial<HubBrokerLimits>;
+  /** Gives up connecting for the first time. */
+  readonly signal?: AbortSignal;
 }
 
 export interface HubBrokerLimits {
@@ -87,12 +91,22 @@ export interface HubBroker extends Broker {
  * Connects to a hub. Whatever fails later is mended; whatever fails now is told.
  *
  * @throws what `connect` throws; INVALID_VERSION when the hub speaks another protocol, or the reason
- *   for which it refuses this client.
+ *   for which it refuses this client; CANCELLED.
  */
 export async function openHubBroker(options: HubBrokerOptions): Promise<HubBroker> {
   const broker = new LinkedBroker(options);
-  await broker.open();
-  return broker;
+  const { signal } = options;
+  throwIfAborted(signal);
+  const forget = onAbort(signal, () => void broker.close());
+  try {
+    await broker.open();
+    return broker;
+  } catch (error) {
+    throwIfAborted(signal);
+    throw error;
+  } finally {
+    forget();
+  }
 }
 
 class LinkedBroker implements HubBroker {
@@ -176,6 +190,7 @@ const optionChecks: Checks<HubBrokerOptions> = {
   name: text,
   credential: (_field, value) => checkCredential(value),
   limits: checkedWithin,
+  signal: abortSignal,
 };
 
 function checkCredential(credential: unknown): void {

@@ -15,16 +15,16 @@ export interface BrokerRuntime {
    * @throws what opening throws; CLOSED after `close()`.
    */
   open(): Promise<GuardedBroker>;
-  /** Closes what is open or just being opened. Safe to repeat. */
+  /** Closes what is open; what is just being opened is given up, or closed where it opens all the same. Safe to repeat. */
   close(): Promise<void>;
 }
 
 /**
- * @param open - makes one open broker, which is then the runtime's to close.
+ * @param open - makes one open broker, which is then the runtime's to close. Gives it up when `signal` aborts.
  * @throws INVALID_OPTION for a limit that is no whole number of 1 or more.
  */
 export function withRuntime(
-  open: () => Promise<Broker>,
+  open: (signal: AbortSignal) => Promise<Broker>,
   options: GuardOptions = {},
 ): BrokerRuntime {
   checkOptions<GuardOptions>(options, { callsInFlightMax: wholeNumber(1) });
@@ -32,12 +32,13 @@ export function withRuntime(
 }
 
 class OnceOpened implements BrokerRuntime {
-  readonly #open: () => Promise<Broker>;
+  readonly #open: (signal: AbortSignal) => Promise<Broker>;
   readonly #options: GuardOptions;
+  readonly #givingUp = new AbortController();
   #opened: Promise<GuardedBroker> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(open: () => Promise<Broker>, options: GuardOptions) {
+  constructor(open: (signal: AbortSignal) => Promise<Broker>, options: GuardOptions) {
     this.#open = open;
     this.#options = options;
   }
@@ -57,7 +58,7 @@ class OnceOpened implements BrokerRuntime {
 
   async #start(): Promise<GuardedBroker> {
     try {
-      return new GuardedBroker(await this.#open(), this.#options);
+      return new GuardedBroker(await this.#open(this.#givingUp.signal), this.#options);
     } catch (error) {
       this.#opened = undefined;
       throw error;
@@ -65,6 +66,7 @@ class OnceOpened implements BrokerRuntime {
   }
 
   async #end(): Promise<void> {
+    this.#givingUp.abort(new ColloquyError("CLOSED", "the broker is closed"));
     // Whoever asked for a broker that could not be opened was told so.
     const broker = await this.#opened?.catch(() => undefined);
     await broker?.close();

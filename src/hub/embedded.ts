@@ -8,6 +8,7 @@ import { checkLimits, type EngineLimits } from "../broker/engine/limits.ts";
 import { type HubBroker, type HubBrokerLimits, openHubBroker } from "../broker/hub.ts";
 import { isColloquyError } from "../errors.ts";
 import {
+  abortSignal,
   aboveZero,
   aClock,
   aRandom,
@@ -42,6 +43,8 @@ export interface EmbeddedOptions {
   readonly reserveBytes?: number;
   /** URL of a module that exports `probe`; for tests that stop the owner at a certain point. */
   readonly probeModule?: string;
+  /** Gives up opening it. */
+  readonly signal?: AbortSignal;
 }
 
 export interface EmbeddedBroker extends Broker {
@@ -56,7 +59,7 @@ const backoff = { backoffMinMs: 5, backoffMaxMs: 100 };
  * Opens the broker of `directory`, which is made if need be, as its owner or through its owner.
  *
  * @throws AGENT_UNREACHABLE when another process owns it and does not answer; STORE_FAILED when the
- *   directory or the store cannot be used; INVALID_VERSION when the store is of a later version.
+ *   directory or the store cannot be used; INVALID_VERSION when the store is of a later version; CANCELLED.
  */
 export async function openEmbedded(
   directory: string,
@@ -71,6 +74,7 @@ export async function openEmbedded(
     probeModule,
     limits,
     name = `process ${process.pid}`,
+    signal,
   } = options;
   checkHubLimits(hubLimits, "hubLimits");
   checkLimits(storeLimits, "storeLimits");
@@ -87,7 +91,7 @@ export async function openEmbedded(
   const giveUpMs = clock.monotonicMs() + openTimeoutMs;
   const open = (): Promise<HubBroker> =>
     openHubBroker({
-      connect: (signal) => access.connect(signal),
+      connect: (leaving) => access.connect(leaving),
       clock,
       random,
       name,
@@ -96,6 +100,7 @@ export async function openEmbedded(
         welcomeTimeoutMs: openTimeoutMs,
         ...limits,
       },
+      ...(signal === undefined ? {} : { signal }),
     });
   for (;;) {
     try {
@@ -123,6 +128,7 @@ const optionChecks: Checks<EmbeddedOptions> = {
   storeLimits: checkedWithin,
   reserveBytes: wholeNumber(0),
   probeModule: text,
+  signal: abortSignal,
 };
 
 function embedded(broker: HubBroker, access: Access, leaving: AbortController): EmbeddedBroker {

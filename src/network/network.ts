@@ -157,6 +157,8 @@ export class Network {
     try {
       await this.#exchange.open(this.#stop.signal);
       await this.#presence.open(this.#stop.signal);
+      // Left meanwhile: nobody is to keep the process for it any more.
+      if (this.#closing !== undefined) throw closed("the network");
     } catch (error) {
       await this.close();
       throw error;

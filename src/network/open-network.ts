@@ -27,6 +27,8 @@ export interface BrokerContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly name: string;
+  /** Gives up opening it. */
+  readonly signal?: AbortSignal;
 }
 
 /** What `join` was told of the broker that it opens. */
@@ -63,16 +65,20 @@ export async function openNetwork(options: JoinOptions, platform: Platform): Pro
   throwIfAborted(signal);
   const { name } = platform.process;
   const runtime = withRuntime(
-    () =>
+    (givingUp) =>
       options.broker === undefined
-        ? platform.openBroker({ context: { clock, random, name }, limits: limits.broker })
+        ? platform.openBroker({
+            context: { clock, random, name, signal: givingUp },
+            limits: limits.broker,
+          })
         : Promise.resolve(options.broker),
     limits.guard,
   );
   const broker = await orClosed(runtime, signal);
   const report = (error: unknown, where: string) => platform.report(lineOf(error, where));
+  let network: Network;
   try {
-    const network = new Network(broker, {
+    network = new Network(broker, {
       clock,
       random,
       space,
@@ -86,15 +92,25 @@ export async function openNetwork(options: JoinOptions, platform: Platform): Pro
       breaker,
       replayDead,
     });
-    await network.open();
-    return network;
   } catch (error) {
     await broker.close();
     throw error;
   }
+  return await orLeft(network, signal);
 }
 
-/** The open broker; when `signal` aborts first, it is closed as soon as it is there. */
+/** The network once it is open; when `signal` aborts first, it leaves again. */
+async function orLeft(network: Network, signal: AbortSignal | undefined): Promise<Network> {
+  try {
+    await withAbort(network.open(), signal);
+    return network;
+  } catch (error) {
+    void network.close();
+    throw error;
+  }
+}
+
+/** The open broker; when `signal` aborts first, it is given up. */
 async function orClosed(runtime: BrokerRuntime, signal: AbortSignal | undefined): Promise<Broker> {
   try {
     return await withAbort(runtime.open(), signal);

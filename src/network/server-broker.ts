@@ -60,11 +60,12 @@ async function openNats(url: string, { context, tls, token }: ServerRequest) {
     "monitor",
   ]);
   const isSecure = address.startsWith("nats+tls:");
-  const { clock, random } = context;
+  const { clock, random, signal } = context;
   const options: NatsBrokerOptions = {
     servers: address.replace(/^nats\+tls:/, "tls:"),
     clock,
     random,
+    ...(signal === undefined ? {} : { signal }),
     ...common(parameters),
     ...(parameters.has("replicas") ? { replicas: numberOf(parameters, "replicas") as 3 } : {}),
     ...(parameters.has("monitor") ? { system: { monitor: parameters.get("monitor") ?? "" } } : {}),

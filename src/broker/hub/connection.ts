@@ -206,6 +206,10 @@ export class HubConnection {
   async #begin(): Promise<Session> {
     const { connect, clock, hello, welcomeTimeoutMs } = this.#options;
     const link = await connect(this.#closing.signal);
+    if (this.#failure !== undefined) {
+      link.destroy();
+      throw this.#failure;
+    }
     this.#link = link;
     this.#goodbye = undefined;
     const timer = clock.setTimer(welcomeTimeoutMs, () => link.destroy());

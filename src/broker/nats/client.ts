@@ -1,5 +1,6 @@
 /** The part of a NATS client that this broker uses, and how it gets one. */
 import { ColloquyError } from "../../errors.ts";
+import { throwIfAborted } from "../../runtime/abort.ts";
 import { connectError, isUntold } from "./errors.ts";
 import { withoutForgotten } from "./forgotten-sockets.ts";
 import { greetingOf } from "./greeting.ts";
@@ -145,6 +146,8 @@ export interface ClientSettings {
   readonly name: string;
   /** Milliseconds before the next attempt; asked more than once for each. */
   readonly delayMs: () => number;
+  /** Gives up connecting for the first time. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const pingMs = 10_000;
@@ -154,11 +157,11 @@ const silencesMax = 3;
 /**
  * A client that connects again for ever, except where the server refuses who it is.
  *
- * @throws AGENT_UNREACHABLE; UNAUTHORIZED; INVALID_OPTION for what the client refuses.
+ * @throws AGENT_UNREACHABLE; UNAUTHORIZED; CANCELLED; INVALID_OPTION for what the client refuses.
  */
 export async function connectClient(settings: ClientSettings): Promise<NatsClient> {
   const transport = await importClient();
-  const { name, delayMs } = settings;
+  const { name, delayMs, signal } = settings;
   const { servers, creds, nkeySeed, timeoutMs, authenticator, tls, ...credentials } =
     settings.connect;
   const encoder = new TextEncoder();
@@ -187,9 +190,10 @@ export async function connectClient(settings: ClientSettings): Promise<NatsClien
         : { authenticator: transport.nkeyAuthenticator(encoder.encode(nkeySeed)) }),
       ...(authenticator === undefined ? {} : { authenticator: authenticator as never }),
     };
-    const client = await withoutForgotten(() => transport.connect(options));
+    const client = await withoutForgotten(() => transport.connect(options), signal);
     return client as unknown as NatsClient;
   } catch (cause) {
+    throwIfAborted(signal);
     const { cert, certFile } = tls ?? {};
     const certified = cert !== undefined || certFile !== undefined;
     const greeting = isUntold(cause) ? await anyGreeting(servers, timeoutMs) : undefined;

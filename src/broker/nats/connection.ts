@@ -19,6 +19,7 @@ import { sleep } from "../../runtime/sleep.ts";
 import { type IdSource, ulidSource } from "../../runtime/ulid.ts";
 import type { BrokerStatus } from "../broker.ts";
 import { StatusFeed } from "../hub/status-feed.ts";
+import { parseAnswer } from "./api-answer.ts";
 import { beginWith } from "./begin.ts";
 import {
   connectClient,
@@ -32,9 +33,8 @@ import {
   type NatsStatus,
   type NatsSubscription,
 } from "./client.ts";
-import { type ApiError, apiError, clientError, noResponders, unanswered } from "./errors.ts";
+import { clientError, noResponders, unanswered } from "./errors.ts";
 import { closeWithSocket } from "./forgotten-sockets.ts";
-import { jsonObject } from "./json-object.ts";
 import { Leaders } from "./leaders.ts";
 import { Names } from "./names.ts";
 import type { NatsSettings } from "./options.ts";
@@ -125,11 +125,18 @@ export class NatsLink {
 
   /**
    * @throws AGENT_UNREACHABLE, UNAUTHORIZED, or what is wrong with the server: INVALID_VERSION,
-   *   UNSUPPORTED, INVALID_OPTION.
+   *   UNSUPPORTED, INVALID_OPTION; CANCELLED.
    */
   static async open(settings: NatsSettings): Promise<NatsLink> {
     const link = new NatsLink(settings);
-    await link.#open();
+    const { signal } = settings;
+    throwIfAborted(signal);
+    const forget = onAbort(signal, () => link.#end(cancelledError(signal as AbortSignal)));
+    try {
+      await link.#open();
+    } finally {
+      forget();
+    }
     return link;
   }
 
@@ -274,19 +281,22 @@ export class NatsLink {
   }
 
   async #open(): Promise<void> {
-    const { connect, name, client } = this.settings;
+    const { connect, name, client, signal } = this.settings;
     this.#makeHeaders = await headerMaker();
     this.#client =
-      client ?? (await connectClient({ connect, name, delayMs: () => this.#outage.delayMs }));
+      client ??
+      (await connectClient({ connect, name, delayMs: () => this.#outage.delayMs, signal }));
     void this.#client.closed().then((cause) => this.#clientClosed(cause));
     void this.#follow(this.#client.status()).catch(() => {});
     try {
+      this.assertOpen();
       this.#inboxSubscription = this.#client.subscribe(
         `${this.inbox}.*`,
         hearing((error, message) => this.#answered(error, message)),
       );
       if (client !== undefined) this.#echoes = await hearsItself(client, `${this.inbox}.echo.test`);
       await this.#begin();
+      this.assertOpen();
     } catch (error) {
       this.#end(isColloquyError(error) ? error : clientError(error, "opening"));
       await this.#closeClient();
@@ -496,16 +506,6 @@ export class NatsLink {
       error.code === "CLOSED" ? { kind: "closed" } : { kind: "closed", cause: error };
     this.statuses.push(status);
   }
-}
-
-/** @throws the error that JetStream has answered with. */
-export function parseAnswer<Answer>({ data }: NatsMessage, what: string): Answer {
-  const answer = jsonObject(data) as { readonly error?: ApiError } | undefined;
-  if (answer === undefined) {
-    throw new ColloquyError("INDETERMINATE", `${what}: the answer cannot be read`);
-  }
-  if (answer.error !== undefined) throw apiError(answer.error, what);
-  return answer as Answer;
 }
 
 function closedError(name: string): ColloquyError<"CLOSED"> {

@@ -21,7 +21,7 @@ export interface OpenNatsBroker extends Broker {
  * @param given - `nats://HOST:PORT`, `tls://HOST`, with `user:pass@` or `token@`, several separated by
  *   commas; or options.
  * @throws INVALID_OPTION; UNSUPPORTED without the client's package, or where JetStream is off;
- *   INVALID_VERSION for a server that is too old; AGENT_UNREACHABLE; UNAUTHORIZED.
+ *   INVALID_VERSION for a server that is too old; AGENT_UNREACHABLE; UNAUTHORIZED; CANCELLED.
  */
 export async function openNatsBroker(given: string | NatsBrokerOptions): Promise<OpenNatsBroker> {
   const link = await NatsLink.open(natsSettings(given));

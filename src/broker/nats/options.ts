@@ -1,6 +1,7 @@
 /** What a NATS broker is opened with. */
 import { invalidOption } from "../../errors.ts";
 import {
+  abortSignal,
   aClock,
   aFunction,
   anObject,
@@ -69,6 +70,8 @@ export interface NatsBrokerOptions {
   readonly clock?: Clock;
   /** Default: the operating system's. */
   readonly random?: Random;
+  /** Gives up connecting for the first time. */
+  readonly signal?: AbortSignal;
 }
 
 /** Where the settings of the server can be read, which its accounts for applications do not show. */
@@ -97,6 +100,7 @@ export interface NatsSettings {
   readonly inboxPrefix: string;
   readonly clock: Clock;
   readonly random: Random;
+  readonly signal: AbortSignal | undefined;
 }
 
 const defaultServer = "nats://127.0.0.1:4222";
@@ -127,6 +131,7 @@ export function natsSettings(given: string | NatsBrokerOptions): NatsSettings {
     inboxPrefix,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
+    signal: options.signal,
   };
 }
 
@@ -174,6 +179,7 @@ const optionChecks: Checks<NatsBrokerOptions> = {
   },
   clock: aClock,
   random: aRandom,
+  signal: abortSignal,
 };
 
 function textOrTexts(field: string, value: unknown): void {

@@ -1,5 +1,6 @@
 /** A broker over one Redis server, or over what speaks as it does. */
 import { messageFrameBytesMax } from "../../message/limits.ts";
+import { onAbort, throwIfAborted } from "../../runtime/abort.ts";
 import type { Broker, BrokerStatus, Capabilities, Queues } from "../broker.ts";
 import type { ProbeCheck } from "../probe.ts";
 import { prototypeClient } from "./client.ts";
@@ -52,6 +53,7 @@ export class RedisBroker implements Broker {
     makeQueues: (ports: RedisPorts) => Queues,
   ): Promise<RedisBroker> {
     const options = redisSettings(given);
+    const { signal } = options;
     const prototype = options.client ?? (await prototypeClient(options.connect ?? {}));
     const connection = new RedisConnection(options, prototype, library);
     // In the order in which a link begins: the others find their channels in force, and know the server.
@@ -63,8 +65,17 @@ export class RedisBroker implements Broker {
     const log = new RedisLog(connection, subscriptions);
     const ports = { connection, subscriptions, topics, store, log };
     const broker = new RedisBroker(options.where, ports, probe, makeQueues);
-    await connection.open();
-    return broker;
+    throwIfAborted(signal);
+    const forget = onAbort(signal, () => void connection.close());
+    try {
+      await connection.open();
+      return broker;
+    } catch (error) {
+      throwIfAborted(signal);
+      throw error;
+    } finally {
+      forget();
+    }
   }
 
   get capabilities(): Capabilities {

@@ -35,6 +35,8 @@ export interface ClientSettings {
   /** As the server shows it in CLIENT LIST. */
   readonly name: string;
   readonly connectTimeoutMs: number;
+  /** Closes the socket: a client that is destroyed while it connects leaves it open. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -42,10 +44,10 @@ export interface ClientSettings {
  * once: connecting again, and waiting for it, is the broker's.
  */
 export function clientSettings(settings: ClientSettings, socket: object = {}): object {
-  const { name, connectTimeoutMs } = settings;
+  const { name, connectTimeoutMs, signal } = settings;
   return {
     name,
-    socket: { ...socket, connectTimeout: connectTimeoutMs, reconnectStrategy: false },
+    socket: { ...socket, connectTimeout: connectTimeoutMs, reconnectStrategy: false, signal },
     disableOfflineQueue: true,
     // Ours covers the answer; the client's own ends when a command is written, and costs a timer each.
     commandOptions: { timeout: undefined, typeMapping: { [blobString]: Buffer } },

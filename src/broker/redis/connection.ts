@@ -290,6 +290,7 @@ export class RedisConnection {
       clock,
       silenceMs,
       connectTimeoutMs,
+      signal: this.#closing.signal,
     });
     const stop = onAbort(this.#closing.signal, () => link.destroy(this.#closing.signal.reason));
     try {
@@ -365,6 +366,7 @@ export class RedisConnection {
   }
 
   #end(error: ColloquyError): void {
+    if (this.#failure !== undefined) return;
     this.#failure = error;
     this.#link = undefined;
     this.#ready.reject(error);

@@ -19,7 +19,7 @@ export interface OpenRedisBroker extends Broker {
  * fails now is told.
  *
  * @param given - `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, `rediss://...`; or options.
- * @throws INVALID_OPTION; UNSUPPORTED without the client's package; AGENT_UNREACHABLE; UNAUTHORIZED.
+ * @throws INVALID_OPTION; UNSUPPORTED without the client's package; AGENT_UNREACHABLE; UNAUTHORIZED; CANCELLED.
  */
 export async function openRedisBroker(
   given: string | RedisBrokerOptions,

@@ -3,6 +3,7 @@
  * subscribed to. When either breaks, the link is lost for good, and the next one is made.
  */
 import { ColloquyError } from "../../errors.ts";
+import { onAbort } from "../../runtime/abort.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
 import { Deferred } from "../../runtime/deferred.ts";
 import {
@@ -23,13 +24,15 @@ import {
 import type { RedisScript } from "./script.ts";
 import type { ScriptLibrary } from "./script-library.ts";
 
-export interface LinkOptions extends ClientSettings {
+export interface LinkOptions extends Omit<ClientSettings, "signal"> {
   readonly prototype: RedisClient;
   /** Rises with every link of a session. */
   readonly number: number;
   readonly library: ScriptLibrary;
   readonly clock: Clock;
   readonly silenceMs: number;
+  /** Gives up connecting. */
+  readonly signal: AbortSignal;
 }
 
 /** PINGs within the silence that is tolerated; counted, because a clock also runs while a process is stopped. */
@@ -45,6 +48,7 @@ export class RedisLink {
   readonly #commands: RedisClient;
   readonly #subscriber: RedisClient;
   readonly #options: LinkOptions;
+  readonly #closing = new AbortController();
   #timer: Timer | undefined;
   #silentTicks = 0;
   #ended = false;
@@ -55,7 +59,10 @@ export class RedisLink {
   private constructor(options: LinkOptions) {
     const { prototype, number } = options;
     this.number = number;
-    const settings = clientSettings(options, prototype.options?.socket);
+    const settings = clientSettings(
+      { ...options, signal: this.#closing.signal },
+      prototype.options?.socket,
+    );
     this.#options = options;
     this.#commands = prototype.duplicate(settings);
     this.#subscriber = prototype.duplicate(settings);
@@ -69,9 +76,10 @@ export class RedisLink {
   /** @throws what the client does when it cannot connect; an error when that takes too long. */
   static async open(options: LinkOptions): Promise<RedisLink> {
     const link = new RedisLink(options);
-    const { clock, connectTimeoutMs } = options;
+    const { clock, connectTimeoutMs, signal } = options;
     const late = new Error(`no answer within ${connectTimeoutMs} ms`);
     const timer = clock.setTimer(connectTimeoutMs, () => link.destroy(late));
+    const forget = onAbort(signal, () => link.destroy(signal.reason));
     try {
       const connected = Promise.all([link.#commands.connect(), link.#subscriber.connect()]);
       // The client does not always tell when it is destroyed while it connects.
@@ -81,6 +89,7 @@ export class RedisLink {
       throw cause;
     } finally {
       timer.cancel();
+      forget();
     }
     link.#watch();
     return link;
@@ -199,6 +208,7 @@ export class RedisLink {
     this.#timer?.cancel();
     this.#commands.destroy();
     this.#subscriber.destroy();
+    this.#closing.abort(cause);
     this.#lost.resolve(cause);
   }
 

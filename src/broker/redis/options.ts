@@ -1,6 +1,7 @@
 /** What a Redis broker is opened with, checked where it enters. */
 import { invalidOption } from "../../errors.ts";
 import {
+  abortSignal,
   aClock,
   anObject,
   aRandom,
@@ -37,6 +38,8 @@ export interface RedisBrokerOptions extends Partial<RedisBrokerLimits> {
   readonly name?: string;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Gives up connecting for the first time. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RedisBrokerLimits {
@@ -81,6 +84,7 @@ export interface RedisSettings {
   readonly name: string;
   readonly clock: Clock;
   readonly random: Random;
+  readonly signal: AbortSignal | undefined;
   readonly limits: RedisBrokerLimits;
 }
 
@@ -107,6 +111,7 @@ const optionChecks: Checks<RedisBrokerOptions> = {
   },
   clock: aClock,
   random: aRandom,
+  signal: abortSignal,
 };
 
 /** @throws INVALID_OPTION naming the option. */
@@ -114,12 +119,13 @@ export function redisSettings(given: string | RedisBrokerOptions): RedisSettings
   const options: RedisBrokerOptions = typeof given === "string" ? { url: given } : given;
   checkOptions(options, optionChecks);
   const { url, client, prefix = "colloquy", name = "colloquy" } = options;
-  const { clock = systemClock, random = systemRandom } = options;
+  const { clock = systemClock, random = systemRandom, signal } = options;
   if ((url === undefined) === (client === undefined)) {
     throw invalidOption("url", url === undefined ? "nothing" : "both", "a URL, or else a client");
   }
   const reached = url === undefined ? { connect: undefined, where: "redis:" } : reach(url, options);
-  return { ...reached, client, prefix, name, clock, random, limits: checkLimits(options) };
+  const limits = checkLimits(options);
+  return { ...reached, client, prefix, name, clock, random, signal, limits };
 }
 
 function reach(url: string, { username, password, tls }: RedisBrokerOptions) {

@@ -9,8 +9,9 @@
  * which the answer is lost as publish-job.ts says.
  */
 import { ColloquyError, isColloquyError } from "../../../errors.ts";
+import { parseAnswer } from "../api-answer.ts";
 import type { NatsMessage } from "../client.ts";
-import { type LinkPart, type NatsLink, parseAnswer } from "../connection.ts";
+import type { LinkPart, NatsLink } from "../connection.ts";
 import { apiCodeOf, clientError, noResponders, unanswered } from "../errors.ts";
 import {
   batchMessagesMax,

@@ -2,7 +2,8 @@
  * Who receives from which queue: an entry for each client and queue in the volatile stream, which ends by
  * itself when the client shows no sign of life.
  */
-import { type NatsLink, parseAnswer } from "../connection.ts";
+import { parseAnswer } from "../api-answer.ts";
+import type { NatsLink } from "../connection.ts";
 import { jsHeaders, readPage } from "../jetstream.ts";
 import type { QueueSubjects } from "./subjects.ts";
 

@@ -29,7 +29,7 @@ export function isTerminal(stream: Readable | Writable): boolean {
   return (stream as { readonly isTTY?: boolean }).isTTY === true;
 }
 
-/** Characters of a line; undefined where nobody looks, and lines may be as long as they are. */
+/** How wide a line may be; undefined where nobody looks, and lines may be as long as they are. */
 export function columnsOf(stream: Writable): number | undefined {
   return sizeOf(stream, "columns");
 }

@@ -21,7 +21,7 @@ export async function writeValue(value: unknown, json: boolean, terminal: Termin
 /**
  * A table for people, with its titles in bold where that is possible; nothing where there are no rows.
  *
- * @param width - characters of a line. Default: those of the terminal.
+ * @param width - columns of a line. Default: those of the terminal.
  */
 export async function writeTable(
   columns: readonly Column[],

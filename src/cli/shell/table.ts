@@ -1,5 +1,6 @@
 /** Rows under one another, within the width of the terminal. */
 import { oneLine } from "./text.ts";
+import { cut, widthOf } from "./width.ts";
 
 export interface Column {
   readonly title: string;
@@ -9,7 +10,7 @@ export interface Column {
   readonly elastic?: true;
 }
 
-/** Characters between columns. */
+/** Columns of the terminal between those of the table. */
 const gap = 2;
 /** What is left of an elastic column however narrow the terminal. */
 const elasticMin = 6;
@@ -17,7 +18,7 @@ const elasticMin = 6;
 /**
  * The lines of a table, its titles first.
  *
- * @param width - characters of a line; undefined for as many as it takes.
+ * @param width - columns of the terminal; undefined for as many as it takes.
  */
 export function table(
   columns: readonly Column[],
@@ -26,7 +27,7 @@ export function table(
 ): readonly string[] {
   const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(oneLine))];
   const wanted = columns.map((_, index) =>
-    Math.max(...cells.map((row) => lengthOf(row[index] ?? ""))),
+    Math.max(...cells.map((row) => widthOf(row[index] ?? ""))),
   );
   const widths = width === undefined ? wanted : fitted(columns, wanted, width);
   return cells.map((row) => {
@@ -38,7 +39,7 @@ export function table(
   });
 }
 
-/** Takes from the widest elastic column, one character at a time, until all fits. */
+/** Takes from the widest elastic column, one column of the terminal at a time, until all fits. */
 function fitted(
   columns: readonly Column[],
   wanted: readonly number[],
@@ -60,18 +61,6 @@ function fitted(
 
 function pad(text: string, width: number, right: boolean): string {
   const fitting = cut(text, width);
-  const rest = " ".repeat(Math.max(0, width - lengthOf(fitting)));
+  const rest = " ".repeat(Math.max(0, width - widthOf(fitting)));
   return right ? rest + fitting : fitting + rest;
-}
-
-/** At most `width` characters, the last of them "…" where something is missing. */
-export function cut(text: string, width: number): string {
-  if (lengthOf(text) <= width) return text;
-  return `${[...text].slice(0, Math.max(0, width - 1)).join("")}…`;
-}
-
-function lengthOf(text: string): number {
-  let length = 0;
-  for (const _ of text) length++;
-  return length;
 }

@@ -1,7 +1,8 @@
 /** A frame of `colloquy top` as lines. */
 import { processText } from "../commands/agents.ts";
-import { type Column, cut, table } from "../shell/table.ts";
+import { type Column, table } from "../shell/table.ts";
 import { countText, millisecondsText } from "../shell/text.ts";
+import { cut } from "../shell/width.ts";
 import type { TopAgent, TopFrame } from "./sample.ts";
 
 export interface Size {

@@ -4,7 +4,8 @@
  */
 import { Gunzip } from "fflate/browser";
 import { decompress as unzstd } from "fzstd";
-import { type Decompressor, gzipSize } from "../message/compression.ts";
+import type { Decompressor } from "../message/compression.ts";
+import { gzipSize } from "../message/gzip.ts";
 import { tooLarge } from "../message/invalid.ts";
 
 export const decompress: Decompressor = (compression, bytes, bytesMax) => {
@@ -26,6 +27,10 @@ function gunzip(bytes: Uint8Array, out: Uint8Array): number {
     out.set(plain, length);
     length += plain.length;
   });
+  // One that holds nothing would not show in how many bytes come out.
+  stream.onmember = () => {
+    throw new RangeError("more than one gzip member");
+  };
   for (let at = 0; at < bytes.length; at += pieceBytes) {
     const end = at + pieceBytes;
     stream.push(bytes.subarray(at, end), end >= bytes.length);

@@ -8,6 +8,7 @@
 import { isColloquyError } from "../errors.ts";
 import { builtin } from "../runtime/builtin.ts";
 import { type Checks, checkOptions, number, oneOf } from "./checks.ts";
+import { gzipHeadBytes, gzipSize, gzipTailBytes } from "./gzip.ts";
 import { invalidMessage, tooLarge } from "./invalid.ts";
 import { compressionBytesMin, payloadBytesMax } from "./limits.ts";
 import { type Compression, compressions, type EncodedPayload } from "./message.ts";
@@ -138,14 +139,14 @@ function decompress(compression: Compression, bytes: Uint8Array, bytesMax: numbe
 
 type Zlib = NonNullable<typeof zlib>;
 
-function nativeDecompressor({ constants, gunzipSync, zstdDecompressSync }: Zlib): Decompressor {
-  const params = { [constants.ZSTD_d_windowLogMax]: zstdWindowLogMax };
+function nativeDecompressor(native: Zlib): Decompressor {
+  const params = { [native.constants.ZSTD_d_windowLogMax]: zstdWindowLogMax };
   return (compression, bytes, bytesMax) => {
     // zlib refuses a limit of 0.
     const maxOutputLength = Math.max(1, bytesMax);
     try {
-      if (compression === "gzip") return oneMember(bytes, gunzipSync(bytes, { maxOutputLength }));
-      return zstdDecompressSync(bytes, { maxOutputLength, params });
+      if (compression === "gzip") return gunzip(native, bytes, maxOutputLength);
+      return native.zstdDecompressSync(bytes, { maxOutputLength, params });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") throw error;
       throw tooLarge("payload", bytesMax, "bytes after decompression");
@@ -153,21 +154,25 @@ function nativeDecompressor({ constants, gunzipSync, zstdDecompressSync }: Zlib)
   };
 }
 
-/** zlib reads on where a member is followed by another, and over what follows the last. */
-function oneMember(bytes: Uint8Array, plain: Uint8Array): Uint8Array {
-  if (gzipSize(bytes) !== plain.length) throw new RangeError("more than one gzip member");
+/** Exactly one member. What zlib has for that reads on where another follows, and over whatever else does. */
+function gunzip({ crc32, inflateRawSync }: Zlib, bytes: Uint8Array, maxOutputLength: number) {
+  const deflated = bytes.subarray(gzipHeadBytes(bytes));
+  const inflated: unknown = inflateRawSync(deflated, { maxOutputLength, info: true });
+  const { buffer: plain, engine } = inflated as Inflated;
+  const tail = deflated.subarray(engine.bytesWritten);
+  if (tail.length !== gzipTailBytes) throw new RangeError("more than one gzip member");
+  const checksum = new DataView(tail.buffer, tail.byteOffset).getUint32(0, true);
+  if (checksum !== crc32(plain) || gzipSize(tail) !== plain.length) {
+    throw new RangeError("a gzip member that is damaged");
+  }
   return plain;
 }
 
-/**
- * How many bytes a gzip member says that it holds, modulo 2^32.
- *
- *   member = header deflated crc32 u32, size u32      integers are little-endian
- *
- * @throws RangeError for fewer than 4 bytes.
- */
-export function gzipSize({ buffer, byteOffset, byteLength }: Uint8Array): number {
-  return new DataView(buffer, byteOffset, byteLength).getUint32(byteLength - 4, true);
+/** What zlib gives where it is asked for `info`. */
+interface Inflated {
+  readonly buffer: Uint8Array;
+  /** Bytes that were read. */
+  readonly engine: { readonly bytesWritten: number };
 }
 
 function gzip({ gzipSync }: Zlib, bytes: Uint8Array): Uint8Array {

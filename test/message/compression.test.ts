@@ -1,4 +1,4 @@
-import zlib, { gzipSync } from "node:zlib";
+import zlib, { crc32, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { compressPayload, decompressPayload } from "../../src/message/compression.ts";
 import type { EncodedPayload } from "../../src/message/message.ts";
@@ -119,7 +119,7 @@ test("a bomb is put together of gzip members in vain: memory stays within the li
   const bytes = Buffer.concat(Array.from({ length: 500 }, () => member));
   const memory = process.memoryUsage().arrayBuffers;
   expect(() => decompressPayload({ codec: 2, compression: 1, bytes })).toThrow(
-    expect.objectContaining({ code: "MESSAGE_TOO_LARGE" }),
+    expect.objectContaining({ code: "INVALID_MESSAGE" }),
   );
   expect(process.memoryUsage().arrayBuffers - memory).toBeLessThan(8 * 2 ** 20);
 });
@@ -140,6 +140,35 @@ test("a sender cannot make a receiver set aside more than 8 MiB to look back at"
   expect(() => decompressPayload(withWindow(14))).toThrow(
     expect.objectContaining({ code: "INVALID_MESSAGE" }),
   );
+});
+
+test.each([
+  ["an empty member before it", Buffer.concat([gzipSync(""), gzipSync("bees")])],
+  ["an empty member behind it", Buffer.concat([gzipSync("bees"), gzipSync("")])],
+  [
+    "its size once more behind it",
+    Buffer.concat([gzipSync("bees"), gzipSync("bees").subarray(-4)]),
+  ],
+  ["zeros behind it", Buffer.concat([gzipSync(""), Buffer.alloc(8)])],
+])("a gzip member with %s is not one member", (_name, bytes) => {
+  expect(() => decompressPayload({ codec: 2, compression: 1, bytes })).toThrow(
+    expect.objectContaining({ code: "INVALID_MESSAGE" }),
+  );
+});
+
+test("the head of a gzip member may have all that there is", () => {
+  const plain = Buffer.from("bees");
+  const head = Buffer.from("1f8b081e00000000000303000102036e616d6500636f6d00", "hex");
+  const checksum = Buffer.alloc(2);
+  checksum.writeUInt16LE(crc32(head) & 0xffff);
+  const bytes = Buffer.concat([head, checksum, gzipSync(plain).subarray(10)]);
+  expect(decompressPayload({ codec: 2, compression: 1, bytes }).bytes).toEqual(plain);
+  for (const end of [9, 11, 16, head.length - 1]) {
+    const cut = bytes.subarray(0, end);
+    expect(() => decompressPayload({ codec: 2, compression: 1, bytes: cut })).toThrow(
+      expect.objectContaining({ code: "INVALID_MESSAGE" }),
+    );
+  }
 });
 
 test("an empty payload can have been compressed", () => {

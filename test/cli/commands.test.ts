@@ -111,6 +111,23 @@ describe("request", () => {
     expect(await run(args)).toMatchObject({ exitCode: 1, stdout: "" });
   });
 
+  test("asks nobody at the terminal from which its input has come", async () => {
+    const typed = { input: "null", person: true, inputEnds: true };
+    for (const command of ["request", "stream"]) {
+      const asked = await run([command, "agent:greeter", "introduce", "-"], typed);
+      expect(asked, command).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(asked.stderr, command).not.toContain("who are you?");
+    }
+    const send = ["send", "agent:greeter", "introduce", "-", "--wait", "--timeout", "1s"];
+    const sent = await run(send, typed);
+    expect(sent.exitCode).toBe(3);
+    expect(sent.stderr).toContain("… waiting-input: who are you?\n");
+    expect(sent.stderr).not.toContain("who are you?\n> ");
+    for await (const { receiptId = "" } of net.mailboxes.browse("agent:greeter")) {
+      await net.track(receiptId).cancel();
+    }
+  });
+
   test("says how it failed by its exit code", async () => {
     const failed = await run(["request", "agent:greeter", "refuse", "--json"]);
     expect(failed).toMatchObject({ exitCode: 1, stdout: "" });

@@ -15,6 +15,8 @@ export interface ShellOptions {
   readonly input?: string;
   /** Standard input is a person's terminal. */
   readonly person?: boolean;
+  /** What is typed there has an end: Ctrl-D. */
+  readonly inputEnds?: boolean;
   /** Standard output is a terminal of this many columns. */
   readonly columns?: number;
   readonly signal?: AbortSignal;
@@ -27,14 +29,22 @@ export async function shell(
   args: readonly string[],
   options: ShellOptions = {},
 ): Promise<ShellRun> {
-  const { input = "", person = false, columns, signal, onError, onOutput } = options;
+  const {
+    input = "",
+    person = false,
+    inputEnds = !person,
+    columns,
+    signal,
+    onError,
+    onOutput,
+  } = options;
   const out = new PassThrough();
   const err = new PassThrough();
   const from = new PassThrough();
   if (columns !== undefined) Object.assign(out, { isTTY: true, columns });
   Object.assign(from, { isTTY: person });
-  if (person) from.write(input);
-  else from.end(input);
+  if (inputEnds) from.end(input);
+  else from.write(input);
   tellSoFar(err, onError);
   tellSoFar(out, onOutput);
   const wrote = Promise.all([text(out), text(err)]);

@@ -97,7 +97,8 @@ test("after a crash only what may have been offered begins with a record, and wi
   expect(again.length).toBeLessThan(count / 2 + 100);
   const { link, subjects } = await openLink(server);
   const { messages, pending } = await readPage(link, "state", subjects.records(queue), 1);
-  expect(messages.length + pending).toBe(again.length);
+  // One more where one came that there was no room for, and went back in time.
+  expect([0, 1]).toContain(messages.length + pending - again.length);
   for (const { attempts } of received) {
     expect(attempts).toMatchObject({ failures: 0, pickups: 0 });
     expect(attempts.crashes).toBeLessThanOrEqual(1);

@@ -39,11 +39,11 @@ import {
   type WaitOptions,
   type WindowOptions,
 } from "colloquy";
-import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AppendOptions, PutOptions, ReadOptions } from "../../src/exchange/state.ts";
 import type { AutomaticReplayOptions } from "../../src/network/automatic-replay.ts";
 import { type Fabric, openFabric } from "../support/fabric.ts";
+import { fc } from "../support/properties.ts";
 
 /** What an option may be; whatever is outside of it must be refused. */
 const kinds = {

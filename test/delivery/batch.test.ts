@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { batching, batchOptions } from "../../src/delivery/batch.ts";
 import type { ColloquyError } from "../../src/errors.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { fc } from "../support/properties.ts";
 
 const wanted = { signal: new AbortController().signal };
 

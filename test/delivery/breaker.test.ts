@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Breakers, breakerOptions, defaultBreaker } from "../../src/delivery/breaker.ts";
 import { ColloquyError } from "../../src/errors.ts";
 import { Deferred } from "../../src/runtime/deferred.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { fc } from "../support/properties.ts";
 
 const down = () => Promise.reject(new ColloquyError("TIMEOUT", "silence"));
 const well = () => Promise.resolve("pong");

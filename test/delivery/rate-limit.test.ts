@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RateLimit, rateLimit } from "../../src/delivery/rate-limit.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { fc } from "../support/properties.ts";
 
 function open(given: Parameters<typeof rateLimit>[0] = true) {
   const clock = new VirtualClock();

@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { defaultRetry, Retries, retryDelayMs, retryPolicy } from "../../src/delivery/retry.ts";
 import { ColloquyError } from "../../src/errors.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { fc } from "../support/properties.ts";
 
 const retries = (policy = {}, clock = new VirtualClock()) =>
   new Retries(retryPolicy(policy), clock, new SeededRandom(1));

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   assertAddress,
@@ -8,6 +7,7 @@ import {
   parseAddress,
 } from "../../src/message/address.ts";
 import { addressArbitrary, idArbitrary } from "../support/message-arbitraries.ts";
+import { fc } from "../support/properties.ts";
 
 test("an address is its kind and what follows the first colon", () => {
   expect(parseAddress("agent:analyst-1")).toEqual({ kind: "agent", id: "analyst-1" });

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeBatch, encodeBatch } from "../../src/message/batch.ts";
 import { compressPayload } from "../../src/message/compression.ts";
@@ -9,6 +8,7 @@ import { FrameWriter } from "../../src/message/frame-writer.ts";
 import type { EncodedPayload } from "../../src/message/message.ts";
 import { encodePayload } from "../../src/message/payload.ts";
 import { envelopeArbitrary } from "../support/message-arbitraries.ts";
+import { fc } from "../support/properties.ts";
 
 const envelope: Envelope = {
   id: "b1",

@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ByteReader } from "../../src/message/byte-reader.ts";
 import { ByteWriter } from "../../src/message/byte-writer.ts";
 import { idClass } from "../../src/message/characters.ts";
 import { decodeUtf8, encodeUtf8, utf8Length } from "../../src/message/text.ts";
+import { fc } from "../support/properties.ts";
 
 /** One kind of value: how it is written, and how it is read. */
 interface Written {

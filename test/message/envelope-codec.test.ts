@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Envelope } from "../../src/message/envelope.ts";
 import {
@@ -13,6 +12,7 @@ import type { EncodedPayload, Message } from "../../src/message/message.ts";
 import { decodePayload, encodePayload } from "../../src/message/payload.ts";
 import { validateEnvelope } from "../../src/message/validate-envelope.ts";
 import { envelopeArbitrary, payloadArbitrary } from "../support/message-arbitraries.ts";
+import { fc } from "../support/properties.ts";
 
 const payload: EncodedPayload = { codec: 1, compression: 0, bytes: Uint8Array.of(0x7b, 0x7d) };
 

@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Frame, type FrameType, frameAt, frameTypes } from "../../src/message/frame.ts";
 import { FrameParser } from "../../src/message/frame-parser.ts";
 import { FrameWriter } from "../../src/message/frame-writer.ts";
+import { fc } from "../support/properties.ts";
 
 interface Content {
   readonly type: FrameType;

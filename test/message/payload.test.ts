@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compressPayload } from "../../src/message/compression.ts";
 import type { EncodedPayload, PayloadCodec } from "../../src/message/message.ts";
 import { decodePayload, encodePayload } from "../../src/message/payload.ts";
 import { payloadArbitrary } from "../support/message-arbitraries.ts";
+import { fc } from "../support/properties.ts";
 
 function payload(codec: PayloadCodec, bytes: Uint8Array | string): EncodedPayload {
   return { codec, compression: 0, bytes: new Uint8Array(Buffer.from(bytes as string)) };

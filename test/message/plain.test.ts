@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { assertPlain } from "../../src/message/plain.ts";
 import { copyPlain } from "../../src/message/plain-copy.ts";
 import { payloadArbitrary } from "../support/message-arbitraries.ts";
+import { fc } from "../support/properties.ts";
 
 class Order {
   readonly price = 3;

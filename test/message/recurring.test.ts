@@ -1,11 +1,12 @@
 /** What is remembered from earlier messages must never show in what later ones say. */
-import * as fc from "fast-check";
+
 import { expect, test } from "vitest";
 import { ByteReader } from "../../src/message/byte-reader.ts";
 import { ByteWriter } from "../../src/message/byte-writer.ts";
 import type { Envelope } from "../../src/message/envelope.ts";
 import { decodeMessage, encodeMessage } from "../../src/message/envelope-codec.ts";
 import { encodePayload } from "../../src/message/payload.ts";
+import { fc } from "../support/properties.ts";
 
 const id = fc.constantFrom("a", "b", "ab", "analyst-1", "analyst-2", "x".repeat(128));
 const payload = encodePayload({ price: 1 });

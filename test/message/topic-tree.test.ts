@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TopicTree } from "../../src/message/topic-tree.ts";
+import { fc } from "../support/properties.ts";
 
 /** The meaning of a pattern, as plainly as it can be said. */
 function matches(pattern: readonly string[], topic: readonly string[]): boolean {

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   assertPattern,
@@ -8,6 +7,7 @@ import {
   isTopic,
 } from "../../src/message/topic.ts";
 import { topicArbitrary } from "../support/message-arbitraries.ts";
+import { fc } from "../support/properties.ts";
 
 const token = "[A-Za-z0-9_\\-/:@]+";
 const topicShape = new RegExp(`^${token}(\\.${token})*$`);

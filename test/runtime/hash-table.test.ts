@@ -1,6 +1,6 @@
-import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { HashTable } from "../../src/runtime/hash-table.ts";
+import { fc } from "../support/properties.ts";
 
 test("does what a Map does, whatever the keys", () => {
   const keys = fc.oneof(

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Heap } from "../../src/runtime/heap.ts";
+import { fc } from "../support/properties.ts";
 
 test("items come out in order, whatever was pushed and popped between", () => {
   const step = fc.oneof(fc.integer(), fc.constant("pop" as const));

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RingBuffer } from "../../src/runtime/ring-buffer.ts";
+import { fc } from "../support/properties.ts";
 
 test("behaves like a plain array used as a queue", () => {
   const step = fc.oneof(

@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Clock } from "../../src/runtime/clock.ts";
 import { TimerWheel, WheelEntry } from "../../src/runtime/timer-wheel.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { fc } from "../support/properties.ts";
 
 const tickMs = 50;
 

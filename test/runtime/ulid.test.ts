@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { ulidSource } from "../../src/runtime/ulid.ts";
+import { fc } from "../support/properties.ts";
 
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

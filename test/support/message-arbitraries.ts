@@ -1,8 +1,9 @@
 /** Arbitrary messages: everything the limits allow, and nothing else. */
-import fc from "fast-check";
+
 import type { Address } from "../../src/message/address.ts";
 import type { Envelope } from "../../src/message/envelope.ts";
 import { kinds, priorities } from "../../src/message/envelope-fields.ts";
+import { fc } from "./properties.ts";
 
 const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 

@@ -3,11 +3,11 @@
  * said to be deadlocked is looked up there, by the plain definition.
  */
 import { type Broker, type ColloquyError, type Context, join, type Network } from "colloquy";
-import fc from "fast-check";
 import { openMemoryBroker } from "../../src/broker/memory.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { fc } from "./properties.ts";
 
 /** Milliseconds of work, or calls made at the same time, whose answers are all waited for. */
 export type Program = readonly (number | readonly Call[])[];

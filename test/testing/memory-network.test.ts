@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Link } from "../../src/link/link.ts";
 import { SeededRandom } from "../../src/runtime/random.ts";
 import { MemoryNetwork, type MemoryNetworkOptions } from "../../src/testing/memory-network.ts";
 import type { Conditions } from "../../src/testing/memory-pipe.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
+import { fc } from "../support/properties.ts";
 
 const unreachable = { code: "AGENT_UNREACHABLE" };
 const never = new AbortController().signal;

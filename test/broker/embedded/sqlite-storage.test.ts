@@ -2,11 +2,11 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openSqliteStorage } from "../../../src/broker/embedded/sqlite-storage.ts";
 import { MemoryStorage } from "../../../src/broker/engine/memory-storage.ts";
 import type { Storage, Write } from "../../../src/broker/engine/storage.ts";
+import { fc } from "../../support/properties.ts";
 import { failureOf, summaryOf } from "./failures.ts";
 import {
   contentOf,

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import type {
   StoreChange,
@@ -6,6 +5,7 @@ import type {
   StorePutOutcome,
   StoreWrite,
 } from "../../../src/broker/broker.ts";
+import { fc } from "../../support/properties.ts";
 import { bytes, collect, Rig, text } from "./rig.ts";
 
 const signal = new AbortController().signal;

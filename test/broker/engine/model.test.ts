@@ -2,7 +2,7 @@
  * Random histories against the reference queue: enqueue, receive, settle, vanish, disk full, crash before
  * and after a commit, time. Every history ends with everything settled and nothing left over.
  */
-import fc from "fast-check";
+
 import { expect, test } from "vitest";
 import type {
   Delivery,
@@ -14,6 +14,7 @@ import type {
   Settlement,
 } from "../../../src/broker/broker.ts";
 import { ColloquyError, errorInfo } from "../../../src/errors.ts";
+import { fc } from "../../support/properties.ts";
 import type { Fault } from "./fault-storage.ts";
 import { ReferenceQueue } from "./reference-queue.ts";
 import { bytes, collect, message, Rig, text } from "./rig.ts";

@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { markerKey } from "../../../src/broker/engine/marker-key.ts";
 import { MarkerTable } from "../../../src/broker/engine/marker-table.ts";
 import { MemoryStorage } from "../../../src/broker/engine/memory-storage.ts";
 import { compareNames } from "../../../src/broker/engine/names.ts";
 import { SortedRows } from "../../../src/broker/engine/sorted-rows.ts";
+import { fc } from "../../support/properties.ts";
 
 test("sorted rows agree with a sorted list, whatever is set and deleted", () => {
   const step = fc.record({ key: fc.nat(2_000), set: fc.boolean() });

@@ -2,11 +2,12 @@
  * Random histories of everything that can befall a message: whoever follows it sees only steps that the
  * table of the life cycle has, and what was final stays as it was.
  */
-import fc from "fast-check";
+
 import { expect, test } from "vitest";
 import type { Delivery, MessageState, Notice, Outcome } from "../../../src/broker/broker.ts";
 import { finalStates, isLegal, type LifeState } from "../../../src/broker/life-cycle.ts";
 import { ColloquyError } from "../../../src/errors.ts";
+import { fc } from "../../support/properties.ts";
 import { bytes, message, Rig, settlement } from "./rig.ts";
 
 const error = new ColloquyError("HANDLER_FAILED", "no").toJSON();

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import type {
   Attempts,
@@ -75,6 +74,7 @@ import { type ErrorInfo, isColloquyError } from "../../../src/errors.ts";
 import { type Frame, frameAt, frameTypes } from "../../../src/message/frame.ts";
 import { FrameParser } from "../../../src/message/frame-parser.ts";
 import { FrameWriter } from "../../../src/message/frame-writer.ts";
+import { fc } from "../../support/properties.ts";
 
 const whole = fc.maxSafeNat();
 const name = fc.string({ minLength: 1, maxLength: 60, unit: "grapheme" });

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   boundedName,
@@ -10,6 +9,7 @@ import {
   nameHeaders,
   nameSubjectBytesMax,
 } from "../../../src/broker/nats/names.ts";
+import { fc } from "../../support/properties.ts";
 
 const names = new Names("fabric");
 const names_ = fc

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   compareKeys,
@@ -9,6 +8,7 @@ import {
 } from "../../../src/broker/nats/entries.ts";
 import { Names } from "../../../src/broker/nats/names.ts";
 import { planPut } from "../../../src/broker/nats/put-plan.ts";
+import { fc } from "../../support/properties.ts";
 
 const names = new Names("p");
 const value = new Uint8Array([1]);

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { escapeGlob, Names } from "../../../src/broker/redis/names.ts";
 import { TopicTree } from "../../../src/message/topic-tree.ts";
+import { fc } from "../../support/properties.ts";
 
 const token = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom("a", "b", "ab", "_a") },

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Budget } from "../../../src/exchange/causality/budget.ts";
+import { fc } from "../../support/properties.ts";
 
 type Move =
   | { readonly kind: "call"; readonly by: number; readonly most: number | undefined }

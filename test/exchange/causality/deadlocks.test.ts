@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { extent } from "../../support/extent.ts";
+import { fc } from "../../support/properties.ts";
 import { runWorld, worldArbitrary } from "../../support/waiting-agents.ts";
 
 const runs = Number(process.env["COLLOQUY_RUNS"] ?? extent({ ci: 1_500, here: 200 }));

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isColloquyError } from "../../../src/errors.ts";
 import { deadlineOf, isPast } from "../../../src/exchange/causality/deadline.ts";
@@ -14,6 +13,7 @@ import {
 import { pathText, pathTo, stepAtEnd } from "../../../src/exchange/causality/path.ts";
 import type { Ancestor, Envelope } from "../../../src/message/envelope.ts";
 import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
+import { fc } from "../../support/properties.ts";
 
 interface Hop extends CausalityOptions {
   readonly agent: string;

@@ -98,14 +98,14 @@ async function refusedThenSettled(broker: Broker, limit: string): Promise<void> 
 }
 
 test("G2, G8: a disk of 1 MiB that is full takes nothing new, settles all that is there, then goes on", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async (context) => {
   const disk = tinyDisk();
   if (disk === undefined) return context.skip("needs the right to mount");
   await refusedThenSettled(open(disk), "reserveBytes");
 });
 
-test("G2, G8: a quota that is used up does the same", { timeout: 60_000 }, async () => {
+test("G2, G8: a quota that is used up does the same", { timeout: 120_000 }, async () => {
   await refusedThenSettled(open(temporaryDirectory(), { bytesMax: 2 ** 20 }), "bytesMax");
 });
 

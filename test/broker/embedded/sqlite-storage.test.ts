@@ -165,7 +165,7 @@ test("after closing every call says so, and closing again does nothing", () => {
 });
 
 test("a checkpoint is due after some megabytes, and empties the log", () => {
-  const directory = temporaryDirectory();
+  const directory = temporaryDirectory("memory");
   const storage = openedStorage(directory);
   const value = new Uint8Array(100_000);
   let commits = 0;
@@ -182,7 +182,7 @@ test("a checkpoint is due after some megabytes, and empties the log", () => {
 });
 
 test("a quota refuses what does not fit, and takes what makes room", () => {
-  const directory = temporaryDirectory();
+  const directory = temporaryDirectory("memory");
   const storage = openSqliteStorage(directory, { bytesMax: 2 ** 20 });
   const value = new Uint8Array(20_000);
   let rows = 0;

@@ -1,7 +1,8 @@
 /** Which message goes next: whatever is lost on the way, those of one order are stored in it. */
-import fc from "fast-check";
+
 import { expect, test } from "vitest";
 import { Departures, type Source } from "../../../src/broker/nats/queues/departures.ts";
+import { fc } from "../../support/properties.ts";
 
 interface Job {
   readonly order: string | undefined;

@@ -1,8 +1,9 @@
 /** What is known of messages that are sent again and again, by themselves and with others. */
-import fc from "fast-check";
+
 import { expect, test } from "vitest";
 import { PublishJob } from "../../../src/broker/nats/queues/publish-job.ts";
 import { ColloquyError } from "../../../src/errors.ts";
+import { fc } from "../../support/properties.ts";
 
 const error = new ColloquyError("INDETERMINATE", "the answer was lost");
 const indexes = [0, 1, 2, 3];

@@ -9,8 +9,8 @@ import { campaign } from "./campaign.ts";
 import { buildFailingFlushes } from "./failing-flushes.ts";
 import { mountSmallDisk } from "./small-disk.ts";
 
-/** For machines that are busy with other things. */
-const timeout = 300_000;
+/** For machines that are busy with other things, and disks that are slow. */
+const timeout = 600_000;
 
 const kills = extent({ ci: 30, here: 6 });
 const messagesPerKill = extent({ ci: 3_000, here: 1_000 });

@@ -80,7 +80,8 @@ export class Member {
 
   /** Lets what is under way end, and resolves when the process has. */
   async stop(): Promise<void> {
-    if (this.process.connected) this.process.send("stop");
+    // One that is dying just then does not hear it.
+    if (this.process.connected) this.process.send("stop", () => {});
     await this.gone();
   }
 

@@ -9,7 +9,7 @@ import { absolute } from "../support/repository.ts";
 import { runNode, sourceFlags } from "../support/run-node.ts";
 
 const main = absolute("examples/trading-desk/main.ts");
-const timeoutMs = 120_000;
+const timeoutMs = 240_000;
 const sockets = `colloquy-${process.getuid?.()}`;
 
 test(
@@ -41,9 +41,10 @@ test(
 
     // On a machine that is busy just then a process may be silent, and has no rates.
     const look = async () => (await colloquy(url, "top", "--once")).stdout;
-    const risk = /risk-1 +active +\d+\/\d+ +[1-9][\d.]* +0 +[\d.]+ +[\d.]+ +[\d,]+ +0 +risk\.ts/;
+    const risk =
+      /risk-1 +active +\d+\/\d+ +[\d.]*[1-9][\d.]* +0 +[\d.]+ +[\d.]+ +[\d,]+ +0 +risk\.ts/;
     await expect
-      .poll(look)
+      .poll(look, { timeout: 90_000 })
       .toMatch(
         new RegExp(`9 processes {2}\\d+ agents {2}\\d+ mailboxes {2}0 dead[^]*${risk.source}`),
       );

@@ -62,6 +62,9 @@ class Wires {
 
 type Which = "asker's" | "handler's" | "both";
 
+/** However long a connection takes that was cut in the middle of its beginning. */
+const untilDone = { retry: { attemptsMax: 20, baseMs: 20 }, idempotent: true } as const;
+
 /** The answer may fail before the cut that is meant for it: another's cut came first. Then it is over, too. */
 async function cutDuring<T>(answer: Promise<T>, cutMs: number, cut: () => void): Promise<T> {
   await Promise.allSettled([answer, pause(cutMs).then(cut)]);
@@ -100,6 +103,8 @@ const cases: Readonly<Record<string, (wires: Wires, which: Which) => Promise<voi
       });
       expect(starts[number]).toBeLessThanOrEqual(1);
     }
+    wires.handler.agent.handle("there", () => {});
+    await wires.asker.agent.request("agent:handler", "there", undefined, untilDone);
     starts[0] = 0;
     expect(await ask(0)).toBe(0);
     expect(starts[0]).toBe(1);
@@ -111,10 +116,7 @@ const cases: Readonly<Record<string, (wires: Wires, which: Which) => Promise<voi
       return input;
     });
     const asking = [0, 20, 90, 100].map((cutMs, number) => {
-      const answer = wires.asker.agent.request("agent:handler", "read", number, {
-        retry: { attemptsMax: 20, baseMs: 20 },
-        idempotent: true,
-      });
+      const answer = wires.asker.agent.request("agent:handler", "read", number, untilDone);
       return cutDuring(answer, cutMs, () => wires.cut(which));
     });
     expect(await Promise.all(asking)).toEqual([0, 1, 2, 3]);
@@ -177,8 +179,7 @@ const cases: Readonly<Record<string, (wires: Wires, which: Which) => Promise<voi
     };
     const answer = wires.asker.agent.request("agent:handler", "paint", 1, {
       onInput,
-      retry: { attemptsMax: 20, baseMs: 20 },
-      idempotent: true,
+      ...untilDone,
     });
     expect(await answer).toEqual(["colour it is", "size it is"]);
     expect(new Set(asked)).toEqual(new Set(["colour", "size"]));

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Agent, Network, Receipt } from "colloquy";
 import { expect } from "vitest";
+import { claimMs } from "../support/claims.ts";
 import { extent } from "../support/extent.ts";
 import {
   kill,
@@ -69,11 +70,11 @@ const cases = {
       await fabric.heard("started");
       await fabric.killCentre(owner);
       // Longer than a new owner keeps back what nobody claims.
-      await pause(2_000);
+      await pause(claimMs + 1_000);
       await expect.poll(async () => (await receipt.state()).state).toBe("started");
       // Whoever owns the directory now: all who may but the worker and this process.
       await fabric.killCentre(...heirs);
-      await pause(2_000);
+      await pause(claimMs + 1_000);
       await expect.poll(async () => (await receipt.state()).state).toBe("started");
       worker.send("it may end");
       expect(await receipt.settled()).toMatchObject({ state: "done" });

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
 import { join, type Network } from "colloquy";
 import { describe, test } from "vitest";
+import { withTimeToClaim } from "./claims.ts";
 import { absolute } from "./repository.ts";
 import { sourceFlags } from "./run-node.ts";
 import { overEachServer } from "./servers/over-servers.ts";
@@ -86,7 +87,7 @@ export class ProcessFabric {
 
   /** This process, beside the others. */
   async join(): Promise<Network> {
-    const network = await join(this.url, { drainOnSignals: false });
+    const network = await join(this.url, { ...withTimeToClaim(this.url), drainOnSignals: false });
     this.#networks.push(network);
     return network;
   }

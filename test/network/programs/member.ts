@@ -1,9 +1,10 @@
 // A process of the fabric: joins the place of the URL argv[2] with one agent named argv[3], of capacity argv[4], and works.
 import { once } from "node:events";
 import { join } from "colloquy";
+import { withTimeToClaim } from "../../support/claims.ts";
 
 const [, , url = "", id = "", capacity = "50"] = process.argv;
-const net = await join(url);
+const net = await join(url, withTimeToClaim(url));
 const agent = await net.agent(id, { type: "member", capacity: Number(capacity) });
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

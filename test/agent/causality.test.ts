@@ -248,6 +248,7 @@ describe.each([
       await released;
     });
     await fabric.until(narrow.ready());
+    await fabric.acquainted();
     const first = a.request("agent:narrow", "work", "first");
     await fabric.clock.advance(10);
     // What is staged must be stored in time, whatever a server takes for it.

@@ -26,9 +26,9 @@ export function chunksOf(request: string): number {
 
 /**
  * How long nothing may come of one once nothing is in its way any more. Whoever has reconnected gives the
- * others two seconds to do so, and no handler takes that long.
+ * others four seconds to do so, and no handler takes that long.
  */
-const stillMsMax = 3_000;
+const stillMsMax = 5_000;
 
 /**
  * A request ends once, with its own answer or with an error that is true about the work; its handler

@@ -32,6 +32,9 @@ const suites: Readonly<Record<string, () => Promise<unknown>>> = {
   signals: () => import("../network/signals.test.ts"),
 };
 
+/** Nobody loses what it holds because the machine has stood still. */
+const leaseMs = 10_000;
+
 /** Elsewhere than in CI a few of them: memory has all, in every run. */
 const every = extent({ ci: 1, here: 6 });
 
@@ -52,7 +55,7 @@ export function agentSuitesAtServer(name: ServerName): void {
   overServer(name, (server) => {
     let places = 0;
     agentSuites(async () => {
-      const url = (await server()).placeUrl(`place-${++places}`, 2_000);
+      const url = (await server()).placeUrl(`place-${++places}`, leaseMs);
       return { connect: () => openAt(url), remove: async () => {} };
     });
   });

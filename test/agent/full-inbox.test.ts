@@ -47,19 +47,17 @@ test.each([
     return gate;
   });
   await fabric.acquainted();
-  const ask = (input: number, signal?: AbortSignal) =>
-    asker.request("agent:busy", "block", input, signal === undefined ? {} : { signal });
+  const ask = (input: number) => asker.request("agent:busy", "block", input);
   const running = ask(1);
-  const giveUp = new AbortController();
-  const givenUp = [2, 3].map((input) => ask(input, giveUp.signal));
-  const left = Promise.allSettled(givenUp);
+  const givenUp = [2, 3].map((input) => asker.call("agent:busy", "block", input));
+  const left = Promise.allSettled(givenUp.map(({ result }) => result));
   await fabric.eventually(() => expect(busy.load).toBe(3));
-  giveUp.abort();
+  const cancelled = Promise.all(givenUp.map((call) => call.cancel()));
+  expect(await fabric.until(cancelled)).toEqual(["accepted", "accepted"]);
   await fabric.until(left);
-  await fabric.clock.advance(10);
 
   const answers = Promise.all([running, ask(4), ask(5)]);
-  await fabric.clock.advance(10);
+  await expect(fabric.until(ask(6))).rejects.toMatchObject({ code: "QUEUE_FULL" });
   release();
   await fabric.until(answers);
   expect(started).toEqual([1, 4, 5]);

@@ -116,6 +116,7 @@ export class RedisConnection {
     this.#letGo = keepAlive(this.clock);
     try {
       this.#began(await this.#begin());
+      if (this.#failure !== undefined) throw this.#failure;
     } catch (cause) {
       const error = unreachable(cause, this.#where);
       this.#end(error);
@@ -307,6 +308,11 @@ export class RedisConnection {
   }
 
   #began(link: RedisLink): void {
+    // Closed since the link was ready, before anybody knew of it.
+    if (this.#failure !== undefined) {
+      link.destroy(this.#failure);
+      return;
+    }
     this.#link = link;
     void this.#goOn(link);
     this.statuses.push({ kind: "ready" });

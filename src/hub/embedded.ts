@@ -91,7 +91,7 @@ export async function openEmbedded(
   const giveUpMs = clock.monotonicMs() + openTimeoutMs;
   const open = (): Promise<HubBroker> =>
     openHubBroker({
-      connect: (leaving) => access.connect(leaving),
+      connect: (closing) => access.connect(closing),
       clock,
       random,
       name,

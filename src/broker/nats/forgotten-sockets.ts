@@ -49,7 +49,10 @@ export async function withoutForgotten<Client>(
 
 const refusal = Buffer.from("-ERR 'Authorization Violation'\r\n");
 
-/** Of a server that has greeted the client waits for the answer until its time is up, unless it is refused. */
+/**
+ * Of a server that has greeted the client waits for the answer until its time is up, unless it is refused.
+ * Under TLS it waits all the same: it listens to another socket there, which reads from this one.
+ */
 function breakOff(socket: Socket): void {
   socket.emit("data", refusal);
   socket.destroy();

@@ -9,6 +9,7 @@ import {
   kill,
   overAllPlaces,
   type ProcessFabric,
+  withLease,
   withLongLease,
 } from "../support/process-fabric.ts";
 
@@ -61,7 +62,7 @@ const cases = {
     },
 
   "a handler runs through two deaths of the server, or two takeovers of a directory, and is started once":
-    withLongLease(async (fabric) => {
+    withLease(claimMs, async (fabric) => {
       const owner = await fabric.start("owner");
       const worker = await fabric.start("worker");
       const heirs = [await fabric.start("heir"), await fabric.start("last")];
@@ -69,7 +70,7 @@ const cases = {
       const receipt = await me.send("agent:worker", "HELD");
       await fabric.heard("started");
       await fabric.killCentre(owner);
-      // Longer than a new owner keeps back what nobody claims.
+      // Longer than a new owner keeps back what nobody claims, or a server what nobody shows to be alive.
       await pause(claimMs + 1_000);
       await expect.poll(async () => (await receipt.state()).state).toBe("started");
       // Whoever owns the directory now: all who may but the worker and this process.

@@ -129,7 +129,14 @@ export type ProcessCases = Readonly<Record<string, ProcessCase>>;
 
 /** A case that waits for no lease to end, and in which none may. */
 export function withLongLease(run: (fabric: ProcessFabric) => Promise<void>): ProcessCase {
-  return Object.assign((fabric: ProcessFabric) => run(fabric), { leaseMs: longLeaseMs });
+  return withLease(longLeaseMs, run);
+}
+
+export function withLease(
+  leaseMs: number,
+  run: (fabric: ProcessFabric) => Promise<void>,
+): ProcessCase {
+  return Object.assign((fabric: ProcessFabric) => run(fabric), { leaseMs });
 }
 
 interface Options {

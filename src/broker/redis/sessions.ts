@@ -22,7 +22,8 @@ const beatsPerLease = 3;
 export const sessionsPart: string = `
 -- Nobody has shown itself since last, which is long for this lease: the server was away, its clock has
 -- jumped, or others have longer leases. Nobody is blamed: all have left what they had then, and time to come back;
--- less than lies between two signs of life, or the dead would live on where machines are always late.
+-- less than lies between two signs of life, or the dead would live on where machines are late every other time.
+-- Where it has been so long before every sign of life, nothing tells the dead from the late: they live on.
 local function spare(sessions, last, lease)
   if time >= last and time - last <= lease / 2 then return end
   local all = call('ZRANGE', sessions, 0, -1, 'WITHSCORES')

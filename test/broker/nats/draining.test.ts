@@ -1,4 +1,5 @@
 /** Emptying a queue in which much waits: nothing is asked for that has to go back. */
+import { setTimeout as pause } from "node:timers/promises";
 import { test as anyTest, expect, onTestFinished } from "vitest";
 import { NatsLink } from "../../../src/broker/nats/connection.ts";
 import { openNatsBroker } from "../../../src/broker/nats/index.ts";
@@ -29,10 +30,13 @@ test("what a receiver has no room for is not taken, and each message costs one r
   let settled = 0;
   const settling: Promise<void>[] = [];
   const receiving = { credit: 200, consumer: "quick" };
+  // After so long what was taken beyond its room has gone back.
+  const begun = pause(500);
   for await (const batch of broker.queues.receive("jobs", receiving, ends.signal)) {
     // One by one, so that each makes room by itself.
     for (const delivery of batch) {
       const settle = async () => {
+        await begun;
         const outcome = { kind: "done" } as const;
         const [{ kind }] = (await broker.queues.settle([{ ...delivery, outcome }])) as [
           { kind: string },

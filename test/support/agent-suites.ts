@@ -1,6 +1,8 @@
 /** The tests of what stands on a broker, agents and networks, to be run over a broker of one's choice. */
 import { describe } from "vitest";
 import type { ServerName } from "../../scripts/brokers/servers.ts";
+import { SeededRandom } from "../../src/runtime/random.ts";
+import { FaultProxy } from "../../src/testing/fault-proxy.ts";
 import { extent } from "./extent.ts";
 import { type OpenPlace, overBroker } from "./fabric.ts";
 import { overServer } from "./servers/over-servers.ts";
@@ -34,6 +36,8 @@ const suites: Readonly<Record<string, () => Promise<unknown>>> = {
 
 /** Nobody loses what it holds because the machine has stood still. */
 const leaseMs = 10_000;
+/** Of each chunk that passes. */
+const lagsMs = [0, 1, 10, 40] as const;
 
 /** Elsewhere than in CI a few of them: memory has all, in every run. */
 const every = extent({ ci: 1, here: 6 });
@@ -50,13 +54,33 @@ export function agentSuites(open: OpenPlace): void {
   }
 }
 
-/** Over a real server, which goes with the test file. */
+/**
+ * Over a real server, which goes with the test file. With COLLOQUY_LAG=N every process has links of its own
+ * slowness in each direction, drawn from N: so what one of them hears of the others comes in other orders.
+ */
 export function agentSuitesAtServer(name: ServerName): void {
   overServer(name, (server) => {
     let places = 0;
     agentSuites(async () => {
-      const url = (await server()).placeUrl(`place-${++places}`, leaseMs);
-      return { connect: () => openAt(url), remove: async () => {} };
+      const shared = await server();
+      const prefix = `place-${++places}`;
+      const lag = process.env["COLLOQUY_LAG"];
+      if (lag === undefined) {
+        return { connect: () => openAt(shared.placeUrl(prefix, leaseMs)), remove: async () => {} };
+      }
+      const random = new SeededRandom(Number(lag) * 1_000 + places);
+      const proxies: FaultProxy[] = [];
+      return {
+        connect: async () => {
+          const proxy = await FaultProxy.open({ target: { port: shared.port }, random });
+          proxies.push(proxy);
+          for (const direction of ["to-target", "to-client"] as const) {
+            proxy.set(direction, { delayMs: lagsMs[random.uint32() % lagsMs.length] as number });
+          }
+          return openAt(shared.placeUrl(prefix, leaseMs, proxy.port));
+        },
+        remove: async () => void (await Promise.all(proxies.map((proxy) => proxy.close()))),
+      };
     });
   });
 }

@@ -17,10 +17,9 @@ async function open(capacity = 4, options: Parameters<typeof openFabric>[2] = {}
 }
 
 /** States in turn, the repeated ones once. */
-async function statesOf(receipt: Receipt): Promise<string[]> {
-  const states: string[] = [];
+/** Adds each state to `states`, to the end. */
+async function follow(receipt: Receipt, states: string[]): Promise<void> {
   for await (const { state } of receipt.updates()) if (states.at(-1) !== state) states.push(state);
-  return states;
 }
 
 test("a receipt tells each state in turn, the final one last, and then ends", async () => {
@@ -299,19 +298,23 @@ test("a handler asks, somebody else answers from another process, and it goes on
   });
   await fabric.until(worker.ready());
   const receipt = await fabric.until(sender.send("agent:worker", "APPROVE", 7));
-  const states = statesOf(receipt);
+  const states: string[] = [];
+  const followed = follow(receipt, states);
   const person = working.track(receipt.id);
   expect(await fabric.until(waitingFor(person))).toMatchObject({
     number: 1,
     question: { question: "who?", about: 7 },
   });
+  // It tells what is from when it is there itself.
+  await fabric.eventually(() => expect(states).toContain("waiting-input"));
   expect(await fabric.until(person.answer("Ada"))).toBe("accepted");
   const again = sending.track(receipt.id);
   expect(await fabric.until(waitingFor(again, 2))).toMatchObject({ question: "sure?" });
   expect(await fabric.until(again.answer(true))).toBe("accepted");
   const outcome = await fabric.until(receipt.settled());
   expect(outcome).toEqual({ state: "done", result: { name: "Ada", sure: true } });
-  expect((await fabric.until(states)).slice(-5)).toEqual([
+  await fabric.until(followed);
+  expect(states.slice(-5)).toEqual([
     "waiting-input",
     "started",
     "waiting-input",

@@ -16,8 +16,7 @@ async function open(capacity = 4, options: Parameters<typeof openFabric>[2] = {}
   return { sender, sending, worker, working };
 }
 
-/** States in turn, the repeated ones once. */
-/** Adds each state to `states`, to the end. */
+/** Adds each state to `states`, repeated ones once, until the last. */
 async function follow(receipt: Receipt, states: string[]): Promise<void> {
   for await (const { state } of receipt.updates()) if (states.at(-1) !== state) states.push(state);
 }

@@ -290,7 +290,9 @@ test("a started command is not taken back, and goes on", async () => {
 
 test("a handler asks, somebody else answers from another process, and it goes on", async () => {
   const { sender, sending, worker, working } = await open();
+  const go = new Deferred();
   worker.handle("APPROVE", async (input, context) => {
+    await go.promise;
     const name = await context.ask({ question: "who?", about: input });
     const sure = await context.ask("sure?");
     return { name, sure };
@@ -299,13 +301,14 @@ test("a handler asks, somebody else answers from another process, and it goes on
   const receipt = await fabric.until(sender.send("agent:worker", "APPROVE", 7));
   const states: string[] = [];
   const followed = follow(receipt, states);
+  // Whoever handles it tells that, and knows from then on who follows.
+  await fabric.eventually(() => expect(states).toContain("started"));
+  go.resolve();
   const person = working.track(receipt.id);
   expect(await fabric.until(waitingFor(person))).toMatchObject({
     number: 1,
     question: { question: "who?", about: 7 },
   });
-  // It tells what is from when it is there itself.
-  await fabric.eventually(() => expect(states).toContain("waiting-input"));
   expect(await fabric.until(person.answer("Ada"))).toBe("accepted");
   const again = sending.track(receipt.id);
   expect(await fabric.until(waitingFor(again, 2))).toMatchObject({ question: "sure?" });

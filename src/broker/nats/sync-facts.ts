@@ -4,9 +4,10 @@
  * monitoring port or a user of the system account.
  */
 import { isColloquyError } from "../../errors.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import { sleep } from "../../runtime/sleep.ts";
+import type { Clock, Timer } from "../../runtime/clock.ts";
+import { Deferred } from "../../runtime/deferred.ts";
 import { type ConnectOptions, connectClient, type NatsClient } from "./client.ts";
+import { jsonObject } from "./json-object.ts";
 import type { NatsSystemOptions } from "./options.ts";
 import type { SyncFacts } from "./probe.ts";
 import type { StreamInfos } from "./streams.ts";
@@ -17,7 +18,7 @@ interface ServerVariables {
   readonly jetstream?: { readonly config?: { readonly sync_always?: boolean } };
 }
 
-/** How long other servers of a cluster may take to answer after the first. */
+/** How long it may take to the first answer, which an account that may not ask does not get, and to each next one. */
 const stallMs = 300;
 /** How long a connection is held up by who does not answer. */
 const timeoutMs = 2_000;
@@ -52,8 +53,8 @@ export async function readSyncFacts(question: SyncQuestion): Promise<SyncFacts> 
 }
 
 async function fromOwnAccount(question: SyncQuestion): Promise<SyncFacts> {
-  const { client, inbox, clock } = question;
-  const told = await askServers(client, inbox, clock);
+  const { client, inbox } = question;
+  const told = await askServers(client, inbox, question);
   if (told.length > 0) return judge(told, question, "own account");
   const source =
     "the account may not ask, and neither `system.monitor` nor `system.user` was given";
@@ -63,28 +64,28 @@ async function fromOwnAccount(question: SyncQuestion): Promise<SyncFacts> {
 /** The servers that keep the streams have to be among those that told. */
 function judge(
   told: readonly ServerVariables[],
-  { serverName, streams }: SyncQuestion,
+  question: SyncQuestion,
   source: string,
 ): SyncFacts {
   const always = new Map(
     told.map(({ server_name: name, jetstream }) => [name, jetstream?.config?.sync_always === true]),
   );
-  const keepers = new Set(
-    [streams.state, streams.work].flatMap(({ cluster }) => keepersOf(cluster)),
-  );
-  if (keepers.size === 0) keepers.add(serverName);
-  const answers = [...keepers].map((name) => always.get(name));
-  if (answers.includes(false)) return { always: false, source };
-  const silent = [...keepers].filter((name) => !always.has(name));
+  const keepers = keepersOf(question);
+  if (keepers.some((name) => always.get(name) === false)) return { always: false, source };
+  const silent = keepers.filter((name) => !always.has(name));
   if (silent.length === 0) return { always: true, source };
   return { always: undefined, source: `${source}: nothing heard of ${silent.join(", ")}` };
 }
 
-function keepersOf(cluster: StreamInfos["state"]["cluster"]): readonly string[] {
-  if (cluster === undefined) return [];
-  const { leader, replicas = [] } = cluster;
-  const names = replicas.map(({ name }) => name);
-  return leader === undefined || leader === "" ? names : [leader, ...names];
+/** The servers that keep the streams. */
+function keepersOf({ streams, serverName }: SyncQuestion): readonly string[] {
+  const keepers = new Set<string>();
+  for (const { cluster } of [streams.state, streams.work]) {
+    const { leader = "", replicas = [] } = cluster ?? {};
+    if (leader !== "") keepers.add(leader);
+    for (const { name } of replicas) keepers.add(name);
+  }
+  return keepers.size === 0 ? [serverName] : [...keepers];
 }
 
 async function fromMonitor(
@@ -112,11 +113,8 @@ async function readMonitor(url: string, signal: AbortSignal): Promise<ServerVari
   }
 }
 
-async function fromSystemAccount({
-  clock,
-  connect,
-  system = {},
-}: SyncQuestion): Promise<readonly ServerVariables[]> {
+async function fromSystemAccount(question: SyncQuestion): Promise<readonly ServerVariables[]> {
+  const { connect, system = {} } = question;
   const { servers, tls } = connect;
   const { user, pass, creds } = system;
   const client = await connectClient({
@@ -132,42 +130,60 @@ async function fromSystemAccount({
     },
   });
   try {
-    return await askServers(client, `_INBOX.${client.info?.server_id ?? ""}`, clock);
+    return await askServers(client, `_INBOX.${client.info?.server_id ?? ""}`, question);
   } finally {
     await client.close();
   }
 }
 
-/** Asks all servers over a connection whose account may; nobody answers where it may not. */
+/**
+ * Asks all servers over a connection whose account may; nobody answers where it may not. Each answers for
+ * itself, and nobody says how many there are: those that keep the streams are enough.
+ */
 async function askServers(
   client: NatsClient,
   inbox: string,
-  clock: Clock,
+  question: SyncQuestion,
 ): Promise<readonly ServerVariables[]> {
+  const { clock } = question;
   const told: ServerVariables[] = [];
-  let isRefused = false;
+  const silent = new Set(keepersOf(question));
+  const ended = new Deferred<void>();
+  const patience = () => clock.setTimer(stallMs, () => ended.resolve());
+  let timer: Timer | undefined;
   const reply = `${inbox}.${clock.nowMs().toString(36)}`;
   const subscription = client.subscribe(reply, {
     callback: (error, { data }) => {
-      if (error === null && data.length > 0) told.push(variablesOf(data));
-      else isRefused = true;
+      const variables = error === null ? variablesOf(data) : undefined;
+      if (variables !== undefined) {
+        told.push(variables);
+        silent.delete(variables.server_name ?? "");
+      }
+      if (variables === undefined || silent.size === 0) ended.resolve();
+      timer?.cancel();
+      timer = patience();
     },
   });
   try {
     client.publish("$SYS.REQ.SERVER.PING.JSZ", new TextEncoder().encode("{}"), { reply });
     await client.flush();
-    // Each server answers for itself, and nobody says how many there are.
-    for (let heard = -1; heard < told.length && !isRefused; ) {
-      heard = told.length;
-      await sleep(clock, stallMs);
-    }
+    timer ??= patience();
+    await ended.promise;
     return told;
   } finally {
+    timer?.cancel();
     subscription.unsubscribe();
   }
 }
 
-function variablesOf(data: Uint8Array): ServerVariables {
-  const { server, data: jetstream } = JSON.parse(new TextDecoder().decode(data));
-  return { server_name: server?.name, jetstream };
+/** Undefined where nobody was there to answer, or it says nothing of a server. */
+function variablesOf(bytes: Uint8Array): ServerVariables | undefined {
+  const answer = jsonObject(bytes) as
+    | { readonly server?: { readonly name?: string }; readonly data?: ServerVariables["jetstream"] }
+    | undefined;
+  if (answer?.server?.name === undefined) return undefined;
+  return {
+    server_name: answer.server.name,
+    ...(answer.data === undefined ? {} : { jetstream: answer.data }),
+  };
 }

@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { NatsLink } from "../../../src/broker/nats/connection.ts";
 import { type NatsSystemOptions, natsSettings } from "../../../src/broker/nats/options.ts";
 import { durabilityOf } from "../../../src/broker/nats/probe.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
 import { NatsServer, type NatsServerSettings } from "../../support/servers/nats.ts";
 
 /** As scripts/brokers/nats.conf has them. */
@@ -70,6 +71,20 @@ test("a user of the system account is told", async () => {
 test("the monitoring port tells", async () => {
   const claim = await claimsOf({}, { monitor: "as started" });
   await expect.poll(claim).toMatchObject({ level: "os", verified: true });
+});
+
+test("who has been told by all that keep the streams, or may not ask, waits for nobody else", async () => {
+  const clock = { ...systemClock, setTimer: () => ({ cancel: () => {} }) };
+  for (const [more, verified] of [
+    [accounts, true],
+    ["", false],
+  ] as const) {
+    const server = await NatsServer.start({ more });
+    onTestFinished(() => server.remove());
+    const link = await NatsLink.open(natsSettings({ servers: server.url, clock }));
+    onTestFinished(() => link.close());
+    expect(durabilityOf(link.facts).verified).toBe(verified);
+  }
 });
 
 test("a monitoring port that is none, or does not answer, holds nobody up for long", async () => {
